@@ -1,0 +1,53 @@
+//! What ties a store path to its earlier versions.
+
+/// Outputs that nixpkgs splits packages into; they follow the version in a store path's name.
+const OUTPUTS: [&str; 14] = [
+    "bin", "data", "debug", "dev", "devdoc", "dist", "doc", "info", "lib", "man", "modules", "nc", "static", "terminfo",
+];
+
+/// Returns the lineage of a store path's name (the part after `<hash>-`): the name without its version.
+///
+/// As in Nix, the version begins at the first dash that is not followed by a letter. An output's name stays,
+/// because `glibc` and `glibc-dev` change each on its own.
+///
+/// ```
+/// # use layerwright_planner::lineage_of;
+/// assert_eq!(lineage_of("glibc-2.40-66"), "glibc");
+/// assert_eq!(lineage_of("glibc-2.40-66-dev"), "glibc-dev");
+/// assert_eq!(lineage_of("python3.11-requests-2.31.0"), "python3.11-requests");
+/// ```
+#[must_use]
+pub fn lineage_of(name: &str) -> String {
+    let version = name
+        .char_indices()
+        .find(|&(at, c)| c == '-' && at > 0 && name[at + 1..].starts_with(|next: char| !next.is_ascii_alphabetic()));
+    let Some((at, _)) = version else { return name.to_owned() };
+    let base = &name[..at];
+    match name[at..].rsplit_once('-') {
+        Some((_, output)) if OUTPUTS.contains(&output) => format!("{base}-{output}"),
+        _ => base.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_version_only() {
+        for (name, lineage) in [
+            ("hello-2.12.1", "hello"),
+            ("source", "source"),
+            ("nss-cacert-3.92", "nss-cacert"),
+            ("bash-interactive-5.2-p21", "bash-interactive"),
+            ("bash-5.2-p21-man", "bash-man"),
+            ("libgcc-s1-2021.06.10", "libgcc-s1"),
+            ("x-", "x-"),
+            ("-1", "-1"),
+            ("", ""),
+            ("é-1", "é"),
+        ] {
+            assert_eq!(lineage_of(name), lineage, "{name}");
+        }
+    }
+}

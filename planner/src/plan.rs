@@ -1,0 +1,330 @@
+//! A plan: what the packer accepts, and the file it is kept in.
+//!
+//! There are three ways to one: [`crate::chain::run`], which checks what strategies say; [`Plan::from_json`], for a
+//! file that [`Plan::to_json`] wrote; and [`Plan::from_store_layers`], for the list of lists of store paths that
+//! nixpkgs' dockerTools keeps in `store_layers`. Each makes sure that every node is in exactly one layer and that no
+//! layer is empty.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Closure, ClosureError, NamedNode, NodeId, lineage_of};
+
+/// The value of `format` in a plan file.
+const FORMAT: &str = "layerwright.plan/1";
+
+/// Which node goes into which layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    kind: NodeKind,
+    closure: Closure,
+    planners: Vec<PlannerRecord>,
+    layers: Vec<Layer>,
+}
+
+/// One layer of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Shown to people. May be empty.
+    pub label: String,
+    /// The planner that made the layer, as an index into [`Plan::planners`]. `None` for the one layer that holds what
+    /// no planner placed, and in plans that no planner made.
+    pub planner: Option<usize>,
+    /// At least one, ascending by name.
+    pub nodes: Vec<NodeId>,
+}
+
+/// What a node's name stands for, and with it where its files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeKind {
+    /// A store path: the name is an absolute path, the files are all below it.
+    StorePath,
+    /// A Debian package, `NAME_VERSION_ARCHITECTURE`: the files are those that dpkg's database lists.
+    DpkgPackage,
+}
+
+/// Who planned, with what: enough to do it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannerRecord {
+    /// As the strategy describes itself.
+    pub name: String,
+    /// As the strategy describes itself.
+    pub version: String,
+    /// Where the component came from.
+    pub source: PlannerSource,
+    /// `sha256:` and the hexadecimal digest of the component's bytes.
+    pub digest: String,
+    /// The settings it was given, a JSON object.
+    pub settings: serde_json::Value,
+}
+
+/// Where a component came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlannerSource {
+    /// It is part of the program.
+    BuiltIn,
+    /// A file that the user named.
+    File,
+}
+
+/// Why a file is no plan.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// Not JSON, or not of this shape.
+    #[error("not a plan: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A plan of another version of this program.
+    #[error("the plan's format is `{0}`, but this program reads `{FORMAT}`")]
+    UnknownFormat(String),
+    /// The nodes contradict each other.
+    #[error(transparent)]
+    Closure(#[from] ClosureError),
+    /// A layer without nodes.
+    #[error("layer {layer} (counting from 0) is empty")]
+    EmptyLayer {
+        /// Which.
+        layer: usize,
+    },
+    /// Store paths are absolute.
+    #[error("layer {layer} (counting from 0) lists `{name}`, which is no absolute path")]
+    NotAPath {
+        /// Which.
+        layer: usize,
+        /// The name in question.
+        name: String,
+    },
+    /// A layer of a planner that the file does not list.
+    #[error("layer {layer} (counting from 0) was made by planner {planner}, but the plan lists {count}")]
+    UnknownPlanner {
+        /// Which.
+        layer: usize,
+        /// The index.
+        planner: usize,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+impl Plan {
+    /// Takes layers that together hold each node of `closure` once, none of them empty. The chain has checked that.
+    pub(crate) fn new(kind: NodeKind, closure: Closure, planners: Vec<PlannerRecord>, layers: Vec<Layer>) -> Self {
+        debug_assert_eq!(layers.iter().map(|layer| layer.nodes.len()).sum::<usize>(), closure.len());
+        debug_assert!(layers.iter().all(|layer| !layer.nodes.is_empty()));
+        Self { kind, closure, planners, layers }
+    }
+
+    /// Reads what [`Plan::to_json`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// Anything that is not such a file, with the place where it goes wrong.
+    pub fn from_json(text: &str) -> Result<Self, PlanError> {
+        let Header { format } = serde_json::from_str(text)?;
+        if format != FORMAT {
+            return Err(PlanError::UnknownFormat(format));
+        }
+        let file: PlanFile = serde_json::from_str(text)?;
+        let count = file.planners.len();
+        let mut named = Vec::new();
+        let mut shells = Vec::new();
+        for (layer, FileLayer { label, planner, nodes }) in file.layers.into_iter().enumerate() {
+            if let Some(planner) = planner.filter(|planner| *planner >= count) {
+                return Err(PlanError::UnknownPlanner { layer, planner, count });
+            }
+            shells.push((label, planner, nodes.iter().map(|node| node.name.clone()).collect()));
+            named.extend(nodes.into_iter().map(NamedNode::from));
+        }
+        Self::assemble(file.nodes, named, Some(&file.roots), file.planners, shells)
+    }
+
+    /// Reads a JSON list of lists of store paths, bottom-most layer first.
+    ///
+    /// Such a list knows neither sizes (they become 0) nor references.
+    ///
+    /// # Errors
+    ///
+    /// Anything that is not such a list, a path that is there twice, an empty layer.
+    pub fn from_store_layers(text: &str) -> Result<Self, PlanError> {
+        let lists: Vec<Vec<String>> = serde_json::from_str(text)?;
+        let mut named = Vec::new();
+        for (layer, name) in lists.iter().enumerate().flat_map(|(at, list)| list.iter().map(move |name| (at, name))) {
+            if !name.starts_with('/') {
+                return Err(PlanError::NotAPath { layer, name: name.clone() });
+            }
+            let lineage = store_path_lineage(name);
+            named.push(NamedNode { name: name.clone(), lineage, size: 0, references: Vec::new() });
+        }
+        let shells = lists.into_iter().map(|names| (String::new(), None, names)).collect();
+        Self::assemble(NodeKind::StorePath, named, None, Vec::new(), shells)
+    }
+
+    fn assemble(
+        kind: NodeKind,
+        named: Vec<NamedNode>,
+        roots: Option<&[String]>,
+        planners: Vec<PlannerRecord>,
+        shells: Vec<(String, Option<usize>, Vec<String>)>,
+    ) -> Result<Self, PlanError> {
+        if let Some(layer) = shells.iter().position(|(_, _, names)| names.is_empty()) {
+            return Err(PlanError::EmptyLayer { layer });
+        }
+        let closure = Closure::new(named, roots)?;
+        let find = |name: &String| closure.find(name).expect("every name of a layer went into the closure");
+        let layers = shells
+            .into_iter()
+            .map(|(label, planner, names)| {
+                let mut nodes: Vec<NodeId> = names.iter().map(find).collect();
+                nodes.sort_unstable();
+                Layer { label, planner, nodes }
+            })
+            .collect();
+        Ok(Self { kind, closure, planners, layers })
+    }
+
+    /// Returns the plan file: JSON, indented, sorted, the same for the same plan, with a newline at the end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let file = PlanFile {
+            format: FORMAT.into(),
+            nodes: self.kind,
+            planners: self.planners.clone(),
+            roots: self.closure.roots().iter().map(|id| self.closure.node(*id).name.clone()).collect(),
+            layers: self.layers.iter().map(|layer| self.file_layer(layer)).collect(),
+        };
+        serde_json::to_string_pretty(&file).expect("a plan has string keys only") + "\n"
+    }
+
+    fn file_layer(&self, layer: &Layer) -> FileLayer {
+        let nodes = layer.nodes.iter().map(|id| self.closure.node(*id));
+        FileLayer {
+            label: layer.label.clone(),
+            planner: layer.planner,
+            nodes: nodes
+                .map(|node| FileNode {
+                    name: node.name.clone(),
+                    lineage: node.lineage.clone(),
+                    size: node.size,
+                    references: node.references.iter().map(|id| self.closure.node(*id).name.clone()).collect(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Returns the plan as a JSON list of lists of names, bottom-most layer first: dockerTools' `store_layers`.
+    #[must_use]
+    pub fn to_store_layers(&self) -> String {
+        let lists: Vec<Vec<&str>> = self.layers.iter().map(|layer| self.names(layer).collect()).collect();
+        serde_json::to_string_pretty(&lists).expect("lists of strings are JSON") + "\n"
+    }
+
+    /// What the nodes' names stand for.
+    #[must_use]
+    pub fn kind(&self) -> NodeKind {
+        self.kind
+    }
+
+    /// What is placed.
+    #[must_use]
+    pub fn closure(&self) -> &Closure {
+        &self.closure
+    }
+
+    /// Who planned, in the order of the chain.
+    #[must_use]
+    pub fn planners(&self) -> &[PlannerRecord] {
+        &self.planners
+    }
+
+    /// Bottom-most first. Together they hold each node once.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Names of the nodes of one of this plan's layers, ascending.
+    pub fn names<'a>(&'a self, layer: &'a Layer) -> impl Iterator<Item = &'a str> {
+        layer.nodes.iter().map(|id| self.closure.node(*id).name.as_str())
+    }
+
+    /// Sum of the sizes of a layer's nodes in bytes.
+    #[must_use]
+    pub fn size(&self, layer: &Layer) -> u64 {
+        layer.nodes.iter().fold(0, |sum, id| sum.saturating_add(self.closure.node(*id).size))
+    }
+}
+
+fn store_path_lineage(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
+}
+
+#[derive(Deserialize)]
+struct Header {
+    format: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    format: String,
+    nodes: NodeKind,
+    planners: Vec<PlannerRecord>,
+    roots: Vec<String>,
+    layers: Vec<FileLayer>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLayer {
+    label: String,
+    planner: Option<usize>,
+    nodes: Vec<FileNode>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileNode {
+    name: String,
+    lineage: String,
+    size: u64,
+    references: Vec<String>,
+}
+
+impl From<FileNode> for NamedNode {
+    fn from(FileNode { name, lineage, size, references }: FileNode) -> Self {
+        Self { name, lineage, size, references }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_layers_become_a_plan_and_back() {
+        let text = r#"[["/nix/store/b-x", "/nix/store/a-glibc-2.40"], ["/nix/store/c-y"]]"#;
+        let plan = Plan::from_store_layers(text).unwrap();
+        assert_eq!(plan.names(&plan.layers()[0]).collect::<Vec<_>>(), ["/nix/store/a-glibc-2.40", "/nix/store/b-x"]);
+        assert_eq!(plan.closure().nodes()[0].lineage, "glibc");
+        assert_eq!(Plan::from_store_layers(&plan.to_store_layers()).unwrap(), plan);
+        assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused_with_the_place() {
+        for (text, message) in [
+            (r#"[["/a", "/b"], ["/a"]]"#, "node `/a` is there twice"),
+            (r#"[["/a"], []]"#, "layer 1 (counting from 0) is empty"),
+            (r#"[["a"]]"#, "layer 0 (counting from 0) lists `a`, which is no absolute path"),
+        ] {
+            assert_eq!(Plan::from_store_layers(text).unwrap_err().to_string(), message);
+        }
+        let other = Plan::from_json(r#"{"format": "layerwright.plan/9"}"#).unwrap_err();
+        assert_eq!(
+            other.to_string(),
+            "the plan's format is `layerwright.plan/9`, but this program reads `layerwright.plan/1`"
+        );
+    }
+}

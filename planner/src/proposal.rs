@@ -1,0 +1,20 @@
+//! What a strategy says.
+
+use crate::NodeId;
+
+/// What a strategy returned. Not to be trusted: see [`Proposal::check`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proposal {
+    /// Bottom-most first. Nodes named in no layer are left to the next strategy of the chain,
+    /// or share one last layer.
+    pub layers: Vec<ProposedLayer>,
+}
+
+/// Nodes that go together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposedLayer {
+    /// Shown to people, in reports and in the image's history. May be empty.
+    pub label: String,
+    /// At least one node, each at most once over all layers. The order has no meaning.
+    pub members: Vec<NodeId>,
+}
