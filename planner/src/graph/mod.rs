@@ -1,1 +1,50 @@
-//! Views
+//! Views of a closure that strategies want.
+//!
+//! Each is computed once, over the whole closure, and returned as one value per node, parallel to
+//! [`Closure::nodes`](crate::Closure::nodes). None of them recurses: a closure may be 100,000 references deep.
+//!
+//! | view | answers | cost for n nodes and e references |
+//! |---|---|---|
+//! | [`referrers`] | who refers to this node? | n + e |
+//! | [`Condensation`] | which nodes form cycles, and what comes before what? | n + e |
+//! | [`topological_order`] | users first, dependencies last | n + e |
+//! | [`dominators`] | through which node do all users come here? | e log n |
+//! | [`closure_sizes`] | how many bytes come along with this node? | n · (n + e) / 64, and the pairs that reach each other |
+//! | [`popularity`] | how much is built upon this node? | e log n, and what lies between each node and its dominator |
+
+mod closure_size;
+mod condensation;
+mod dominators;
+mod popularity;
+mod referrers;
+
+pub use closure_size::closure_sizes;
+pub use condensation::{ComponentId, Condensation, topological_order};
+pub use dominators::dominators;
+pub use popularity::popularity;
+pub use referrers::referrers;
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    use crate::{Closure, NamedNode};
+
+    /// A closure from lines `name -> reference reference ...`; every name has a line or is referred to. Sizes are 1.
+    pub(crate) fn closure(text: &str) -> Closure {
+        let mut nodes: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (name, references) = line.split_once("->").unwrap_or((line, ""));
+            let references: Vec<String> = references.split_whitespace().map(str::to_owned).collect();
+            for reference in &references {
+                nodes.entry(reference.clone()).or_default();
+            }
+            nodes.entry(name.trim().to_owned()).or_default().extend(references);
+        }
+        let named = nodes.into_iter().map(|(name, references)| NamedNode {
+            lineage: name.clone(),
+            name,
+            size: 1,
+            references,
+        });
+        Closure::new(named.collect(), None).unwrap()
+    }
+}
