@@ -113,6 +113,12 @@ impl Closure {
         Ok(Self { nodes, roots })
     }
 
+    /// Takes what a host handed over, which has promised the order and that references stay inside.
+    #[cfg(feature = "guest")]
+    pub(crate) fn from_contract(nodes: Vec<Node>, roots: Vec<NodeId>) -> Self {
+        Self { nodes, roots }
+    }
+
     /// All nodes, ascending by name.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {

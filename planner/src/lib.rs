@@ -45,10 +45,15 @@ mod plan;
 mod proposal;
 mod request;
 mod strategy;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use check::{Accepted, Breach, MAX_LABEL_BYTES};
 pub use closure::{Closure, ClosureError, NamedNode, Node, NodeId};
 
+#[cfg(feature = "guest")]
+#[doc(hidden)]
+pub use guest::bindings as __bindings;
 pub use lineage::lineage_of;
 pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource};
 pub use proposal::{Proposal, ProposedLayer};

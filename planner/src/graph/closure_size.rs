@@ -48,7 +48,7 @@ fn add_block(condensation: &Condensation, own: &[u64], first: usize, block: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::fixtures::closure;
+    use crate::testing::closure;
 
     #[test]
     fn what_is_reached_on_two_ways_counts_once() {

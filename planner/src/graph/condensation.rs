@@ -205,7 +205,7 @@ impl<'c> Search<'c> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::fixtures::closure;
+    use crate::testing::closure;
 
     #[test]
     fn a_cycle_is_one_component() {

@@ -68,7 +68,8 @@ impl Tree {
         // Nodes of one depth have jump pointers of one length.
         while a != b {
             let (from_a, from_b) = (self.get(a), self.get(b));
-            (a, b) = if from_a.jump == from_b.jump { (from_a.parent, from_b.parent) } else { (from_a.jump, from_b.jump) };
+            (a, b) =
+                if from_a.jump == from_b.jump { (from_a.parent, from_b.parent) } else { (from_a.jump, from_b.jump) };
         }
         a
     }
@@ -79,7 +80,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::graph::fixtures::closure;
+    use crate::testing::closure;
 
     #[test]
     fn what_two_users_share_is_dominated_by_what_they_share() {

@@ -23,28 +23,3 @@ pub use condensation::{ComponentId, Condensation, topological_order};
 pub use dominators::dominators;
 pub use popularity::popularity;
 pub use referrers::referrers;
-
-#[cfg(test)]
-pub(crate) mod fixtures {
-    use crate::{Closure, NamedNode};
-
-    /// A closure from lines `name -> reference reference ...`; every name has a line or is referred to. Sizes are 1.
-    pub(crate) fn closure(text: &str) -> Closure {
-        let mut nodes: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (name, references) = line.split_once("->").unwrap_or((line, ""));
-            let references: Vec<String> = references.split_whitespace().map(str::to_owned).collect();
-            for reference in &references {
-                nodes.entry(reference.clone()).or_default();
-            }
-            nodes.entry(name.trim().to_owned()).or_default().extend(references);
-        }
-        let named = nodes.into_iter().map(|(name, references)| NamedNode {
-            lineage: name.clone(),
-            name,
-            size: 1,
-            references,
-        });
-        Closure::new(named.collect(), None).unwrap()
-    }
-}

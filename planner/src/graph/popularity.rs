@@ -96,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::graph::fixtures::closure;
+    use crate::testing::closure;
 
     fn scores_of(text: &str) -> BTreeMap<String, u64> {
         let closure = closure(text);
@@ -111,7 +111,10 @@ mod tests {
             ("A -> B G\nB -> C E\nC -> D E\nD -> F\nE -> F", "A1 B2 C3 D4 E5 F9 G2"),
             ("foo -> bar baz\nbar -> baz\nbaz -> tux", "bar2 baz4 foo1 tux6"),
             ("app -> l r\nl -> libc\nr -> libc", "app1 l2 libc5 r2"),
-            ("hello -> glibc\nglibc -> libidn2 xgcc\nlibidn2 -> libunistring", "glibc2 hello1 libidn23 libunistring4 xgcc3"),
+            (
+                "hello -> glibc\nglibc -> libidn2 xgcc\nlibidn2 -> libunistring",
+                "glibc2 hello1 libidn23 libunistring4 xgcc3",
+            ),
             (
                 "Root1 -> A\nA -> B D\nD -> E\nB -> D F\nRoot2 -> B\nRoot3 -> C\nX",
                 "A2 B5 C2 D8 E11 F7 Root11 Root21 Root31 X1",
@@ -126,7 +129,8 @@ mod tests {
 
     #[test]
     fn scores_outgrow_64_bits() {
-        let diamond = |n: u32| format!("{n:03}a -> {n:03}b {n:03}c\n{n:03}b -> {:03}a\n{n:03}c -> {:03}a\n", n + 1, n + 1);
+        let diamond =
+            |n: u32| format!("{n:03}a -> {n:03}b {n:03}c\n{n:03}b -> {:03}a\n{n:03}c -> {:03}a\n", n + 1, n + 1);
         let stacked: String = (0..64).map(diamond).collect();
         let scores = popularity(&closure(&stacked));
         assert_eq!(scores.len(), 193);
@@ -135,12 +139,10 @@ mod tests {
 
     #[test]
     fn a_cycle_counts_as_one_node() {
-        assert_eq!(scores_of("a -> b\nb -> c\nc -> b d\nd"), BTreeMap::from([
-            ("a".into(), 1),
-            ("b".into(), 2),
-            ("c".into(), 2),
-            ("d".into(), 3)
-        ]));
+        assert_eq!(
+            scores_of("a -> b\nb -> c\nc -> b d\nd"),
+            BTreeMap::from([("a".into(), 1), ("b".into(), 2), ("c".into(), 2), ("d".into(), 3)])
+        );
     }
 
     #[test]

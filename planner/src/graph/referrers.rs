@@ -17,7 +17,7 @@ pub fn referrers(closure: &Closure) -> Vec<Vec<NodeId>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::fixtures::closure;
+    use crate::testing::closure;
 
     #[test]
     fn references_are_turned_round() {
