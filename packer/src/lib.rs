@@ -1,1 +1,79 @@
-//! Writes a plan as an image.
+//! Writes a plan as a container image.
+//!
+//! The same plan, files and settings give the same bytes: on any machine, in any directory, for any number of threads.
+//! A layer of store paths is byte for byte the one that nixpkgs' dockerTools makes of them.
+//!
+//! It does not decide what goes where: that is the plan's. It knows no store and no package manager: the caller says
+//! where a node's files are. It does not push to registries, run anything, or read an image that it did not verify.
+//!
+//! The types in the order in which one meets them:
+//!
+//! 1. [`PackRequest`] is all that an image is made of: a plan, the [`NodeFiles`] of each node, [`ImageSettings`], a
+//!    [`Compression`] and a [`Destination`].
+//! 2. [`pack`] makes the image, and tells an [`Observer`] how far it is. [`PackedImage`] says what became of it, with
+//!    the [`Digest`] and the [`DiffId`] of each layer.
+//! 3. [`verify`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
+//!
+//! Start at [`pack`].
+//!
+//! ```
+//! use layerwright_packer::{Destination, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};
+//! use layerwright_planner::Plan;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let root = tempfile::tempdir()?;
+//! fs_err::create_dir_all(root.path().join("nix/store/eeee-hello/bin"))?;
+//!
+//! let destination: Destination = format!("oci:{}/image:1.0", root.path().display()).parse()?;
+//! let image = pack(
+//!     &PackRequest {
+//!         plan: &Plan::from_store_layers(r#"[["/nix/store/eeee-hello"]]"#)?,
+//!         files: &|node| NodeFiles::Tree(node.into()),
+//!         root: root.path(),
+//!         settings: &ImageSettings::default(),
+//!         compression: None,
+//!         destination: &destination,
+//!         tags: &[],
+//!         threads: None,
+//!     },
+//!     &Unobserved,
+//! )?;
+//! assert_eq!(image.layers[0].nodes, 1);
+//!
+//! let report = verify(&destination.to_string().parse()?, &Unobserved)?;
+//! assert!(report.mismatches.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! How it works is told at the head of the file that does it: `pack` for the whole, `walk` for which files are in a
+//! layer, `tar` for its bytes, `compress` for those of the blob, `destination` for what is written where.
+
+mod compress;
+mod destination;
+mod digest;
+mod entry;
+mod error;
+mod files;
+#[cfg(test)]
+mod fixture;
+mod image;
+mod layer;
+mod oci;
+mod pack;
+mod progress;
+mod read;
+mod settings;
+mod tar;
+mod verify;
+mod walk;
+
+pub use compress::{Compression, CompressionError, EncoderError};
+pub use destination::{Destination, DestinationError, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
+pub use digest::{DiffId, Digest, DigestError};
+pub use error::{FileChange, MissingFile, PackError};
+pub use files::{ListedFile, NodeFiles};
+pub use pack::{PackRequest, PackedImage, PackedLayer, pack, pack_stream};
+pub use progress::{Observer, Unobserved};
+pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError};
+pub use verify::{ImageSource, Mismatch, SourceError, VerifyError, VerifyReport, verify};

@@ -1,0 +1,346 @@
+//! An image layout in a directory, which may hold other images already.
+//!
+//! ```text
+//! DIR/oci-layout
+//! DIR/index.json           the images, by tag
+//! DIR/blobs/sha256/<hex>
+//! DIR/.layerwright-XXXXXX  while an image is made, where DIR existed before
+//! ```
+//!
+//! Where DIR does not exist, everything is made beside it and renamed. Where it does:
+//!
+//! 1. Layers are staged in a hidden directory inside it, without a lock.
+//! 2. Under a lock on DIR, the new index is written to a temporary file: the one that is there, without the images
+//!    whose tags are taken over, and with ours.
+//! 3. Blobs are renamed to their places, and last the index. A reader sees the old image or the new one, whole.
+//!
+//! Two builds that both find no DIR end alike: the second one cannot rename onto the first one's, and adds to it.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::place::{FileInPlace, TEMPORARY_PREFIX, staging_beside, staging_in};
+use crate::Digest;
+use crate::error::PackError;
+use crate::image::{Documents, Names};
+use crate::layer::Blob;
+use crate::oci::{self, Descriptor, canonical_json};
+use crate::pack::staged_blob;
+
+/// No index of images is longer; a file that is may be anything.
+const MAX_INDEX_BYTES: u64 = 4 << 20;
+
+/// The place for a layout, checked before the work begins.
+#[derive(Debug)]
+pub(crate) struct LayoutInPlace {
+    dir: PathBuf,
+    exists: bool,
+    staging: TempDir,
+}
+
+impl LayoutInPlace {
+    pub(crate) fn new(dir: &Path) -> Result<Self, PackError> {
+        let exists = match fs_err::metadata(dir) {
+            Ok(metadata) if metadata.is_dir() => check_is_layout_or_empty(dir).map(|()| true)?,
+            Ok(_) => return Err(occupied(dir, "is no directory; for a file, write oci-archive:")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(PackError::Write(error)),
+        };
+        let staging = if exists { staging_in(dir)? } else { staging_beside(dir)? };
+        Ok(Self { dir: dir.to_owned(), exists, staging })
+    }
+
+    /// Where blobs are put before they have a name.
+    pub(crate) fn staging(&self) -> &Path {
+        self.staging.path()
+    }
+
+    /// Adds the image to the layout, or makes it one.
+    pub(crate) fn commit(self, blobs: &[Blob], documents: &Documents, names: &Names) -> Result<(), PackError> {
+        let staged = stage(self.staging.path(), blobs, documents)?;
+        let manifests = documents.named(names);
+        if !self.exists && self.publish(&staged, &manifests)? {
+            // Renamed away, so there is nothing left to be removed.
+            let _ = self.staging.keep();
+            return Ok(());
+        }
+        let lock = File::open(&self.dir).map_err(PackError::Write)?;
+        flock(lock.file(), FlockOperation::LockExclusive).map_err(|error| PackError::Write(error.into()))?;
+        merge(&self.dir, self.staging.path(), &staged, &manifests)
+    }
+
+    /// Makes the staging directory a layout and renames it. Returns whether nobody else was there first.
+    fn publish(&self, staged: &[(Digest, u64)], manifests: &[Descriptor]) -> Result<bool, PackError> {
+        let staging = self.staging.path();
+        merge(staging, staging, staged, manifests)?;
+        match rustix::fs::rename(staging, &self.dir) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                check_is_layout_or_empty(&self.dir)?;
+                // Blobs back to where a merge looks for them.
+                for (digest, _) in staged {
+                    rename(&staging.join(oci::blob_name(digest)), &staging.join(digest.hex()))?;
+                }
+                Ok(false)
+            }
+            Err(error) => {
+                let message = format!("failed to rename a directory to `{}`: {error}", self.dir.display());
+                Err(PackError::Write(io::Error::new(error.kind(), message)))
+            }
+        }
+    }
+}
+
+/// Gives every blob and document in the staging directory the name of its digest. Returns each once, with its size.
+fn stage(staging: &Path, blobs: &[Blob], documents: &Documents) -> Result<Vec<(Digest, u64)>, PackError> {
+    let mut staged = BTreeSet::new();
+    for (index, blob) in blobs.iter().enumerate() {
+        let path = staging.join(staged_blob(index));
+        match staged.insert((blob.digest, blob.blob_bytes)) {
+            true => rename(&path, &staging.join(blob.digest.hex()))?,
+            false => fs_err::remove_file(path).map_err(PackError::Write)?,
+        }
+    }
+    for document in [&documents.config, &documents.manifest] {
+        fs_err::write(staging.join(document.digest.hex()), &document.text).map_err(PackError::Write)?;
+        staged.insert((document.digest, document.text.len() as u64));
+    }
+    Ok(staged.into_iter().collect())
+}
+
+/// Moves staged blobs and the manifests' descriptors into a layout, making it one where it is not.
+fn merge(dir: &Path, staging: &Path, staged: &[(Digest, u64)], manifests: &[Descriptor]) -> Result<(), PackError> {
+    let index = FileInPlace::new(&dir.join(oci::INDEX_FILE))?;
+    let mut new_index = index.create()?;
+    let text = add_to_index(index.path(), manifests)?;
+    new_index.write_all(text.as_bytes()).map_err(PackError::Write)?;
+    let layout = dir.join(oci::LAYOUT_FILE);
+    if !layout.exists() {
+        fs_err::write(layout, oci::LAYOUT).map_err(PackError::Write)?;
+    }
+    fs_err::create_dir_all(dir.join(oci::BLOBS)).map_err(PackError::Write)?;
+    for (digest, size) in staged {
+        let path = dir.join(oci::blob_name(digest));
+        let is_there = fs_err::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() == *size);
+        if !is_there {
+            rename(&staging.join(digest.hex()), &path)?;
+        }
+    }
+    index.commit(new_index)
+}
+
+/// Returns the index with `manifests` in the place of those of the same tags. Keeps whatever else it says.
+fn add_to_index(path: &Path, manifests: &[Descriptor]) -> Result<String, PackError> {
+    let malformed = |reason: String| PackError::MalformedIndex { path: path.to_owned(), reason };
+    let mut index = match read_bounded(path)? {
+        Some(text) => serde_json::from_slice::<Map<String, Value>>(&text).map_err(|e| malformed(e.to_string()))?,
+        None => Map::from_iter([("schemaVersion".into(), json!(2)), ("mediaType".into(), json!(oci::INDEX))]),
+    };
+    let list = index.entry("manifests").or_insert_with(|| json!([]));
+    let list = list.as_array_mut().ok_or_else(|| malformed("`manifests` is no list".into()))?;
+    let taken: BTreeSet<&String> = manifests.iter().filter_map(|new| new.annotations.get(oci::REF_NAME)).collect();
+    list.retain(|old| !old["annotations"][oci::REF_NAME].as_str().is_some_and(|name| taken.contains(&name.to_owned())));
+    list.extend(manifests.iter().map(|new| serde_json::to_value(new).expect("a descriptor is JSON")));
+    Ok(canonical_json(&index))
+}
+
+fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, PackError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(PackError::Read)?,
+    };
+    let mut text = Vec::new();
+    file.take(MAX_INDEX_BYTES + 1).read_to_end(&mut text).map_err(PackError::Read)?;
+    if text.len() as u64 > MAX_INDEX_BYTES {
+        return Err(PackError::MalformedIndex { path: path.to_owned(), reason: "longer than 4 MiB".into() });
+    }
+    Ok(Some(text))
+}
+
+/// Another build may be making the directory a layout at the same time. Its staging directory is no obstacle, and
+/// whatever else it has put there, the file that makes a layout came first; so that is looked for last.
+fn check_is_layout_or_empty(dir: &Path) -> Result<(), PackError> {
+    let mut is_empty = true;
+    for child in fs_err::read_dir(dir).map_err(PackError::Write)? {
+        let name = child.map_err(PackError::Write)?.file_name();
+        is_empty &= name.as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
+    }
+    match is_empty || dir.join(oci::LAYOUT_FILE).is_file() {
+        true => Ok(()),
+        false => Err(occupied(dir, "is neither empty nor an image layout")),
+    }
+}
+
+fn occupied(path: &Path, reason: &'static str) -> PackError {
+    PackError::Occupied { path: path.to_owned(), reason }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), PackError> {
+    fs_err::rename(from, to).map_err(PackError::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::fixture::{Fixture, H, assert_verified, list, plan, store_plan};
+    use crate::{PackRequest, pack};
+
+    fn dir() -> (TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("layout").display().to_string();
+        (dir, path)
+    }
+
+    fn index(layout: &str) -> Vec<Value> {
+        let index: Value = serde_json::from_slice(&fs_err::read(format!("{layout}/index.json")).unwrap()).unwrap();
+        index["manifests"].as_array().unwrap().clone()
+    }
+
+    fn tags(layout: &str) -> Vec<String> {
+        index(layout).iter().map(|one| one["annotations"][oci::REF_NAME].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn small_plan() -> layerwright_planner::Plan {
+        plan(&[&[&format!("{H}-b")]])
+    }
+
+    #[test]
+    fn new_tag_keeps_the_others_and_same_tag_is_replaced() {
+        let (_dir, layout) = dir();
+        let fixture = Fixture::store();
+        let first = fixture.pack(&store_plan(), &format!("oci:{layout}:1")).unwrap();
+        let second = fixture.pack(&small_plan(), &format!("oci:{layout}:2")).unwrap();
+        assert_eq!(tags(&layout), ["1", "2"]);
+        assert_eq!(assert_verified(&layout).images, 2);
+        fixture.pack(&small_plan(), &format!("oci:{layout}:1")).unwrap();
+        assert_eq!(tags(&layout), ["2", "1"]);
+        assert_ne!(first.manifest, second.manifest);
+        assert!(index(&layout).iter().all(|one| one["digest"] == second.manifest.unwrap().to_string()));
+        assert_verified(&layout);
+        assert_eq!(list(Path::new(&layout)), ["blobs", "index.json", "oci-layout"]);
+    }
+
+    #[test]
+    fn image_without_a_name_is_the_latest() {
+        let (_dir, layout) = dir();
+        Fixture::store().pack(&store_plan(), &format!("oci:{layout}")).unwrap();
+        assert_eq!(tags(&layout), ["latest"]);
+    }
+
+    #[test]
+    fn whole_references_are_kept_beside_the_tag() {
+        let (_dir, layout) = dir();
+        let tags_given = ["team/app:1".parse().unwrap(), "git:1".parse().unwrap(), "git:2".parse().unwrap()];
+        let packed = Fixture::store().pack_with(&store_plan(), &format!("oci:{layout}"), |request, observer| {
+            pack(&PackRequest { tags: &tags_given, ..request }, observer)
+        });
+        assert_eq!(packed.unwrap().references, ["team/app:1", "git:1", "git:2"]);
+        assert_eq!(tags(&layout), ["1", "git:1", "2"], "two images of one tag would hide each other");
+        let names: Vec<Value> =
+            index(&layout).iter().map(|one| one["annotations"][oci::CONTAINERD_NAME].clone()).collect();
+        assert_eq!(names, ["docker.io/team/app:1", "docker.io/library/git:1", "docker.io/library/git:2"]);
+    }
+
+    #[test]
+    fn what_others_wrote_into_the_index_stays() {
+        let (_dir, layout) = dir();
+        let fixture = Fixture::store();
+        fixture.pack(&store_plan(), &format!("oci:{layout}:1")).unwrap();
+        let mut written: Value =
+            serde_json::from_slice(&fs_err::read(format!("{layout}/index.json")).unwrap()).unwrap();
+        written["annotations"] = json!({"by": "hand"});
+        written["manifests"][0]["artifactType"] = json!("x/y");
+        fs_err::write(format!("{layout}/index.json"), written.to_string()).unwrap();
+        fixture.pack(&small_plan(), &format!("oci:{layout}:2")).unwrap();
+        let text = fs_err::read_to_string(format!("{layout}/index.json")).unwrap();
+        assert!(text.contains(r#""by":"hand""#) && text.contains(r#""artifactType":"x/y""#), "{text}");
+    }
+
+    #[test]
+    fn damaged_blob_of_another_size_is_replaced() {
+        let (_dir, layout) = dir();
+        let fixture = Fixture::store();
+        let packed = fixture.pack(&store_plan(), &format!("oci:{layout}")).unwrap();
+        let blob = format!("{layout}/blobs/sha256/{}", packed.layers[0].digest.hex());
+        fs_err::write(blob, "cut").unwrap();
+        fixture.pack(&store_plan(), &format!("oci:{layout}")).unwrap();
+        assert_verified(&layout);
+    }
+
+    #[test]
+    fn other_directories_are_refused() {
+        let (_dir, layout) = dir();
+        fs_err::create_dir(&layout).unwrap();
+        let fixture = Fixture::store();
+        fixture.pack(&small_plan(), &format!("oci:{layout}")).unwrap();
+        assert_verified(&layout);
+
+        let (_dir, other) = dir();
+        fs_err::create_dir(&other).unwrap();
+        fs_err::write(format!("{other}/precious"), "").unwrap();
+        let message = fixture.pack(&small_plan(), &format!("oci:{other}")).unwrap_err().to_string();
+        assert_eq!(message, format!("`{other}` is neither empty nor an image layout"));
+        let message = fixture.pack(&small_plan(), &format!("oci:{other}/precious")).unwrap_err().to_string();
+        assert_eq!(message, format!("`{other}/precious` is no directory; for a file, write oci-archive:"));
+        assert_eq!(list(Path::new(&other)), ["precious"]);
+    }
+
+    #[test]
+    fn malformed_index_is_not_replaced() {
+        let (_dir, layout) = dir();
+        let fixture = Fixture::store();
+        fixture.pack(&store_plan(), &format!("oci:{layout}")).unwrap();
+        let before = list(Path::new(&layout).join(oci::BLOBS).as_path());
+        fs_err::write(format!("{layout}/index.json"), "{").unwrap();
+        let result = fixture.pack(&small_plan(), &format!("oci:{layout}"));
+        assert!(matches!(result, Err(PackError::MalformedIndex { .. })));
+        assert_eq!(list(Path::new(&layout).join(oci::BLOBS).as_path()), before);
+    }
+
+    #[test]
+    fn builds_at_once_lose_nothing() {
+        let fixture = Fixture::store();
+        for exists in [false, true] {
+            let (_dir, layout) = dir();
+            if exists {
+                fs_err::create_dir(&layout).unwrap();
+            }
+            std::thread::scope(|scope| {
+                for tag in 0..6 {
+                    let (fixture, layout) = (&fixture, &layout);
+                    scope.spawn(move || fixture.pack(&small_plan(), &format!("oci:{layout}:{tag}")).unwrap());
+                }
+            });
+            let mut found = tags(&layout);
+            found.sort();
+            assert_eq!(found, ["0", "1", "2", "3", "4", "5"]);
+            assert_verified(&layout);
+            assert_eq!(list(Path::new(&layout)), ["blobs", "index.json", "oci-layout"]);
+        }
+    }
+
+    #[test]
+    fn files_have_the_permissions_of_new_files() {
+        let (_dir, layout) = dir();
+        let fixture = Fixture::store();
+        fixture.pack(&small_plan(), &format!("oci:{layout}:1")).unwrap();
+        let plain = fixture.at("plain");
+        fs_err::write(&plain, "").unwrap();
+        let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
+        for blob in list(Path::new(&layout).join(oci::BLOBS).as_path()) {
+            assert_eq!(mode(&Path::new(&layout).join(oci::BLOBS).join(blob)), mode(&plain));
+        }
+        assert_eq!(mode(&Path::new(&layout).join("index.json")), mode(&plain));
+        fs_err::create_dir(fixture.at("new")).unwrap();
+        assert_eq!(mode(Path::new(&layout)), mode(&fixture.at("new")));
+    }
+}

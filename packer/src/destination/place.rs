@@ -1,0 +1,112 @@
+//! A file that appears when it is complete, and not before.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::error::PackError;
+
+/// What temporary files and directories are called, in case a machine goes down while they are there.
+pub(crate) const TEMPORARY_PREFIX: &str = ".layerwright-";
+
+/// The place for a file, checked before the work begins.
+#[derive(Debug)]
+pub(crate) struct FileInPlace {
+    path: PathBuf,
+}
+
+impl FileInPlace {
+    /// Follows symlinks, so that the file they lead to is replaced and not they.
+    pub(crate) fn new(path: &Path) -> Result<Self, PackError> {
+        let occupied = |reason| Err(PackError::Occupied { path: path.to_owned(), reason });
+        match fs_err::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path: path.to_owned() }),
+            Err(error) => Err(PackError::Write(error)),
+            Ok(metadata) if metadata.is_symlink() => {
+                let target = fs_err::canonicalize(path).map_err(PackError::Write)?;
+                Self::new(&target)
+            }
+            Ok(metadata) if metadata.is_file() => Ok(Self { path: path.to_owned() }),
+            Ok(metadata) if metadata.is_dir() => occupied("is a directory; an archive is a file"),
+            Ok(_) => occupied("is no regular file; write - for standard output"),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A temporary file beside the place, with the permissions that the file is to have.
+    pub(crate) fn create(&self) -> Result<NamedTempFile, PackError> {
+        let mut builder = tempfile::Builder::new();
+        // Less the umask, as for any new file.
+        builder.prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(0o666));
+        builder.tempfile_in(parent(&self.path)).map_err(PackError::Write)
+    }
+
+    /// Puts the temporary file into the place.
+    pub(crate) fn commit(&self, file: NamedTempFile) -> Result<(), PackError> {
+        file.persist(&self.path).map_err(|error| {
+            let message = format!("failed to rename a file to `{}`: {}", self.path.display(), error.error);
+            PackError::Write(io::Error::new(error.error.kind(), message))
+        })?;
+        Ok(())
+    }
+}
+
+/// A temporary directory beside a path, on the same file system.
+pub(crate) fn staging_beside(path: &Path) -> Result<TempDir, PackError> {
+    staging_in(parent(path))
+}
+
+pub(crate) fn staging_in(dir: &Path) -> Result<TempDir, PackError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(0o777));
+    builder.tempdir_in(dir).map_err(PackError::Write)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use crate::fixture::{Fixture, assert_verified, list, store_plan};
+
+    #[test]
+    fn existing_files_are_replaced_and_links_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("image"), "old").unwrap();
+        symlink("image", dir.path().join("link")).unwrap();
+        Fixture::store().pack(&store_plan(), &format!("oci-archive:{}/link", dir.path().display())).unwrap();
+        assert!(dir.path().join("link").is_symlink());
+        assert_verified(&format!("{}/image", dir.path().display()));
+        assert_eq!(list(dir.path()), ["image", "link"]);
+    }
+
+    #[test]
+    fn devices_and_directories_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, reason) in [
+            ("/dev/null", "is no regular file; write - for standard output"),
+            (dir.path().to_str().unwrap(), "is a directory; an archive is a file"),
+        ] {
+            let error = Fixture::store().pack(&store_plan(), &format!("docker-archive:{path}")).unwrap_err();
+            assert_eq!(error.to_string(), format!("`{path}` {reason}"));
+        }
+    }
+
+    #[test]
+    fn missing_directory_is_named() {
+        let error = Fixture::store().pack(&store_plan(), "docker-archive:/nowhere/image.tar").unwrap_err();
+        assert!(error.to_string().contains("/nowhere"), "{error}");
+    }
+}

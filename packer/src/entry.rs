@@ -1,0 +1,156 @@
+//! One entry of a layer, as it was on disk when the files were walked.
+
+use std::cmp::Ordering;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Everything about an entry but its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The name in the tar, without the `/` at the end of a directory.
+    pub(crate) name: EntryName,
+    pub(crate) kind: EntryKind,
+    /// Permissions with set-id and sticky bits.
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// The extended attribute `security.capability`.
+    pub(crate) capability: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    Directory,
+    File(Content),
+    Symlink { target: Vec<u8> },
+    Fifo,
+    CharDevice { major: u32, minor: u32 },
+    BlockDevice { major: u32, minor: u32 },
+}
+
+/// Where the content of a file is, and by what to see that it is still the same.
+///
+/// The time of the inode's change and the number of hard links are not looked at on purpose: a store that is optimised
+/// while we read changes these, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) path: PathBuf,
+    pub(crate) size: u64,
+    pub(crate) modified: Modified,
+}
+
+/// A time of modification, to the nanosecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Modified {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Modified {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() }
+    }
+}
+
+impl Entry {
+    /// A directory of root that everybody may read, or an entry to be given other owners.
+    pub(crate) fn new(name: EntryName, kind: EntryKind, mode: u32) -> Self {
+        Self { name, kind, mode, uid: 0, gid: 0, capability: None }
+    }
+
+    /// Bytes of content that follow the header.
+    pub(crate) fn size(&self) -> u64 {
+        match &self.kind {
+            EntryKind::File(content) => content.size,
+            _ => 0,
+        }
+    }
+}
+
+/// The name of an entry. Names are bytes; they need not be text.
+///
+/// Ordered by components, and within a component as Python orders file names, since the layers of dockerTools are sorted
+/// by Python: by code points, where a byte that is not UTF-8 counts as the surrogate U+DC00 plus the byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct EntryName(pub(crate) Vec<u8>);
+
+impl EntryName {
+    pub(crate) fn child(&self, component: &OsStr) -> Self {
+        let mut name = Vec::with_capacity(self.0.len() + component.len() + 1);
+        name.extend_from_slice(&self.0);
+        if !name.is_empty() {
+            name.push(b'/');
+        }
+        name.extend_from_slice(component.as_bytes());
+        Self(name)
+    }
+
+    pub(crate) fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// Whether unpacking the entry would remove a file instead of making one.
+    pub(crate) fn is_whiteout(&self) -> bool {
+        self.0.rsplit(|byte| *byte == b'/').next().is_some_and(|last| last.starts_with(b".wh."))
+    }
+}
+
+impl Ord for EntryName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare_names(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for EntryName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+pub(crate) fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
+    // The separator sorts before everything else a name can hold: `a`, `a/z`, `a b`, `a-b`.
+    let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+    match a.iter().zip(b).find(|(a, b)| a != b) {
+        None => a.len().cmp(&b.len()),
+        Some((x, y)) if x.is_ascii() && y.is_ascii() => rank(*x).cmp(&rank(*y)),
+        Some(_) => code_points(a).cmp(code_points(b)),
+    }
+}
+
+fn code_points(name: &[u8]) -> impl Iterator<Item = u32> {
+    let points = name.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().map(u32::from);
+        valid.chain(chunk.invalid().iter().map(|byte| 0xdc00 + u32::from(*byte)))
+    });
+    points.map(|point| if point == u32::from(b'/') { 0 } else { point })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_sort_before_what_continues_them() {
+        let sorted: [&[u8]; 8] = [b"a", b"a/z", b"a b", b"a-b", b"a.b", b"b", "é".as_bytes(), b"\x80"];
+        let mut names: Vec<EntryName> = sorted.iter().rev().map(|name| EntryName(name.to_vec())).collect();
+        names.sort();
+        assert_eq!(names.iter().map(|name| name.0.as_slice()).collect::<Vec<_>>(), sorted);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_sort_as_in_python() {
+        // U+E000 comes after all surrogates, U+D7FF before them.
+        let sorted: [&[u8]; 4] = ["\u{d7ff}".as_bytes(), b"\x80", b"\xff", "\u{e000}".as_bytes()];
+        assert!(sorted.windows(2).all(|pair| compare_names(pair[0], pair[1]).is_lt()));
+    }
+
+    #[test]
+    fn whiteouts_are_known_by_their_last_component() {
+        let is_whiteout = |name: &[u8]| EntryName(name.to_vec()).is_whiteout();
+        assert!(is_whiteout(b"usr/.wh.x") && is_whiteout(b".wh..wh..opq"));
+        assert!(!is_whiteout(b"usr/x.wh.") && !is_whiteout(b".wh/x"));
+    }
+}

@@ -1,0 +1,174 @@
+//! Why an image is not packed.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::compress::EncoderError;
+use crate::destination::MAX_DOCKER_LAYERS;
+use crate::settings::SettingsError;
+
+/// How many missing files an error names.
+const NAMED_MISSING_FILES: usize = 20;
+
+/// Why an image is not packed. Nothing is left at the destination then.
+#[derive(Debug, Error)]
+pub enum PackError {
+    /// Going on would write an image in which things do not work.
+    #[error("{}", describe_missing(missing, *count))]
+    MissingFiles {
+        /// The first of them, in the order of the plan.
+        missing: Vec<MissingFile>,
+        /// How many there are over the whole plan.
+        count: usize,
+    },
+    /// A store path holds only files, directories and symlinks.
+    #[error("`{}` of node `{node}` is a {kind}, which cannot be in a store path", path.display())]
+    UnsupportedFile {
+        /// Whose file.
+        node: String,
+        /// Its name in the image.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// Image layers use these names to remove files of lower layers: unpacking would delete instead of create.
+    #[error("`{}` of node `{node}` begins with `.wh.`, which an image layer cannot hold", path.display())]
+    Whiteout {
+        /// Whose file.
+        node: String,
+        /// Its name in the image.
+        path: PathBuf,
+    },
+    /// Names in a layer have to be unambiguous.
+    #[error("`{}` of node `{node}` {reason}", path.display())]
+    InvalidPath {
+        /// Whose file.
+        node: String,
+        /// The path as it was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The same file would be in the layer twice.
+    #[error("node `{node}` lies within node `{outer}`")]
+    NestedNodes {
+        /// The inner one.
+        node: String,
+        /// The outer one.
+        outer: String,
+    },
+    /// Their names in a layer cannot be compared, so a file could be there twice.
+    #[error("node `{tree}` is a store path and node `{list}` a list of files: they cannot share a layer")]
+    MixedNodes {
+        /// A node with [`crate::NodeFiles::Tree`].
+        tree: String,
+        /// A node with [`crate::NodeFiles::List`].
+        list: String,
+    },
+    /// A circle of symlinks, most likely.
+    #[error("`{}` of node `{node}` leads through more than 40 symlinks", path.display())]
+    TooManyLinks {
+        /// Whose file.
+        node: String,
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// Going on would write a layer that no version of the file had.
+    #[error("`{}` {change} while it was read", path.display())]
+    FileChanged {
+        /// On this machine.
+        path: PathBuf,
+        /// What happened to it.
+        change: FileChange,
+    },
+    /// Docker would fail when it mounts the image.
+    #[error("{count} layers are more than Docker's overlay driver can mount, which is {MAX_DOCKER_LAYERS}")]
+    TooManyLayers {
+        /// Of the plan.
+        count: usize,
+    },
+    /// Sizes in a stream have to be known before the bytes.
+    #[error("layers of an image on standard output cannot be compressed; compress the stream, or write a file")]
+    CompressedStream,
+    /// The settings cannot be those of an image.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The destination exists, and to replace it would destroy something else.
+    #[error("`{}` {reason}", path.display())]
+    Occupied {
+        /// The destination.
+        path: PathBuf,
+        /// What it is.
+        reason: &'static str,
+    },
+    /// An index that is there cannot be understood, so nothing can be added to it.
+    #[error("`{}` is no index of an image layout: {reason}", path.display())]
+    MalformedIndex {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file cannot be read. The message names it.
+    #[error("reading: {0}")]
+    Read(io::Error),
+    /// The destination cannot be written.
+    #[error("writing: {0}")]
+    Write(io::Error),
+    /// An encoder refused.
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
+    /// No threads to be had.
+    #[error("threads cannot be started")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// [`crate::Observer::cancelled`] said so.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// A file that should be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MissingFile {
+    /// Whose file.
+    pub node: String,
+    /// As the node names it.
+    pub path: PathBuf,
+}
+
+/// What happened to a file between looking and reading.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum FileChange {
+    /// It is gone.
+    #[error("vanished")]
+    Vanished,
+    /// It is no regular file any more.
+    #[error("was replaced by something else")]
+    Replaced,
+    /// Its size or time of modification is another.
+    #[error("changed")]
+    Changed,
+}
+
+impl PackError {
+    /// Keeps the first of them for the message.
+    pub(crate) fn missing(mut missing: Vec<MissingFile>) -> Self {
+        let count = missing.len();
+        missing.truncate(NAMED_MISSING_FILES);
+        Self::MissingFiles { missing, count }
+    }
+}
+
+fn describe_missing(missing: &[MissingFile], count: usize) -> String {
+    let files = if count == 1 { "file does" } else { "files do" };
+    let mut text = format!("{count} {files} not exist:");
+    for MissingFile { node, path } in missing {
+        text += &format!("\n  {} of node {node}", path.display());
+    }
+    if count > missing.len() {
+        text += &format!("\n  and {} more", count - missing.len());
+    }
+    text
+}

@@ -1,0 +1,183 @@
+//! Reads a file that must not have changed since it was walked.
+//!
+//! The header with the file's size is written before the content is read, so a file that grows, shrinks or is replaced
+//! in between would shift everything after it. And a file that is written while it is read would give a layer with bytes
+//! that it never had. So:
+//!
+//! 1. What is opened must be a regular file with the size and time of modification of the walk.
+//! 2. It must have exactly as many bytes.
+//! 3. Afterwards, size and time must still be the same.
+
+use std::fs::Metadata;
+use std::io::{self, Read};
+
+use fs_err::File;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::entry::{Content, Modified};
+use crate::error::{FileChange, PackError};
+use crate::layer::Blocks;
+
+/// How much is read at once: more only evicts the processor's cache before the bytes are hashed.
+const READ_BYTES: usize = 256 << 10;
+
+/// Copies a file's content.
+pub(crate) fn copy_content(content: &Content, out: &mut Blocks<'_>) -> Result<(), PackError> {
+    let changed = |change| PackError::FileChanged { path: content.path.clone(), change };
+    let mut file = open(content)?;
+    check_unchanged(content, &file.metadata().map_err(PackError::Read)?)?;
+
+    let mut left = content.size;
+    while left > 0 {
+        let space = out.space();
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(space.len()).min(READ_BYTES);
+        let count = read_some(&mut file, &mut space[..wanted])?;
+        if count == 0 {
+            return Err(changed(FileChange::Changed));
+        }
+        out.advance(count)?;
+        left -= count as u64;
+    }
+    if read_some(&mut file, &mut [0])? != 0 {
+        return Err(changed(FileChange::Changed));
+    }
+    check_unchanged(content, &file.metadata().map_err(PackError::Read)?)
+}
+
+fn open(content: &Content) -> Result<File, PackError> {
+    // Should it be a FIFO by now, opening must neither wait for a writer nor follow a link.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let path = &content.path;
+    let changed = |change| PackError::FileChanged { path: path.clone(), change };
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => Ok(File::from_parts(file.into(), path)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Err(changed(FileChange::Vanished)),
+        Err(Errno::LOOP | Errno::NXIO) => Err(changed(FileChange::Replaced)),
+        Err(error) => {
+            let message = format!("failed to open `{}`: {error}", path.display());
+            Err(PackError::Read(io::Error::new(error.kind(), message)))
+        }
+    }
+}
+
+fn check_unchanged(content: &Content, metadata: &Metadata) -> Result<(), PackError> {
+    let change = if !metadata.is_file() {
+        FileChange::Replaced
+    } else if metadata.len() != content.size || Modified::of(metadata) != content.modified {
+        FileChange::Changed
+    } else {
+        return Ok(());
+    };
+    Err(PackError::FileChanged { path: content.path.clone(), change })
+}
+
+fn read_some(file: &mut File, buffer: &mut [u8]) -> Result<usize, PackError> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map_err(PackError::Read),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn content_of(path: &Path) -> Content {
+        let metadata = fs_err::symlink_metadata(path).unwrap();
+        Content { path: path.into(), size: metadata.len(), modified: Modified::of(&metadata) }
+    }
+
+    fn copied(content: &Content) -> Result<Vec<u8>, PackError> {
+        let mut bytes = Vec::new();
+        let mut consume = |block: &[u8]| {
+            bytes.extend_from_slice(block);
+            Ok(())
+        };
+        let mut blocks = Blocks::new(4096, &mut consume);
+        copy_content(content, &mut blocks)?;
+        blocks.finish()?;
+        Ok(bytes)
+    }
+
+    fn set_modified(path: &Path, time: SystemTime) {
+        File::options().write(true).open(path).unwrap().into_file().set_modified(time).unwrap();
+    }
+
+    /// Walks a file, does something to it, and expects the error.
+    fn check(change: impl FnOnce(&Path), expected: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs_err::write(&path, b"0123456789").unwrap();
+        let content = content_of(&path);
+        change(&path);
+        let message = copied(&content).unwrap_err().to_string();
+        assert_eq!(message, format!("`{}` {expected} while it was read", path.display()));
+    }
+
+    #[test]
+    fn content_is_copied_over_the_ends_of_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        for length in [0, 1, 4095, 4096, 4097, 300_000] {
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+            fs_err::write(&path, &bytes).unwrap();
+            assert!(copied(&content_of(&path)).unwrap() == bytes, "{length}");
+        }
+    }
+
+    #[test]
+    fn growing_file_is_an_error() {
+        check(|path| fs_err::write(path, b"01234567890").unwrap(), "changed");
+    }
+
+    #[test]
+    fn shrinking_file_is_an_error() {
+        check(|path| fs_err::write(path, b"0").unwrap(), "changed");
+    }
+
+    #[test]
+    fn rewritten_file_is_an_error() {
+        check(|path| set_modified(path, SystemTime::UNIX_EPOCH + Duration::from_nanos(1)), "changed");
+    }
+
+    #[test]
+    fn vanished_file_is_an_error() {
+        check(|path| fs_err::remove_file(path).unwrap(), "vanished");
+    }
+
+    #[test]
+    fn file_replaced_by_symlink_is_an_error() {
+        let replace = |path: &Path| {
+            fs_err::rename(path, path.with_extension("old")).unwrap();
+            symlink(path.with_extension("old"), path).unwrap();
+        };
+        check(replace, "was replaced by something else");
+    }
+
+    #[test]
+    fn file_replaced_by_fifo_does_not_hang() {
+        let replace = |path: &Path| {
+            fs_err::remove_file(path).unwrap();
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        };
+        check(replace, "was replaced by something else");
+    }
+
+    #[test]
+    fn file_that_gained_a_hard_link_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs_err::write(&path, b"x").unwrap();
+        let content = content_of(&path);
+        fs_err::hard_link(&path, dir.path().join("other")).unwrap();
+        assert_eq!(copied(&content).unwrap(), b"x");
+    }
+}

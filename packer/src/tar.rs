@@ -1,0 +1,296 @@
+//! The bytes of a tar, exactly as CPython's `tarfile` writes them in its PAX format.
+//!
+//! Registries hold layers that were made by it; the same files should be the same blob. In short:
+//!
+//! 1. A header is a ustar block. Numbers are octal, padded with zeros; the `prefix` field is never used; the fields for
+//!    devices are empty for everything else.
+//! 2. What does not fit into it, or is no ASCII, is told by a pax header before it: an `x` block named
+//!    `././@PaxHeader`, and records `LENGTH KEY=VALUE\n` whose length counts itself. The ustar header then has what can
+//!    be had: text cut off, with a `?` for each other character, and 0 for a number.
+//! 3. Where a text is not even UTF-8, the first record says that all are bytes.
+//! 4. Content is padded with zeros to whole blocks. Two zero blocks end the tar, and zeros up to a multiple of 10,240.
+
+use crate::entry::{Entry, EntryKind};
+
+/// The unit of everything.
+pub(crate) const BLOCK: usize = 512;
+
+/// A tar is a multiple of this long.
+const RECORD: u64 = 20 * BLOCK as u64;
+
+/// One second after the epoch: the time of everything in a Nix store.
+const MODIFIED: u64 = 1;
+
+/// What a header can say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header<'a> {
+    /// With `/` at the end for a directory.
+    pub(crate) name: &'a [u8],
+    pub(crate) type_flag: u8,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) size: u64,
+    pub(crate) link: &'a [u8],
+    pub(crate) device: Option<(u32, u32)>,
+    pub(crate) capability: Option<&'a [u8]>,
+}
+
+impl<'a> Header<'a> {
+    /// A regular file of root, for archives made of layers.
+    pub(crate) fn file(name: &'a [u8], size: u64) -> Self {
+        Self { name, type_flag: b'0', mode: 0o644, uid: 0, gid: 0, size, link: b"", device: None, capability: None }
+    }
+
+    /// A directory of root, for archives made of layers. `name` ends in `/`.
+    pub(crate) fn directory(name: &'a [u8]) -> Self {
+        Self { type_flag: b'5', mode: 0o755, ..Self::file(name, 0) }
+    }
+
+    /// Appends the header, with the pax header before it where one is needed.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        let records = self.pax_records();
+        if !records.is_empty() {
+            let pax = Self { type_flag: b'x', mode: 0, ..Self::file(b"././@PaxHeader", records.len() as u64) };
+            pax.append_ustar(0, Owner::Nobody, out);
+            out.extend_from_slice(&records);
+            out.resize(out.len() + usize::from(padding(records.len() as u64)), 0);
+        }
+        self.append_ustar(MODIFIED, Owner::ById, out);
+    }
+
+    /// In the order in which `tarfile` looks at the fields. Extended attributes come first, as they would be given to it
+    /// from outside; their values are bytes whatever the character set, and readers treat them so.
+    fn pax_records(&self) -> Vec<u8> {
+        let mut fields: Vec<(&str, &[u8])> = Vec::new();
+        if let Some(capability) = self.capability {
+            fields.push(("SCHILY.xattr.security.capability", capability));
+        }
+        fields.extend([("path", self.name), ("linkpath", self.link)].into_iter().filter(|(_, text)| !fits(text, 100)));
+        let numbers = [
+            ("uid", u64::from(self.uid), octal_limit(8)),
+            ("gid", u64::from(self.gid), octal_limit(8)),
+            ("size", self.size, octal_limit(12)),
+        ]
+        .map(|(key, value, limit)| (key, (value >= limit).then(|| value.to_string())));
+        fields.extend(numbers.iter().filter_map(|(key, text)| Some((*key, text.as_ref()?.as_bytes()))));
+
+        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        let mut records = Vec::new();
+        if !is_text(self.name) || !is_text(self.link) {
+            append_record(&mut records, "hdrcharset", b"BINARY");
+        }
+        for (key, value) in fields {
+            append_record(&mut records, key, value);
+        }
+        records
+    }
+
+    fn append_ustar(&self, modified: u64, owner: Owner, out: &mut Vec<u8>) {
+        let mut block = [0; BLOCK];
+        let mut fields = Fields { block: &mut block, at: 0 };
+        fields.text(self.name, 100);
+        fields.octal(u64::from(self.mode & 0o7777), 8);
+        fields.octal(u64::from(self.uid), 8);
+        fields.octal(u64::from(self.gid), 8);
+        fields.octal(self.size, 12);
+        fields.octal(modified, 12);
+        fields.text(b"        ", 8);
+        fields.text(&[self.type_flag], 1);
+        fields.text(self.link, 100);
+        fields.text(b"ustar\x0000", 8);
+        fields.text(owner.name(self.uid), 32);
+        fields.text(owner.name(self.gid), 32);
+        if let Some((major, minor)) = self.device {
+            fields.octal(u64::from(major), 8);
+            fields.octal(u64::from(minor), 8);
+        }
+        // The checksum counts itself as the eight spaces above, of which the last one stays.
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        out.extend_from_slice(&block);
+    }
+}
+
+/// What stands in the fields for the names of the owner.
+#[derive(Clone, Copy)]
+enum Owner {
+    /// `root` for 0. Other names would depend on the machine.
+    ById,
+    /// Nothing: pax headers belong to nobody.
+    Nobody,
+}
+
+impl Owner {
+    fn name(self, id: u32) -> &'static [u8] {
+        match (self, id) {
+            (Self::ById, 0) => b"root",
+            _ => b"",
+        }
+    }
+}
+
+/// Appends the header of an entry.
+pub(crate) fn append_header(entry: &Entry, out: &mut Vec<u8>) {
+    let mut name = entry.name.0.clone();
+    let (type_flag, link, device): (u8, &[u8], _) = match &entry.kind {
+        EntryKind::Directory => (b'5', b"", None),
+        EntryKind::File(_) => (b'0', b"", None),
+        EntryKind::Symlink { target } => (b'2', target, None),
+        EntryKind::Fifo => (b'6', b"", None),
+        EntryKind::CharDevice { major, minor } => (b'3', b"", Some((*major, *minor))),
+        EntryKind::BlockDevice { major, minor } => (b'4', b"", Some((*major, *minor))),
+    };
+    if entry.kind == EntryKind::Directory {
+        name.push(b'/');
+    }
+    let Entry { mode, uid, gid, .. } = *entry;
+    let capability = entry.capability.as_deref();
+    Header { name: &name, type_flag, mode, uid, gid, size: entry.size(), link, device, capability }.append_to(out);
+}
+
+/// Returns how many zeros follow `size` bytes of content.
+pub(crate) fn padding(size: u64) -> u16 {
+    u16::try_from(size.next_multiple_of(BLOCK as u64) - size).expect("less than a block")
+}
+
+/// Returns how many zeros end a tar whose entries are `length` bytes.
+pub(crate) fn trailer(length: u64) -> usize {
+    let end = (length + 2 * BLOCK as u64).next_multiple_of(RECORD);
+    usize::try_from(end - length).expect("at most a record and two blocks")
+}
+
+fn fits(text: &[u8], limit: usize) -> bool {
+    text.is_ascii() && text.len() <= limit
+}
+
+/// The first number that an octal field of `width` bytes with a NUL at its end cannot hold.
+fn octal_limit(width: u32) -> u64 {
+    8_u64.pow(width - 1)
+}
+
+fn append_record(out: &mut Vec<u8>, key: &str, value: &[u8]) {
+    // A space, `=`, the newline, and the digits of the length itself.
+    let rest = key.len() + value.len() + 3;
+    let mut length = rest + 1;
+    while rest + length.to_string().len() != length {
+        length = rest + length.to_string().len();
+    }
+    out.extend_from_slice(format!("{length} {key}=").as_bytes());
+    out.extend_from_slice(value);
+    out.push(b'\n');
+}
+
+/// Fills a block, field after field.
+struct Fields<'a> {
+    block: &'a mut [u8; BLOCK],
+    at: usize,
+}
+
+impl Fields<'_> {
+    /// A `?` for each character that is not ASCII, or byte that belongs to none; cut off without a NUL.
+    fn text(&mut self, text: &[u8], width: usize) {
+        let field = &mut self.block[self.at..self.at + width];
+        let characters = text.utf8_chunks().flat_map(|chunk| {
+            let valid = chunk.valid().chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?'));
+            valid.chain(chunk.invalid().iter().map(|_| b'?'))
+        });
+        for (byte, character) in field.iter_mut().zip(characters) {
+            *byte = character;
+        }
+        self.at += width;
+    }
+
+    /// 0 where the number does not fit; a pax record has it then.
+    fn octal(&mut self, number: u64, width: u32) {
+        let number = if number < octal_limit(width) { number } else { 0 };
+        let width = width as usize;
+        self.block[self.at..self.at + width].copy_from_slice(format!("{number:0>w$o}\0", w = width - 1).as_bytes());
+        self.at += width;
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Digest;
+
+    /// Compares a header with the one that CPython 3.11 writes, by the begin of its digest.
+    fn check(header: Header<'_>, python: &str) {
+        let mut bytes = Vec::new();
+        header.append_to(&mut bytes);
+        assert_eq!(&Digest::of(&bytes).hex()[..16], python, "{header:?}");
+    }
+
+    fn named(name: &[u8]) -> Header<'_> {
+        Header { mode: 0o444, ..Header::file(name, 0) }
+    }
+
+    fn typed(type_flag: u8) -> Header<'static> {
+        Header { type_flag, ..named(b"d") }
+    }
+
+    #[test]
+    fn names_that_fit_have_no_pax_header() {
+        check(named(&[b'n'; 100]), "2d39182b6c663f0f");
+        check(Header { type_flag: b'5', ..named(&[&[b'n'; 99], &b"/"[..]].concat()) }, "f146f25cd947b2b9");
+    }
+
+    #[test]
+    fn long_names_have_a_pax_header() {
+        check(named(&[b'n'; 101]), "d439edfb83fb8d12");
+        check(Header { type_flag: b'5', ..named(&[&[b'n'; 100], &b"/"[..]].concat()) }, "68656acde337c1e4");
+        // The length of a record counts its own digits; these are at the change from three to four.
+        check(named(&[b'n'; 988]), "0727a14c15478339");
+        check(named(&[b'n'; 989]), "5f1a2263b0f273a3");
+    }
+
+    #[test]
+    fn other_names_than_ascii_have_a_pax_header() {
+        check(named("é".as_bytes()), "56944b7e3dc8af51");
+        check(named("é".repeat(60).as_bytes()), "4cee06cdee5864c7");
+        check(named("\u{1f600}".as_bytes()), "4fe19e7f70c7f95f");
+    }
+
+    #[test]
+    fn names_that_are_no_text_say_so() {
+        check(named(b"a\xff\xc3"), "4d28f2d059bd0b65");
+        check(named(&[0xff; 200]), "e7b0c952819a2020");
+        check(Header { type_flag: b'2', link: b"\x80", ..named("é".as_bytes()) }, "4346c77483ce2beb");
+    }
+
+    #[test]
+    fn long_link_targets_have_a_pax_header() {
+        check(Header { type_flag: b'2', link: &[b'n'; 101], ..named(b"l") }, "8250e3c2ce8dbe60");
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_have_a_pax_header() {
+        let eight_gib = 8 << 30;
+        check(Header { size: eight_gib - 1, ..named(b"f") }, "d79da37805b9e583");
+        check(Header { size: eight_gib, ..named(b"f") }, "4649a387df3d9d22");
+        check(Header { size: eight_gib, ..named(&[b'n'; 101]) }, "951aa10d607821bf");
+        check(Header { uid: 1 << 21, gid: 1 << 21, ..named(b"f") }, "695966b5e7d32459");
+    }
+
+    #[test]
+    fn only_devices_have_device_numbers() {
+        check(Header { device: Some((4, 0xf_ffff)), ..typed(b'3') }, "927ff5a0cf46f4fd");
+        check(Header { device: Some((259, 7)), ..typed(b'4') }, "e6be653bad11b46a");
+        check(Header { type_flag: b'6', ..named(b"p") }, "04630d11a136bef9");
+    }
+
+    #[test]
+    fn capabilities_are_bytes_in_a_record() {
+        let mut bytes = Vec::new();
+        Header { capability: Some(b"\x01\0\xff"), ..named(b"ping") }.append_to(&mut bytes);
+        assert_eq!(bytes[512..512 + 42], *b"40 SCHILY.xattr.security.capability=\x01\0\xff\n\0\0");
+        assert_eq!(bytes.len(), 3 * BLOCK);
+    }
+
+    #[test]
+    fn tars_end_on_whole_records() {
+        for (length, expected) in [(0, 10_240), (9_216, 1_024), (9_728, 10_752), (10_240, 10_240)] {
+            assert_eq!(trailer(length), expected);
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Follows the documents of an image and compares what they say with what is there.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+
+use super::documents::{Config, Descriptor, DockerImage, Index, Layout, Manifest, Platform};
+use super::facts::{Encoding, Facts};
+use super::mismatch::shown;
+use super::store::{Store, Text};
+use super::{ImageSource, Mismatch, VerifyError, VerifyReport};
+use crate::{Digest, oci};
+
+/// An index of indexes is as deep as anybody goes.
+const MAX_DEPTH: usize = 4;
+
+/// How many manifests are followed; an index that lists more is made to keep us busy.
+const MAX_MANIFESTS: usize = 10_000;
+
+/// Nobody reads on after so many.
+const MAX_MISMATCHES: usize = 10_000;
+
+const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
+/// Says that a manifest is no image but about one.
+const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+
+pub(super) struct Check<'a> {
+    store: Store<'a>,
+    report: VerifyReport,
+    checked: BTreeSet<Digest>,
+    /// What `index.json` lists itself.
+    listed: Vec<Image>,
+    /// What `manifest.json` lists.
+    docker: Vec<Image>,
+}
+
+/// An image as tools tell it from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Image {
+    config: Digest,
+    layers: Vec<Digest>,
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn new(mut store: Store<'a>) -> Self {
+        let report = VerifyReport { mismatches: store.take_mismatches(), ..VerifyReport::default() };
+        Self { store, report, checked: BTreeSet::new(), listed: Vec::new(), docker: Vec::new() }
+    }
+
+    pub(super) fn run(mut self, image: &ImageSource) -> Result<VerifyReport, VerifyError> {
+        let (tag, reference) = match image {
+            ImageSource::OciLayout { tag, .. } | ImageSource::OciArchive { tag, .. } => (tag.clone(), None),
+            ImageSource::DockerArchive { reference, .. } => (None, reference.clone()),
+            ImageSource::Path(_) => (None, None),
+        };
+        let has_index = self.check_index(tag.as_deref())?;
+        let reference = reference.map(|reference| reference.to_string());
+        let has_docker = self.check_docker(reference.as_deref(), has_index)?;
+        if has_index && has_docker {
+            self.compare(tag.is_none(), reference.is_none());
+        }
+        self.report.bytes = self.store.bytes_read();
+        Ok(self.report)
+    }
+
+    /// Returns whether there is an index.
+    fn check_index(&mut self, tag: Option<&str>) -> Result<bool, VerifyError> {
+        let Some(text) = self.store.document(oci::INDEX_FILE)? else {
+            return match tag {
+                Some(_) => Err(VerifyError::UnknownName { name: tag.unwrap_or_default().into() }),
+                None => Ok(false),
+            };
+        };
+        match self.store.document(oci::LAYOUT_FILE)? {
+            None => self.found(Mismatch::Missing { blob: oci::LAYOUT_FILE.into() }),
+            Some(layout) => {
+                let layout: Option<Layout> = self.parse(oci::LAYOUT_FILE, layout);
+                if layout.is_some_and(|layout| layout.image_layout_version != "1.0.0") {
+                    self.malformed(oci::LAYOUT_FILE, "the version of the layout is not 1.0.0");
+                }
+            }
+        }
+        let Some(index) = self.parse::<Index>(oci::INDEX_FILE, text) else { return Ok(true) };
+        let has_tag = |descriptor: &&Descriptor| match tag {
+            None => true,
+            Some(tag) => {
+                descriptor.annotations.as_ref().and_then(|all| all.get(oci::REF_NAME)).is_some_and(|n| n == tag)
+            }
+        };
+        let manifests: Vec<&Descriptor> = index.manifests.iter().filter(has_tag).collect();
+        if let (Some(tag), true) = (tag, manifests.is_empty()) {
+            return Err(VerifyError::UnknownName { name: tag.into() });
+        }
+        for descriptor in manifests {
+            self.check_manifest_or_index(descriptor, 0)?;
+        }
+        Ok(true)
+    }
+
+    fn check_manifest_or_index(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), VerifyError> {
+        let Some((digest, _)) = self.check_blob(descriptor)? else { return Ok(()) };
+        if !self.checked.insert(digest) {
+            return Ok(());
+        }
+        if depth > MAX_DEPTH || self.checked.len() > MAX_MANIFESTS {
+            self.malformed(oci::INDEX_FILE, "it lists too many manifests, or too deep");
+            return Ok(());
+        }
+        let Some(text) = self.store.blob_text(&digest)? else { return Ok(()) };
+        let name = digest.to_string();
+        if matches!(descriptor.media_type.as_deref(), Some(oci::INDEX | DOCKER_INDEX)) {
+            let Some(index) = self.parse::<Index>(&name, text) else { return Ok(()) };
+            self.check_own_media_type(&name, descriptor, index.media_type.as_deref());
+            return index.manifests.iter().try_for_each(|inner| self.check_manifest_or_index(inner, depth + 1));
+        }
+        let Some(manifest) = self.parse::<Manifest>(&name, text) else { return Ok(()) };
+        self.check_own_media_type(&name, descriptor, manifest.media_type.as_deref());
+        if manifest.schema_version != 2 {
+            self.malformed(&name, "`schemaVersion` is not 2");
+        }
+        self.check_manifest(&name, descriptor, &manifest, depth)
+    }
+
+    fn check_manifest(
+        &mut self,
+        name: &str,
+        descriptor: &Descriptor,
+        manifest: &Manifest,
+        depth: usize,
+    ) -> Result<(), VerifyError> {
+        self.report.images += 1;
+        let config = self.check_blob(&manifest.config)?;
+        let digests: Vec<Digest> = manifest.layers.iter().filter_map(|layer| layer.digest.parse().ok()).collect();
+        self.store.prefetch(&digests)?;
+        let is_image = matches!(manifest.config.media_type.as_deref(), Some(oci::CONFIG | DOCKER_CONFIG));
+        let diff_ids = match config {
+            Some((digest, _)) if is_image => {
+                let text = self.store.blob_text(&digest)?;
+                let platform = descriptor.platform.as_ref().map(|platform| (name, platform));
+                text.and_then(|text| self.check_config(&digest.to_string(), text, manifest.layers.len(), platform))
+            }
+            _ => None,
+        };
+        for (at, layer) in manifest.layers.iter().enumerate() {
+            self.report.layers += 1;
+            if let Some((digest, facts)) = self.check_blob(layer)? {
+                let stated = diff_ids.as_ref().and_then(|diff_ids| diff_ids.get(at));
+                self.check_layer(&digest.to_string(), &facts, stated);
+                self.check_encoding(layer, &facts);
+            }
+        }
+        let is_about_another =
+            descriptor.annotations.as_ref().is_some_and(|all| all.contains_key(DOCKER_REFERENCE_TYPE));
+        if let (Some((config, _)), 0, true, false) = (config, depth, is_image, is_about_another) {
+            self.listed.push(Image { config, layers: digests });
+        }
+        Ok(())
+    }
+
+    /// Returns the blob's digest by its name, and what is there.
+    fn check_blob(&mut self, descriptor: &Descriptor) -> Result<Option<(Digest, Facts)>, VerifyError> {
+        let Ok(digest) = descriptor.digest.parse::<Digest>() else {
+            self.found(Mismatch::UnknownDigest { digest: shown(descriptor.digest.as_bytes()) });
+            return Ok(None);
+        };
+        let blob = digest.to_string();
+        let Some(facts) = self.store.blob(&digest)? else {
+            self.found(Mismatch::Missing { blob });
+            return Ok(None);
+        };
+        if facts.size != descriptor.size {
+            self.found(Mismatch::Size { blob: blob.clone(), stated: descriptor.size, actual: facts.size });
+        }
+        if facts.digest != digest {
+            self.found(Mismatch::Digest { blob, actual: facts.digest });
+        }
+        Ok(Some((digest, facts)))
+    }
+
+    /// Returns the diff IDs.
+    fn check_config(
+        &mut self,
+        name: &str,
+        text: Text,
+        layers: usize,
+        stated: Option<(&str, &Platform)>,
+    ) -> Option<Vec<String>> {
+        let config: Config = self.parse(name, text)?;
+        let diff_ids = config.rootfs.diff_ids.unwrap_or_default();
+        if diff_ids.len() != layers {
+            self.found(Mismatch::DiffIdCount { config: name.into(), layers, diff_ids: diff_ids.len() });
+        }
+        if let Some(history) = config.history {
+            let entries = history.iter().filter(|entry| !entry.empty_layer).count();
+            if entries != layers {
+                self.found(Mismatch::HistoryCount { config: name.into(), layers, entries });
+            }
+        }
+        if let Some((manifest, platform)) = stated {
+            let actual = shown_platform(&config.os.unwrap_or_default(), &config.architecture.unwrap_or_default());
+            let stated = shown_platform(&platform.os, &platform.architecture);
+            if stated != actual && stated != "unknown/unknown" {
+                self.found(Mismatch::Platform { manifest: manifest.into(), stated, actual });
+            }
+        }
+        Some(diff_ids)
+    }
+
+    fn check_layer(&mut self, layer: &str, facts: &Facts, stated: Option<&String>) {
+        let layer = layer.to_owned();
+        if facts.encoding == Encoding::Gzip && facts.members > 1 {
+            self.report.multi_member_layers += 1;
+        }
+        if facts.trailing > 0 {
+            self.found(Mismatch::TrailingGarbage { blob: layer.clone(), bytes: facts.trailing });
+        }
+        match (&facts.diff_id, stated) {
+            (Err(reason), _) => self.found(Mismatch::Undecodable { layer, reason: reason.clone() }),
+            (Ok(actual), Some(stated)) if actual.to_string() != *stated => {
+                self.found(Mismatch::DiffId { layer, stated: shown(stated.as_bytes()), actual: *actual });
+            }
+            _ => {}
+        }
+    }
+
+    /// A media type that is no layer's says nothing about compression.
+    fn check_encoding(&mut self, layer: &Descriptor, facts: &Facts) {
+        let Some(stated) = &layer.media_type else { return };
+        let expected = match stated.as_str() {
+            text if text.ends_with(".tar+gzip") || text.ends_with(".tar.gzip") => Encoding::Gzip,
+            text if text.ends_with(".tar+zstd") => Encoding::Zstd,
+            text if text.ends_with(".tar") => Encoding::Plain,
+            _ => return,
+        };
+        if facts.encoding != expected {
+            let blob = shown(layer.digest.as_bytes());
+            let actual = facts.encoding.name().into();
+            self.found(Mismatch::MediaType { blob, stated: shown(stated.as_bytes()), actual });
+        }
+    }
+
+    fn check_own_media_type(&mut self, name: &str, descriptor: &Descriptor, own: Option<&str>) {
+        if let (Some(stated), Some(own)) = (descriptor.media_type.as_deref(), own)
+            && stated != own
+        {
+            let actual = format!("by its own word `{}`", shown(own.as_bytes()));
+            self.found(Mismatch::MediaType { blob: name.into(), stated: shown(stated.as_bytes()), actual });
+        }
+    }
+
+    /// Returns whether there is a `manifest.json`. Images that the index lists are counted there already.
+    fn check_docker(&mut self, reference: Option<&str>, has_index: bool) -> Result<bool, VerifyError> {
+        let Some(text) = self.store.document(oci::DOCKER_MANIFEST_FILE)? else {
+            return match reference {
+                Some(name) => Err(VerifyError::UnknownName { name: name.into() }),
+                None => Ok(false),
+            };
+        };
+        let Some(images) = self.parse::<Vec<DockerImage>>(oci::DOCKER_MANIFEST_FILE, text) else { return Ok(true) };
+        let is_named =
+            |image: &&DockerImage| reference.is_none_or(|name| image.repo_tags.iter().flatten().any(|tag| tag == name));
+        let images: Vec<&DockerImage> = images.iter().filter(is_named).collect();
+        if let (Some(name), true) = (reference, images.is_empty()) {
+            return Err(VerifyError::UnknownName { name: name.into() });
+        }
+        for image in images {
+            self.check_docker_image(image, has_index);
+        }
+        Ok(true)
+    }
+
+    fn check_docker_image(&mut self, image: &DockerImage, has_index: bool) {
+        let names = image.layers.as_deref().unwrap_or_default();
+        if !has_index {
+            self.report.images += 1;
+            self.report.layers += names.len();
+        }
+        let config = self.check_member(&image.config);
+        let diff_ids = config
+            .as_ref()
+            .and_then(|(_, text)| self.check_config(&shown(image.config.as_bytes()), text.clone(), names.len(), None));
+        let mut digests = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            if let Some((facts, _)) = self.check_member(name) {
+                let multi_member_layers = self.report.multi_member_layers;
+                self.check_layer(
+                    &shown(name.as_bytes()),
+                    &facts,
+                    diff_ids.as_ref().and_then(|diff_ids| diff_ids.get(at)),
+                );
+                if has_index {
+                    self.report.multi_member_layers = multi_member_layers;
+                }
+                digests.push(facts.digest);
+            }
+        }
+        if let Some((facts, _)) = config {
+            self.docker.push(Image { config: facts.digest, layers: digests });
+        }
+    }
+
+    /// A member that is named for its digest must have it: a blob of a layout, or a config as docker writes it.
+    fn check_member(&mut self, name: &str) -> Option<(Facts, Text)> {
+        let blob = shown(name.as_bytes());
+        let Some((facts, text)) = self.store.member(name.as_bytes()) else {
+            self.found(Mismatch::Missing { blob });
+            return None;
+        };
+        let (facts, text) = (facts.clone(), text.clone());
+        let hex = name.strip_prefix("blobs/sha256/").or_else(|| name.strip_suffix(".json")).unwrap_or_default();
+        let stated: Option<Digest> = format!("sha256:{hex}").parse().ok();
+        if stated.is_some_and(|stated| stated != facts.digest) {
+            self.found(Mismatch::Digest { blob, actual: facts.digest });
+        }
+        Some((facts, text))
+    }
+
+    /// Says where the two lists of images differ, as far as both were read whole.
+    fn compare(&mut self, index_is_whole: bool, docker_is_whole: bool) {
+        let (index, docker) = (oci::INDEX_FILE, oci::DOCKER_MANIFEST_FILE);
+        let missing = |from: &[Image], to: &[Image]| -> Vec<Digest> {
+            from.iter().filter(|image| !to.contains(image)).map(|image| image.config).collect()
+        };
+        if index_is_whole {
+            for config in missing(&self.docker, &self.listed) {
+                self.found(Mismatch::Disagreement { document: docker, config, other: index });
+            }
+        }
+        if docker_is_whole {
+            for config in missing(&self.listed, &self.docker) {
+                self.found(Mismatch::Disagreement { document: index, config, other: docker });
+            }
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&mut self, name: &str, text: Text) -> Option<T> {
+        let reason = match text {
+            Text::TooLong => "it is longer than any such document".to_owned(),
+            Text::Bytes(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(document) => return Some(document),
+                Err(error) => shown(error.to_string().as_bytes()),
+            },
+        };
+        self.malformed(name, &reason);
+        None
+    }
+
+    fn malformed(&mut self, document: &str, reason: &str) {
+        self.found(Mismatch::Malformed { document: document.into(), reason: reason.into() });
+    }
+
+    /// What several documents refer to is reported once.
+    fn found(&mut self, mismatch: Mismatch) {
+        let known = &self.report.mismatches;
+        if known.len() < MAX_MISMATCHES && !known.contains(&mismatch) {
+            self.report.mismatches.push(mismatch);
+        }
+    }
+}
+
+fn shown_platform(os: &str, architecture: &str) -> String {
+    format!("{}/{}", shown(os.as_bytes()), shown(architecture.as_bytes()))
+}

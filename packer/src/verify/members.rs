@@ -1,0 +1,279 @@
+//! Reads the members of an archive, one after the other, believing nothing.
+//!
+//! Only what an image needs: regular files, and links to them by name. Everything is bounded by constants, and names are
+//! bytes to be compared, never paths. The crate `tar`, which tests here read with, keeps headers before headers in memory
+//! whatever their length; a few kilobytes of gzip would be enough to exhaust it.
+
+use std::io::{self, Read};
+
+use super::mismatch::shown;
+
+const BLOCK: usize = 512;
+
+/// Longest header before a header: a pax header, or GNU's long names.
+const MAX_EXTENSION_BYTES: u64 = 1 << 20;
+
+/// A member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Without `./` before it.
+    pub(super) name: Vec<u8>,
+    pub(super) kind: MemberKind,
+    pub(super) size: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MemberKind {
+    File,
+    /// The name of the file that is meant.
+    Link(Vec<u8>),
+    /// A directory, or what no image needs.
+    Other,
+}
+
+/// Why an archive cannot be read on.
+pub(super) enum MembersError {
+    Read(io::Error),
+    Damaged(String),
+}
+
+impl From<io::Error> for MembersError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Damaged("it ends too early".into()),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                Self::Damaged(shown(error.to_string().as_bytes()))
+            }
+            _ => Self::Read(error),
+        }
+    }
+}
+
+/// The members of an archive. What is not read of a member's content is skipped.
+pub(super) struct Members<R> {
+    reader: R,
+    /// Of the current member: content that is not read yet, and the padding after it.
+    left: u64,
+    padding: u64,
+}
+
+/// What headers before a header have said about it.
+#[derive(Default)]
+struct Extension {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+impl<R: Read> Members<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader, left: 0, padding: 0 }
+    }
+
+    /// Goes to the next member. `None` at the end of the archive.
+    pub(super) fn next(&mut self) -> Result<Option<Member>, MembersError> {
+        let mut extension = Extension::default();
+        loop {
+            self.skip(self.left)?;
+            self.skip_exactly(self.padding)?;
+            (self.left, self.padding) = (0, 0);
+            let mut header = [0; BLOCK];
+            if !self.read_header(&mut header)? {
+                return Ok(None);
+            }
+            let type_flag = header[156];
+            let is_extension = matches!(type_flag, b'x' | b'g' | b'L' | b'K');
+            let stated = number(&header[124..136]).ok_or_else(|| damaged(&header, "has no valid size"))?;
+            let size = if is_extension { stated } else { extension.size.unwrap_or(stated) };
+            self.left = if matches!(type_flag, b'1'..=b'6') { 0 } else { size };
+            self.padding = self.left.wrapping_neg() % BLOCK as u64;
+            if is_extension {
+                let content = self.extension(&header)?;
+                extension.add(type_flag, content).ok_or_else(|| damaged(&header, "is no valid extension"))?;
+                continue;
+            }
+            return Ok(Some(member(&header, extension, self.left)));
+        }
+    }
+
+    /// Whether anything but zeros follows the end of the archive, and how much, counted from the first such byte.
+    pub(super) fn trailing(&mut self) -> io::Result<u64> {
+        let mut buffer = vec![0; 64 << 10];
+        let mut count = 0;
+        loop {
+            let read = self.reader.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(count);
+            }
+            count += match buffer[..read].iter().position(|byte| *byte != 0) {
+                _ if count > 0 => read as u64,
+                Some(at) => (read - at) as u64,
+                None => 0,
+            };
+        }
+    }
+
+    /// Returns `false` at the end: a block of zeros, or nothing more.
+    fn read_header(&mut self, header: &mut [u8; BLOCK]) -> Result<bool, MembersError> {
+        let mut filled = 0;
+        while filled < BLOCK {
+            match self.reader.read(&mut header[filled..])? {
+                0 if filled == 0 => return Ok(false),
+                0 => return Err(MembersError::Damaged("it ends within a header".into())),
+                count => filled += count,
+            }
+        }
+        if header.iter().all(|byte| *byte == 0) {
+            return Ok(false);
+        }
+        let sum = |range: &[u8]| range.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        let expected = sum(&header[..148]) + 8 * u64::from(b' ') + sum(&header[156..]);
+        match number(&header[148..156]) {
+            Some(stated) if stated == expected => Ok(true),
+            _ => Err(damaged(header, "has a wrong checksum")),
+        }
+    }
+
+    fn extension(&mut self, header: &[u8; BLOCK]) -> Result<Vec<u8>, MembersError> {
+        if self.left > MAX_EXTENSION_BYTES {
+            return Err(damaged(header, "is longer than 1 MiB"));
+        }
+        let mut content = Vec::new();
+        self.read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    fn skip(&mut self, count: u64) -> Result<(), MembersError> {
+        if io::copy(&mut self.by_ref().take(count), &mut io::sink())? == count {
+            Ok(())
+        } else {
+            Err(MembersError::Damaged("it ends within a member".into()))
+        }
+    }
+
+    fn skip_exactly(&mut self, count: u64) -> Result<(), MembersError> {
+        match io::copy(&mut self.reader.by_ref().take(count), &mut io::sink())? {
+            skipped if skipped == count => Ok(()),
+            _ => Err(MembersError::Damaged("it ends within a member".into())),
+        }
+    }
+}
+
+/// The content of the current member. An archive that ends within it is an error.
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        match self.reader.read(&mut buffer[..wanted])? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.left -= count as u64;
+                Ok(count)
+            }
+        }
+    }
+}
+
+impl Extension {
+    /// Returns `None` for what is no valid extension.
+    fn add(&mut self, type_flag: u8, mut content: Vec<u8>) -> Option<()> {
+        match type_flag {
+            b'x' => self.add_records(&content)?,
+            b'L' | b'K' => {
+                content.truncate(content.iter().position(|byte| *byte == 0).unwrap_or(content.len()));
+                *(if type_flag == b'L' { &mut self.name } else { &mut self.link }) = Some(content);
+            }
+            // What holds for all members of an archive is no name.
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn add_records(&mut self, mut rest: &[u8]) -> Option<()> {
+        while !rest.is_empty() {
+            let space = rest.iter().position(|byte| *byte == b' ')?;
+            let length: usize = std::str::from_utf8(&rest[..space]).ok()?.parse().ok()?;
+            let record = rest.get(space + 1..length)?.strip_suffix(b"\n")?;
+            rest = &rest[length..];
+            let equals = record.iter().position(|byte| *byte == b'=')?;
+            let value = &record[equals + 1..];
+            match &record[..equals] {
+                b"path" => self.name = Some(value.to_vec()),
+                b"linkpath" => self.link = Some(value.to_vec()),
+                b"size" => self.size = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
+                // Another way to write a file than as its bytes.
+                key if key.starts_with(b"GNU.sparse.") => return None,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+}
+
+fn member(header: &[u8; BLOCK], extension: Extension, size: u64) -> Member {
+    let name = normalise(&extension.name.unwrap_or_else(|| ustar_name(header)));
+    let link = || extension.link.clone().unwrap_or_else(|| text(&header[157..257]).to_vec());
+    let kind = match header[156] {
+        b'0' | 0 | b'7' => MemberKind::File,
+        // A hard link is named from the top of the archive, a symlink from where it is.
+        b'1' => MemberKind::Link(normalise(&link())),
+        b'2' => MemberKind::Link(beside(&name, &link())),
+        _ => MemberKind::Other,
+    };
+    Member { name, kind, size }
+}
+
+fn ustar_name(header: &[u8; BLOCK]) -> Vec<u8> {
+    let name = text(&header[..100]);
+    let prefix = text(&header[345..500]);
+    match &header[257..263] == b"ustar\0" && !prefix.is_empty() {
+        true => [prefix, name].join(&b'/'),
+        false => name.to_vec(),
+    }
+}
+
+fn normalise(name: &[u8]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = name.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
+    parts.join(&b'/')
+}
+
+/// Resolves `link` from the directory of `name`, by names alone.
+fn beside(name: &[u8], link: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = name.split(|byte| *byte == b'/').collect();
+    parts.pop();
+    for part in link.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join(&b'/')
+}
+
+/// Up to the first NUL.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// Octal digits between spaces and NULs, or GNU's binary form with the first bit set.
+fn number(field: &[u8]) -> Option<u64> {
+    if field[0] == 0x80 {
+        let (high, low) = field.split_at(field.len().saturating_sub(8));
+        return match high[1.min(high.len())..].iter().all(|byte| *byte == 0) {
+            true => Some(u64::from_be_bytes(low.try_into().ok()?)),
+            false => None,
+        };
+    }
+    let digits = text(field).trim_ascii();
+    digits.iter().try_fold(0_u64, |number, digit| match digit {
+        b'0'..=b'7' => number.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
+}
+
+fn damaged(header: &[u8; BLOCK], what: &str) -> MembersError {
+    MembersError::Damaged(format!("the header of `{}` {what}", shown(text(&header[..100]))))
+}

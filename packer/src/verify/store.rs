@@ -1,0 +1,273 @@
+//! The bytes of an image, in a directory or in an archive.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+use fs_err::os::unix::fs::OpenOptionsExt;
+use fs_err::{File, OpenOptions};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rustix::fs::OFlags;
+
+use super::facts::{Encoding, Facts, Peek, examine};
+use super::members::{Member, MemberKind, Members, MembersError};
+use super::mismatch::shown;
+use super::{ImageSource, Mismatch, VerifyError};
+use crate::progress::Observer;
+use crate::{Digest, oci};
+
+/// Registries take no longer documents either.
+const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
+
+/// All documents of an archive together: they are kept until the end.
+const MAX_KEPT_BYTES: u64 = 64 << 20;
+
+/// An archive of an image has a few hundred members.
+const MAX_MEMBERS: usize = 100_000;
+
+/// A symlink to a symlink is as far as `docker save` ever went.
+const MAX_LINKS: usize = 4;
+
+/// The bytes of an image.
+pub(super) struct Store<'a> {
+    place: Place,
+    observer: &'a dyn Observer,
+    read: AtomicU64,
+    /// What was announced to the observer: blobs, and their bytes.
+    planned: (usize, u64),
+}
+
+enum Place {
+    Layout {
+        dir: PathBuf,
+        /// What was examined; `None` for what is not there.
+        blobs: BTreeMap<Digest, Option<Facts>>,
+    },
+    Archive {
+        members: BTreeMap<Vec<u8>, Held>,
+        /// What is wrong with the archive itself.
+        mismatches: Vec<Mismatch>,
+    },
+}
+
+enum Held {
+    File { facts: Facts, text: Text },
+    Link(Vec<u8>),
+}
+
+/// The bytes of a document.
+#[derive(Clone, Debug)]
+pub(super) enum Text {
+    Bytes(Vec<u8>),
+    /// Longer than any document, or than one wants to keep.
+    TooLong,
+}
+
+impl<'a> Store<'a> {
+    pub(super) fn open(image: &ImageSource, observer: &'a dyn Observer) -> Result<Self, VerifyError> {
+        let (path, wants_dir) = match image {
+            ImageSource::OciLayout { dir, .. } => (dir, Some(true)),
+            ImageSource::DockerArchive { file, .. } | ImageSource::OciArchive { file, .. } => (file, Some(false)),
+            ImageSource::Path(path) => (path, None),
+        };
+        let metadata = fs_err::metadata(path).map_err(VerifyError::Read)?;
+        let fail = |reason| Err(VerifyError::NotAnImage { path: path.clone(), reason });
+        let read = AtomicU64::new(0);
+        let place = match (metadata.is_dir(), wants_dir) {
+            (true, Some(false)) => return fail("it is a directory; verify oci:DIR"),
+            (false, Some(true)) => return fail("it is no directory; verify oci-archive:FILE or docker-archive:FILE"),
+            (true, _) => Place::Layout { dir: path.clone(), blobs: BTreeMap::new() },
+            (false, _) => read_archive(path, &read, observer)?,
+        };
+        let store = Self { place, observer, read, planned: (0, 0) };
+        if store.document(oci::INDEX_FILE)?.is_none() && store.document(oci::DOCKER_MANIFEST_FILE)?.is_none() {
+            return fail("there is neither an index.json nor a manifest.json");
+        }
+        Ok(store)
+    }
+
+    /// Bytes read so far, as they are stored.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_mismatches(&mut self) -> Vec<Mismatch> {
+        match &mut self.place {
+            Place::Layout { .. } => Vec::new(),
+            Place::Archive { mismatches, .. } => std::mem::take(mismatches),
+        }
+    }
+
+    /// A document with a fixed name. `manifest.json` is not looked for in a directory, where nothing reads it.
+    pub(super) fn document(&self, name: &'static str) -> Result<Option<Text>, VerifyError> {
+        match &self.place {
+            Place::Layout { .. } if name == oci::DOCKER_MANIFEST_FILE => Ok(None),
+            Place::Layout { dir, .. } => self.read_text(&dir.join(name)),
+            Place::Archive { .. } => Ok(self.member(name.as_bytes()).map(|(_, text)| text.clone())),
+        }
+    }
+
+    pub(super) fn blob_text(&self, digest: &Digest) -> Result<Option<Text>, VerifyError> {
+        let name = oci::blob_name(digest);
+        match &self.place {
+            Place::Layout { dir, .. } => self.read_text(&dir.join(name)),
+            Place::Archive { .. } => Ok(self.member(name.as_bytes()).map(|(_, text)| text.clone())),
+        }
+    }
+
+    /// Examines blobs, in parallel, so that [`Store::blob`] has them.
+    pub(super) fn prefetch(&mut self, digests: &[Digest]) -> Result<(), VerifyError> {
+        let Place::Layout { dir, blobs } = &mut self.place else { return Ok(()) };
+        let mut new: Vec<Digest> = digests.iter().filter(|digest| !blobs.contains_key(digest)).copied().collect();
+        new.sort_unstable();
+        new.dedup();
+        let sizes = new.iter().filter_map(|digest| fs_err::metadata(dir.join(oci::blob_name(digest))).ok());
+        self.planned = sizes.fold(self.planned, |(blobs, bytes), blob| (blobs + 1, bytes + blob.len()));
+        self.observer.planned(self.planned.0, self.planned.1);
+        let (read, observer) = (&self.read, self.observer);
+        let examine_blob = |digest: &Digest| match open_regular(&dir.join(oci::blob_name(digest))) {
+            Ok(file) => examine(Watched { inner: file, read, observer }).map(|facts| (*digest, Some(facts))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((*digest, None)),
+            Err(error) => Err(error),
+        };
+        let examined: Vec<io::Result<_>> = new.par_iter().map(examine_blob).collect();
+        for examined in examined {
+            blobs.extend([examined.map_err(VerifyError::Read)?]);
+        }
+        Ok(())
+    }
+
+    /// What is stored under a digest.
+    pub(super) fn blob(&mut self, digest: &Digest) -> Result<Option<Facts>, VerifyError> {
+        self.prefetch(std::slice::from_ref(digest))?;
+        Ok(match &self.place {
+            Place::Layout { blobs, .. } => blobs.get(digest).cloned().flatten(),
+            Place::Archive { .. } => self.member(oci::blob_name(digest).as_bytes()).map(|(facts, _)| facts.clone()),
+        })
+    }
+
+    /// A member of an archive, by a name that the archive itself has given. There are none in a directory.
+    pub(super) fn member(&self, name: &[u8]) -> Option<(&Facts, &Text)> {
+        let Place::Archive { members, .. } = &self.place else { return None };
+        let mut name = name;
+        for _ in 0..=MAX_LINKS {
+            match members.get(name)? {
+                Held::File { facts, text } => return Some((facts, text)),
+                Held::Link(target) => name = target,
+            }
+        }
+        None
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<Text>, VerifyError> {
+        let file = match open_regular(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(VerifyError::Read)?,
+        };
+        read_text(file).map(Some).map_err(VerifyError::Read)
+    }
+}
+
+fn read_text(from: impl Read) -> io::Result<Text> {
+    let mut bytes = Vec::new();
+    from.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(if bytes.len() as u64 > MAX_DOCUMENT_BYTES { Text::TooLong } else { Text::Bytes(bytes) })
+}
+
+/// Opens what must be a regular file; a FIFO in its place must not make us wait.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flags of open are an int");
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other(format!("`{}` is no regular file", path.display()))),
+    }
+}
+
+fn read_archive(path: &Path, read: &AtomicU64, observer: &dyn Observer) -> Result<Place, VerifyError> {
+    let file = open_regular(path).map_err(VerifyError::Read)?;
+    observer.planned(0, file.metadata().map_err(VerifyError::Read)?.len());
+    let result =
+        decompressed(Watched { inner: file, read, observer }).map_err(MembersError::from).and_then(read_members);
+    result.map_err(|error| match error {
+        MembersError::Read(error) => VerifyError::Read(error),
+        MembersError::Damaged(reason) => VerifyError::DamagedArchive { path: path.to_owned(), reason },
+    })
+}
+
+/// nixpkgs writes archives that are compressed as a whole.
+fn decompressed<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut file = Peek::new(file);
+    Ok(match Encoding::of(file.peek(4)?) {
+        Encoding::Plain => Box::new(file),
+        Encoding::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Encoding::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+    })
+}
+
+fn read_members(archive: impl Read) -> Result<Place, MembersError> {
+    let mut archive = Members::new(archive);
+    let mut members = BTreeMap::new();
+    let mut mismatches = Vec::new();
+    let mut may_keep = MAX_KEPT_BYTES;
+    while let Some(Member { name, kind, size }) = archive.next()? {
+        let held = match kind {
+            MemberKind::Other => continue,
+            MemberKind::Link(target) => Held::Link(target),
+            MemberKind::File => hold(&mut archive, size, &mut may_keep)?,
+        };
+        if members.len() == MAX_MEMBERS {
+            return Err(MembersError::Damaged("it has more members than any image".into()));
+        }
+        if members.contains_key(&name) {
+            mismatches.push(Mismatch::DuplicateMember { name: shown(&name) });
+        }
+        // The last one stands, as if the archive were unpacked.
+        members.insert(name, held);
+    }
+    match archive.trailing()? {
+        0 => {}
+        bytes => mismatches.push(Mismatch::TrailingGarbage { blob: "the archive".into(), bytes }),
+    }
+    Ok(Place::Archive { members, mismatches })
+}
+
+/// Examines a member; keeps it as well if it may be a document.
+fn hold<R: Read>(archive: &mut Members<R>, size: u64, may_keep: &mut u64) -> Result<Held, MembersError> {
+    if size > MAX_DOCUMENT_BYTES.min(*may_keep) {
+        return Ok(Held::File { facts: examine(archive)?, text: Text::TooLong });
+    }
+    let mut bytes = Vec::new();
+    archive.read_to_end(&mut bytes)?;
+    let facts = examine(bytes.as_slice())?;
+    let text = match bytes.trim_ascii_start().first() {
+        Some(b'{' | b'[') => {
+            *may_keep -= size;
+            Text::Bytes(bytes)
+        }
+        // No document, and the text is only there to be reported as malformed.
+        _ => Text::Bytes(bytes.into_iter().take(1).collect()),
+    };
+    Ok(Held::File { facts, text })
+}
+
+/// Counts what is read, and stops when the observer says so.
+struct Watched<'a, R> {
+    inner: R,
+    read: &'a AtomicU64,
+    observer: &'a dyn Observer,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.observer.cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        self.observer.packed(count as u64);
+        Ok(count)
+    }
+}

@@ -1,0 +1,282 @@
+//! From the nodes of a plan to the entries of its layers.
+//!
+//! Nodes are walked in parallel, each for itself; nothing but their metadata is read. Then each layer is put together:
+//!
+//! - of store paths: first the directories above them, then each store path with everything below it, in the order of
+//!   the plan;
+//! - of packages: one tree, in which each name is once, however many packages list it.
+//!
+//! Either way no name can be in a layer twice: unpackers differ in what they do then.
+
+mod list;
+mod resolve;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use layerwright_planner::Plan;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::entry::{Entry, EntryKind, EntryName};
+use crate::error::{MissingFile, PackError};
+use crate::files::NodeFiles;
+use crate::layer::LayerFiles;
+use crate::progress::Observer;
+use resolve::Root;
+
+/// A node with its entries.
+struct Walked<'a> {
+    node: &'a str,
+    files: WalkedFiles,
+    missing: Vec<MissingFile>,
+}
+
+enum WalkedFiles {
+    /// In order; the first one is the store path itself.
+    Tree(Vec<Entry>),
+    List(BTreeMap<EntryName, Entry>),
+}
+
+/// Walks every node of the plan, in parallel on the current thread pool. Returns the layers, bottom-most first.
+pub(crate) fn walk_layers(
+    plan: &Plan,
+    files: &(dyn Fn(&str) -> NodeFiles + Sync),
+    root: &Path,
+    observer: &dyn Observer,
+) -> Result<Vec<LayerFiles>, PackError> {
+    let names: Vec<&str> = plan.layers().iter().flat_map(|layer| plan.names(layer)).collect();
+    let root = Root::new(root);
+    let walked: Vec<_> = names
+        .par_iter()
+        .map(|node| if observer.cancelled() { Err(PackError::Cancelled) } else { walk_node(node, files(node), &root) })
+        .collect();
+    // Sequentially, so that of several errors it is always the same one that is reported.
+    let mut walked = walked.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let missing: Vec<MissingFile> = walked.iter_mut().flat_map(|walked| std::mem::take(&mut walked.missing)).collect();
+    if !missing.is_empty() {
+        return Err(PackError::missing(missing));
+    }
+    let mut walked = walked.into_iter();
+    plan.layers().iter().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
+}
+
+fn walk_node<'a>(node: &'a str, files: NodeFiles, root: &Root<'_>) -> Result<Walked<'a>, PackError> {
+    let mut missing = Vec::new();
+    let files = match files {
+        NodeFiles::Tree(path) => WalkedFiles::Tree(tree::walk_tree(node, &path, root, &mut missing)?),
+        NodeFiles::List(files) => WalkedFiles::List(list::walk_list(node, &files, root, &mut missing)?),
+    };
+    Ok(Walked { node, files, missing })
+}
+
+fn assemble(nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
+    let mut trees = Vec::new();
+    let mut lists = Vec::new();
+    for Walked { node, files, .. } in nodes {
+        match files {
+            WalkedFiles::Tree(entries) => trees.push((node, entries)),
+            WalkedFiles::List(entries) => lists.push((node, entries)),
+        }
+    }
+    match (trees.first(), lists.first()) {
+        (Some((tree, _)), Some((list, _))) => {
+            Err(PackError::MixedNodes { tree: (*tree).to_owned(), list: (*list).to_owned() })
+        }
+        (Some(_), None) => assemble_trees(trees),
+        _ => Ok(assemble_lists(lists)),
+    }
+}
+
+fn assemble_trees(trees: Vec<(&str, Vec<Entry>)>) -> Result<LayerFiles, PackError> {
+    let mut tops: Vec<(&EntryName, &str)> = trees.iter().map(|(node, entries)| (&entries[0].name, *node)).collect();
+    tops.sort();
+    // What lies within a directory follows it, so neighbours are enough.
+    if let Some([(_, outer), (_, node)]) =
+        tops.array_windows().find(|[(outer, _), (inner, _)]| inner.as_path().starts_with(outer.as_path()))
+    {
+        return Err(PackError::NestedNodes { node: (*node).to_owned(), outer: (*outer).to_owned() });
+    }
+    let parents: BTreeSet<EntryName> = tops.iter().flat_map(|(name, _)| parents(name)).collect();
+    let parents = parents.into_iter().map(|name| Entry::new(name, EntryKind::Directory, 0o755));
+    Ok(LayerFiles::new(parents.chain(trees.into_iter().flat_map(|(_, entries)| entries)).collect()))
+}
+
+/// The directories above an absolute name, without the root.
+fn parents(name: &EntryName) -> impl Iterator<Item = EntryName> {
+    let slashes = name.0.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/');
+    slashes.map(|(at, _)| EntryName(name.0[..at].to_vec()))
+}
+
+fn assemble_lists(lists: Vec<(&str, BTreeMap<EntryName, Entry>)>) -> LayerFiles {
+    let mut merged = BTreeMap::new();
+    for (name, entry) in lists.into_iter().flat_map(|(_, entries)| entries) {
+        merged.entry(name).or_insert(entry);
+    }
+    LayerFiles::new(merged.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Fixture, H, plan, write_layer};
+    use crate::{Compression, DiffId};
+
+    /// Packs one layer of the store paths with these names.
+    fn check_vector(fixture: &Fixture, name: &str, sha256: &str) {
+        let layers = fixture.walk(&plan(&[&[&format!("{H}-{name}")]])).unwrap();
+        let (blob, bytes) = write_layer(&layers[0], Compression::None).unwrap();
+        assert_eq!(blob.diff_id.hex(), sha256);
+        assert_eq!((blob.tar_bytes, bytes.len()), (10_240, 10_240));
+        assert_eq!(DiffId::of(&bytes), blob.diff_id);
+    }
+
+    fn tree() -> Fixture {
+        let fixture = Fixture::new();
+        fixture.dir(&format!("{H}-t"), 0o755);
+        fixture
+    }
+
+    // What nixpkgs' dockerTools makes of the same files.
+
+    #[test]
+    fn layer_of_nothing() {
+        let parents = ["/nix", "/nix/store"]
+            .map(|name| Entry::new(EntryName(name.as_bytes().to_vec()), EntryKind::Directory, 0o755));
+        let (blob, _) = write_layer(&LayerFiles::new(parents.into()), Compression::None).unwrap();
+        assert_eq!(blob.diff_id.hex(), "51bd17f30e93810af6bf5676577745937afc69e167332e2b5d345b00a478c823");
+    }
+
+    #[test]
+    fn layer_of_a_file() {
+        let fixture = Fixture::new();
+        fixture.file(&format!("{H}-a"), 0o444, b"hello\n");
+        check_vector(&fixture, "a", "e83704891fb9bbd8df7cbc304cdccc9c73350e584584d4781557d3c5ec72eeb7");
+    }
+
+    #[test]
+    fn layer_of_a_symlink() {
+        let fixture = Fixture::new();
+        fixture.symlink(&format!("{H}-l"), "/nix/store/target");
+        check_vector(&fixture, "l", "0719b1b84cbcd3839745d3c232456c0c6a20957050ac167ae462d3e958e45cef");
+    }
+
+    #[test]
+    fn layer_of_a_tree() {
+        let fixture = tree();
+        fixture.dir(&format!("{H}-t/a"), 0o755);
+        fixture.file(&format!("{H}-t/a/z"), 0o444, b"z");
+        fixture.file(&format!("{H}-t/a-b"), 0o555, b"#!\n");
+        fixture.chmod(&format!("{H}-t/a"), 0o555);
+        fixture.chmod(&format!("{H}-t"), 0o555);
+        check_vector(&fixture, "t", "2121a4023b545169d36605990807a297a28c795d5b72dff80910572595cb0668");
+    }
+
+    #[test]
+    fn layers_with_short_long_and_foreign_names() {
+        for (name, sha256) in [
+            ("n".repeat(90), "aa98a78d229cc77c609312853c499c7831b432740ec3f3479fd27583428893ac"),
+            ("é".into(), "f108f4a4ad9c50e3dae71abd6e56a935c04f0814b4e75424710b85f25b00f93c"),
+            ("n".repeat(54), "d5d01047af71e0405065cb33a3759e4f6ddae8207af1134081fa7c10364f5c03"),
+        ] {
+            let fixture = tree();
+            fixture.file(&format!("{H}-t/{name}"), 0o444, b"x");
+            fixture.chmod(&format!("{H}-t"), 0o555);
+            check_vector(&fixture, "t", sha256);
+        }
+    }
+
+    #[test]
+    fn hard_links_are_files_of_their_own() {
+        let fixture = Fixture::new();
+        fixture.file(&format!("{H}-a"), 0o444, b"hello\n");
+        fs_err::hard_link(fixture.at(&format!("{H}-a")), fixture.at(&format!("{H}-b"))).unwrap();
+        check_vector(&fixture, "a", "e83704891fb9bbd8df7cbc304cdccc9c73350e584584d4781557d3c5ec72eeb7");
+    }
+
+    #[test]
+    fn other_stores_have_their_own_parents() {
+        let fixture = Fixture::new();
+        fixture.dir("/gnu/store", 0o700);
+        fixture.file("/gnu/store/x", 0o444, b"");
+        let layers = fixture.walk(&plan(&[&["/gnu/store/x"]])).unwrap();
+        let names: Vec<_> = layers[0].entries().iter().map(|entry| (entry.name.as_path(), entry.mode)).collect();
+        let expected = [("/gnu", 0o755), ("/gnu/store", 0o755), ("/gnu/store/x", 0o444)];
+        assert_eq!(names, expected.map(|(name, mode)| (Path::new(name), mode)));
+    }
+
+    #[test]
+    fn store_may_lie_behind_a_link_of_the_root() {
+        let fixture = Fixture::new();
+        fixture.dir("/data/nix/store", 0o755);
+        fixture.file(&format!("/data{H}-a"), 0o444, b"hello\n");
+        fs_err::remove_dir_all(fixture.at("/nix")).unwrap();
+        // Absolute, so that only within the root it leads there.
+        fixture.symlink("/nix", "/data/nix");
+        check_vector(&fixture, "a", "e83704891fb9bbd8df7cbc304cdccc9c73350e584584d4781557d3c5ec72eeb7");
+    }
+
+    fn error(fixture: &Fixture, layer: &[&str]) -> String {
+        fixture.walk(&plan(&[layer])).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn fifo_in_a_store_path_is_refused() {
+        let fixture = tree();
+        fixture.fifo(&format!("{H}-t/pipe"));
+        let node = format!("{H}-t");
+        assert_eq!(
+            error(&fixture, &[&node]),
+            format!("`{node}/pipe` of node `{node}` is a FIFO, which cannot be in a store path")
+        );
+    }
+
+    #[test]
+    fn whiteout_is_refused() {
+        let fixture = tree();
+        fixture.file(&format!("{H}-t/.wh.x"), 0o444, b"");
+        assert!(error(&fixture, &[&format!("{H}-t")]).contains("/.wh.x` of node `"));
+    }
+
+    #[test]
+    fn nested_nodes_are_refused() {
+        let fixture = tree();
+        fixture.file(&format!("{H}-t/a"), 0o444, b"");
+        fixture.file(&format!("{H}-t-a"), 0o444, b"");
+        let [outer, inner, beside] = [format!("{H}-t"), format!("{H}-t/a"), format!("{H}-t-a")];
+        assert_eq!(error(&fixture, &[&outer, &beside, &inner]), format!("node `{inner}` lies within node `{outer}`"));
+    }
+
+    #[test]
+    fn odd_store_paths_are_refused() {
+        for path in ["/", "/nix//store/a", "/nix/store/../a", "/nix/store/./a", "/nix/store/a/"] {
+            let message = error(&Fixture::new(), &[path]);
+            assert!(message.starts_with(&format!("`{path}` of node `{path}` ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn missing_files_are_counted_over_the_whole_plan() {
+        let names: Vec<String> = (10..35).map(|index| format!("{H}-{index}")).collect();
+        let layers: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
+        let layers: Vec<&[&str]> = layers.iter().map(<[&str; 1]>::as_slice).collect();
+        let message = Fixture::new().walk(&plan(&layers)).unwrap_err().to_string();
+        let lines: Vec<&str> = message.lines().collect();
+        assert_eq!(lines[0], "25 files do not exist:");
+        assert_eq!(lines[1], format!("  {H}-10 of node {H}-10"));
+        assert_eq!((lines.len(), lines[21]), (22, "  and 5 more"));
+    }
+
+    #[test]
+    fn trees_and_lists_do_not_share_a_layer() {
+        let fixture = tree();
+        let tree = format!("{H}-t");
+        let files = |name: &str| match name {
+            "/list" => NodeFiles::List(Vec::new()),
+            name => NodeFiles::Tree(name.into()),
+        };
+        let walked = fixture.walk_files(&plan(&[&[&tree, "/list"]]), &files);
+        assert!(matches!(walked, Err(PackError::MixedNodes { .. })));
+        assert!(fixture.walk_files(&plan(&[&[&tree], &["/list"]]), &files).is_ok());
+    }
+}

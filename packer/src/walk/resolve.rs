@@ -1,0 +1,160 @@
+//! Finds out where a path below a root leads, as a process would see it whose root that is.
+//!
+//! A package lists `/lib64/ld-linux-x86-64.so.2`, and on disk `/lib64` is a symlink to `usr/lib64`. The kernel would
+//! follow the link, but with the target `/usr/lib64` it would leave the root; and an image needs the link itself, too.
+//! So directories are resolved component by component, and everything on the way is kept.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::entry::EntryName;
+
+/// As many symlinks as Linux follows.
+const MAX_LINKS: u32 = 40;
+
+/// The directory below which everything is looked up.
+pub(super) struct Root<'a> {
+    path: &'a Path,
+}
+
+/// A directory with the way to it.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// Relative to the root, without symlinks. Empty for the root itself.
+    pub(super) directory: EntryName,
+    /// Every directory and symlink that was passed, under its own name relative to the root, in the order in which they
+    /// were passed. Includes the directory itself; some may be there twice.
+    pub(super) passed: Vec<(EntryName, Metadata)>,
+}
+
+/// Why a path leads nowhere.
+#[derive(Debug)]
+pub(super) enum ResolveError {
+    /// A component does not exist, or is no directory.
+    Missing,
+    TooManyLinks,
+    Io(io::Error),
+}
+
+impl<'a> Root<'a> {
+    pub(super) fn new(path: &'a Path) -> Self {
+        Self { path }
+    }
+
+    /// The path on this machine of a name relative to the root.
+    pub(super) fn host_path(&self, name: &EntryName) -> PathBuf {
+        self.path.join(name.as_path())
+    }
+
+    /// Follows every symlink of `path`, the last component included.
+    pub(super) fn resolve(&self, path: &[u8]) -> Result<Resolved, ResolveError> {
+        let mut real: Vec<EntryName> = vec![EntryName(Vec::new())];
+        let mut passed = Vec::new();
+        let mut links = 0;
+        let mut ahead: VecDeque<Vec<u8>> = components(path).collect();
+        while let Some(component) = ahead.pop_front() {
+            if component == b".." {
+                // The parent of the root is the root.
+                real.truncate((real.len() - 1).max(1));
+                continue;
+            }
+            let here = real.last().expect("the root is never removed");
+            let name = here.child(OsStr::from_bytes(&component));
+            let metadata = self.metadata(&name)?;
+            if metadata.is_symlink() {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(ResolveError::TooManyLinks);
+                }
+                let target = fs_err::read_link(self.host_path(&name)).map_err(ResolveError::Io)?;
+                let target = target.as_os_str().as_bytes();
+                if target.starts_with(b"/") {
+                    real.truncate(1);
+                }
+                for component in components(target).collect::<Vec<_>>().into_iter().rev() {
+                    ahead.push_front(component);
+                }
+            } else if metadata.is_dir() {
+                real.push(name.clone());
+            } else {
+                return Err(ResolveError::Missing);
+            }
+            passed.push((name, metadata));
+        }
+        Ok(Resolved { directory: real.pop().expect("the root is never removed"), passed })
+    }
+
+    /// What is there under a name whose directory is resolved. A symlink is not followed.
+    pub(super) fn metadata(&self, name: &EntryName) -> Result<Metadata, ResolveError> {
+        fs_err::symlink_metadata(self.host_path(name)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ResolveError::Missing,
+            _ => ResolveError::Io(error),
+        })
+    }
+}
+
+/// Splits a path; empty components and `.` say nothing.
+pub(super) fn components(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b".")).map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn fixture() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        fs_err::create_dir_all(at("usr/lib/x")).unwrap();
+        fs_err::write(at("usr/file"), "").unwrap();
+        for (link, target) in [
+            ("lib", "usr/lib"),
+            ("abs", "/usr/lib"),
+            ("up", "../../../../usr"),
+            ("chain", "lib/../../abs/x"),
+            ("loop", "loop"),
+            ("gone", "nowhere"),
+        ] {
+            symlink(target, at(link)).unwrap();
+        }
+        dir
+    }
+
+    fn check(path: &str, directory: &str, passed: &[&str]) {
+        let dir = fixture();
+        let resolved = Root::new(dir.path()).resolve(path.as_bytes()).unwrap();
+        assert_eq!(resolved.directory.as_path(), Path::new(directory));
+        let names: Vec<_> = resolved.passed.iter().map(|(name, _)| name.as_path().to_str().unwrap()).collect();
+        assert_eq!(names, passed);
+    }
+
+    #[test]
+    fn links_are_followed_below_the_root() {
+        check("/", "", &[]);
+        check("//usr/./lib/", "usr/lib", &["usr", "usr/lib"]);
+        check("/lib/x", "usr/lib/x", &["lib", "usr", "usr/lib", "usr/lib/x"]);
+        check("/abs", "usr/lib", &["abs", "usr", "usr/lib"]);
+        check("/up", "usr", &["up", "usr"]);
+        check("/../..", "", &[]);
+        let way = ["chain", "lib", "usr", "usr/lib", "abs", "usr", "usr/lib", "usr/lib/x"];
+        check("/chain", "usr/lib/x", &way);
+        // `..` after a link leaves the directory that the link leads to.
+        check("/lib/..", "usr", &["lib", "usr", "usr/lib"]);
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_told_apart() {
+        let dir = fixture();
+        let root = Root::new(dir.path());
+        for path in ["/nowhere", "/gone", "/usr/file/x", "/usr/file"] {
+            assert!(matches!(root.resolve(path.as_bytes()), Err(ResolveError::Missing)), "{path}");
+        }
+        assert!(matches!(root.resolve(b"/loop"), Err(ResolveError::TooManyLinks)));
+    }
+}

@@ -1,0 +1,242 @@
+//! Walks a store path: itself and everything below it.
+
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::resolve::{ResolveError, Root, components};
+use crate::entry::{Content, Entry, EntryKind, EntryName, Modified, compare_names};
+use crate::error::{FileChange, MissingFile, PackError};
+
+/// Returns the entries under their absolute names, owned by root, sorted by components.
+///
+/// Hard links become files of their own, since whether a store has them depends on whether it was optimised. Returns
+/// nothing where the store path is missing, and says so in `missing`.
+pub(super) fn walk_tree(
+    node: &str,
+    path: &Path,
+    root: &Root<'_>,
+    missing: &mut Vec<MissingFile>,
+) -> Result<Vec<Entry>, PackError> {
+    let (parent, last) = split_store_path(path).map_err(|reason| PackError::InvalidPath {
+        node: node.to_owned(),
+        path: path.to_owned(),
+        reason,
+    })?;
+    let found = root.resolve(parent).and_then(|resolved| {
+        let name = resolved.directory.child(&last);
+        Ok((root.metadata(&name)?, root.host_path(&name)))
+    });
+    match found {
+        Ok((metadata, host_path)) => {
+            let mut walk = Walk { node, entries: Vec::new() };
+            walk.add(EntryName(path.as_os_str().as_bytes().to_vec()), host_path, &metadata)?;
+            Ok(walk.entries)
+        }
+        Err(ResolveError::Missing) => {
+            missing.push(MissingFile { node: node.to_owned(), path: path.to_owned() });
+            Ok(Vec::new())
+        }
+        Err(ResolveError::TooManyLinks) => {
+            Err(PackError::TooManyLinks { node: node.to_owned(), path: path.to_owned() })
+        }
+        Err(ResolveError::Io(error)) => Err(PackError::Read(error)),
+    }
+}
+
+/// Splits a path into its directory and last component, if it is spelled in the one way that a store path is.
+fn split_store_path(path: &Path) -> Result<(&[u8], OsString), &'static str> {
+    let bytes = path.as_os_str().as_bytes();
+    let parts: Vec<Vec<u8>> = components(bytes).collect();
+    if !bytes.starts_with(b"/") {
+        return Err("is no absolute path");
+    }
+    let plain: usize = parts.iter().map(|part| part.len() + 1).sum();
+    if plain != bytes.len() || parts.iter().any(|part| part == b"..") {
+        return Err("has empty components, `.` or `..`");
+    }
+    let last = parts.last().ok_or("is the root, which cannot be a node")?.clone();
+    Ok((&bytes[..bytes.len() - last.len()], OsString::from_vec(last)))
+}
+
+struct Walk<'a> {
+    node: &'a str,
+    entries: Vec<Entry>,
+}
+
+impl Walk<'_> {
+    /// Recursion is bounded by the longest path that the kernel takes.
+    fn add(&mut self, name: EntryName, path: PathBuf, metadata: &Metadata) -> Result<(), PackError> {
+        if name.is_whiteout() {
+            return Err(PackError::Whiteout { node: self.node.to_owned(), path: name.as_path().to_owned() });
+        }
+        let mode = metadata.mode() & 0o7777;
+        if metadata.is_dir() {
+            self.entries.push(Entry::new(name.clone(), EntryKind::Directory, mode));
+            return self.add_children(&name, &path);
+        }
+        let (kind, mode) = if metadata.is_symlink() {
+            let target = fs_err::read_link(&path).map_err(|error| vanished(&path, error))?;
+            (EntryKind::Symlink { target: target.into_os_string().into_vec() }, 0o777)
+        } else if metadata.is_file() {
+            let modified = Modified::of(metadata);
+            (EntryKind::File(Content { path, size: metadata.len(), modified }), mode)
+        } else {
+            return Err(PackError::UnsupportedFile {
+                node: self.node.to_owned(),
+                path: name.as_path().to_owned(),
+                kind: describe(metadata),
+            });
+        };
+        self.entries.push(Entry::new(name, kind, mode));
+        Ok(())
+    }
+
+    fn add_children(&mut self, name: &EntryName, path: &Path) -> Result<(), PackError> {
+        let children = fs_err::read_dir(path).map_err(|error| vanished(path, error))?;
+        let mut children = children
+            .map(|child| child.map(|child| child.file_name()))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(PackError::Read)?;
+        children.sort_by(|a, b| compare_names(a.as_bytes(), b.as_bytes()));
+        for child in children {
+            let path = path.join(&child);
+            let metadata = fs_err::symlink_metadata(&path).map_err(|error| vanished(&path, error))?;
+            self.add(name.child(&child), path, &metadata)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells a file that was there a moment ago from one that cannot be read.
+fn vanished(path: &Path, error: io::Error) -> PackError {
+    match error.kind() {
+        io::ErrorKind::NotFound => PackError::FileChanged { path: path.to_owned(), change: FileChange::Vanished },
+        _ => PackError::Read(error),
+    }
+}
+
+fn describe(metadata: &Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    if kind.is_fifo() {
+        "FIFO"
+    } else if kind.is_socket() {
+        "socket"
+    } else {
+        "device"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ffi::OsStr;
+    use std::io::Read;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use crate::Compression;
+    use crate::fixture::{Fixture, H, plan, write_layer};
+
+    /// What is put into a store path, below a name.
+    #[derive(Clone, Debug)]
+    enum Node {
+        File { mode: u32, content: Vec<u8> },
+        Symlink(Vec<u8>),
+        Directory(Vec<(Vec<u8>, Node)>),
+    }
+
+    fn name() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![8 => any::<u8>(), 2 => Just(b'-'), 2 => Just(b'.'), 1 => Just(0xc3), 1 => Just(0xa9)];
+        vec(byte, 1..120).prop_map(|mut name| {
+            // The reader that checks us splits pax records at newlines, wherever they are.
+            name.iter_mut().filter(|byte| matches!(**byte, 0 | b'/' | b'\n')).for_each(|byte| *byte = b'x');
+            // Neither `.` nor `..` nor a whiteout.
+            name.insert(0, b'n');
+            name
+        })
+    }
+
+    fn node() -> impl Strategy<Value = Node> {
+        let file = (0..8_u32, vec(any::<u8>(), 0..2000))
+            .prop_map(|(mode, content)| Node::File { mode: 0o444 | mode << 3, content });
+        let leaf = prop_oneof![file, name().prop_map(Node::Symlink)];
+        leaf.prop_recursive(3, 20, 6, |inner| vec((name(), inner), 0..6).prop_map(Node::Directory))
+    }
+
+    /// What a tar should say about an entry: mode, and content or target.
+    type Expected = BTreeMap<Vec<u8>, (u32, Option<Vec<u8>>)>;
+
+    fn create(fixture: &Fixture, name: &[u8], node: &Node, expected: &mut Expected) {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let path = fixture.root().join(OsStr::from_bytes(&name[1..]));
+        let (mode, content) = match node {
+            Node::File { mode, content } => {
+                fs_err::write(&path, content).unwrap();
+                fs_err::set_permissions(&path, PermissionsExt::from_mode(*mode)).unwrap();
+                (*mode, Some(content.clone()))
+            }
+            Node::Symlink(target) => {
+                symlink(OsStr::from_bytes(target), &path).unwrap();
+                (0o777, Some(target.clone()))
+            }
+            Node::Directory(children) => {
+                fs_err::create_dir(&path).unwrap();
+                for (child, node) in children.iter().map(|(child, node)| ([name, b"/", child].concat(), node)) {
+                    if !expected.contains_key(&child) {
+                        create(fixture, &child, node, expected);
+                    }
+                }
+                fs_err::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+                (0o755, None)
+            }
+        };
+        expected.insert(name.to_vec(), (mode, content));
+    }
+
+    fn read_back(bytes: &[u8]) -> Expected {
+        let mut archive = tar::Archive::new(bytes);
+        let mut entries = Expected::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            assert_eq!((entry.header().uid().unwrap(), entry.header().mtime().unwrap()), (0, 1));
+            let mut name = entry.path_bytes().into_owned();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            let content = match entry.header().entry_type() {
+                tar::EntryType::Directory => {
+                    assert_eq!(name.pop(), Some(b'/'));
+                    None
+                }
+                tar::EntryType::Symlink => entry.link_name_bytes().map(std::borrow::Cow::into_owned),
+                _ => Some(content),
+            };
+            let twice = entries.insert(name, (entry.header().mode().unwrap(), content));
+            assert_eq!(twice, None, "no name is there twice");
+        }
+        entries
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_tree_is_read_back_as_it_was(node in node()) {
+            let fixture = Fixture::new();
+            let mut expected = Expected::new();
+            let name = format!("{H}-x");
+            create(&fixture, name.as_bytes(), &node, &mut expected);
+            for parent in ["/nix", "/nix/store"] {
+                expected.insert(parent.into(), (0o755, None));
+            }
+            let layers = fixture.walk(&plan(&[&[&name]])).unwrap();
+            let (_, bytes) = write_layer(&layers[0], Compression::None).unwrap();
+            prop_assert_eq!(read_back(&bytes), expected);
+        }
+    }
+}
