@@ -1,4 +1,6 @@
-//! How this repository builds its strategies. Shared by `cargo xtask`, the build script of the program that embeds the
-//! built-in ones, and the tests that need others.
+//! How this repository builds its strategies. Shared by `cargo xtask` and by the build script of the program, which
+//! embeds the built-in ones.
 
+#[cfg(feature = "guests")]
 pub mod guests;
+pub mod toolchain;

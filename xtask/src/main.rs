@@ -1,11 +1,55 @@
-//! `cargo xtask`
+//! `cargo xtask`: one command for each thing that one does with this repository.
+
+mod architecture;
+mod demo;
+mod run;
+mod setup;
+mod test;
+
+use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::Result;
 
-fn main() -> Result<()> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
-    for component in xtask::guests::build(root, &root.join("target"), &xtask::guests::BUILT_IN)? {
-        println!("{}", component.display());
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  demo    Set up what is needed, build the program and pack a real closure of this machine
+  test    Set up what is needed, then check format, lints and documentation, and run all tests
+  setup   Set up what building needs; with --clients also what the tests need
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["demo"] => demo::run(workspace()),
+        ["test"] => test::run(workspace()),
+        ["setup"] => setup::toolchain(),
+        ["setup", "--clients"] => set_up_everything(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    Ok(())
+}
+
+fn set_up_everything() -> Result<()> {
+    setup::toolchain()?;
+    setup::clients()
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }

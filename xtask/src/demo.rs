@@ -1,0 +1,95 @@
+//! The main job, on real input: what this machine has.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{exists, run as execute};
+use crate::setup;
+
+/// What there is to pack.
+struct Closure {
+    from: String,
+    root: PathBuf,
+    name: &'static str,
+    /// The program that tells its version, where there is one.
+    entrypoint: Option<String>,
+}
+
+/// Sets up, builds the program, and packs a closure into `target/demo`.
+pub(crate) fn run(workspace: &Path) -> Result<()> {
+    setup::toolchain()?;
+    execute(Command::new("cargo").current_dir(workspace).args([
+        "build",
+        "--release",
+        "--package",
+        "layerwright",
+        "--locked",
+    ]))?;
+    let program = workspace.join("target/release/layerwright");
+    let demo = workspace.join("target/demo");
+    std::fs::create_dir_all(&demo).context("making target/demo")?;
+
+    let Closure { from, root, name, entrypoint } = find_closure(workspace)?;
+    let (plan, image) = (demo.join("plan.json"), demo.join(format!("{name}.tar")));
+    let layerwright = |words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(words);
+        command
+    };
+    execute(layerwright(&["plan", "--from", &from, "--max-layers", "40", "--format", "table", "--root"]).arg(&root))?;
+
+    let destination = format!("docker-archive:{}:{name}:latest", image.display());
+    let mut build = layerwright(&["build", "--from", &from, "--planner", "popularity.wasm", "--max-layers", "40"]);
+    build.args(["--to", &destination]).arg("--root").arg(&root).arg("--save-plan").arg(&plan);
+    execute(build.args(entrypoint.iter().flat_map(|program| ["--entrypoint", program])))?;
+    execute(layerwright(&["verify"]).arg(&image))?;
+
+    println!("\nThe plan is {}", plan.display());
+    println!("The image is {}", image.display());
+    println!("Load it and run it:");
+    for client in ["podman", "docker"] {
+        let then = match &entrypoint {
+            Some(_) => format!("run --rm {name}:latest --version"),
+            None => format!("image inspect {name}:latest"),
+        };
+        println!("  {client} load -i {} && {client} {then}", image.display());
+    }
+    Ok(())
+}
+
+/// A Debian package with what it needs, a store path, or the small closure that this repository brings.
+fn find_closure(workspace: &Path) -> Result<Closure> {
+    if Path::new("/var/lib/dpkg/status").exists() {
+        let has_git = Path::new("/var/lib/dpkg/info/git.list").exists();
+        let name = if has_git { "git" } else { "bash" };
+        return Ok(Closure {
+            from: format!("dpkg:{name}"),
+            root: "/".into(),
+            name,
+            entrypoint: Some(format!("/usr/bin/{name}")),
+        });
+    }
+    if exists("nix") && Path::new("/nix/store").exists() {
+        let nix = which("nix").context("finding nix")?;
+        return Ok(Closure {
+            from: format!("nix:{}", nix.display()),
+            root: "/".into(),
+            name: "nix",
+            entrypoint: Some(nix.canonicalize()?.display().to_string()),
+        });
+    }
+    let demo = workspace.join("xtask/demo");
+    Ok(Closure {
+        from: format!("graph:{}", demo.join("closure.json").display()),
+        root: demo.join("root"),
+        name: "site",
+        entrypoint: None,
+    })
+}
+
+fn which(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
