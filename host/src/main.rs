@@ -1,1 +1,44 @@
-fn main() {}
+//! `layerwright`: decides which parts of a software closure share a container image layer, and writes the image.
+//!
+//! This file parses the command line, runs one command and turns its error into an exit code. The way of the data:
+//! [`source`] reads a closure, [`planners`] asks strategies about it in the [`sandbox`], and `layerwright-packer`
+//! writes the image. [`command`] has one file for each command.
+
+mod arguments;
+mod command;
+mod console;
+mod exit;
+mod interrupt;
+mod planner_spec;
+mod planners;
+mod progress;
+mod sandbox;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::console::Console;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let console = Console::new(arguments.verbose, arguments.quiet);
+    interrupt::listen();
+    match run(&arguments.command, &console) {
+        Ok(code) => code,
+        Err(error) => exit::report(&error, &console),
+    }
+}
+
+fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Build(arguments) => command::build::run(arguments, console),
+        Command::Plan(arguments) => command::plan::run(arguments, console),
+        Command::Pack(arguments) => command::pack::run(arguments, console),
+        Command::Verify(arguments) => command::verify::run(arguments, console),
+        Command::Planner(command) => command::planner::run(command, console),
+        Command::Completions { shell } => command::completions::run(*shell),
+    }
+}

@@ -1,0 +1,292 @@
+//! The command line, as the user writes it. What its help says is written here.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use layerwright_packer::{Compression, Destination, ImageReference};
+
+use crate::exit;
+use crate::planner_spec::PlannerSpec;
+use crate::sandbox::Limits;
+use crate::source::Source;
+
+/// Decides which parts of a software closure share a container image layer, and writes the image.
+///
+/// A closure is read from Nix, from a graph file or from a Debian package database. Layering strategies, which are
+/// sandboxed WebAssembly components, say which of its nodes go together. The packer writes the layers and the image,
+/// the same bytes for the same input on any machine.
+#[derive(Debug, Parser)]
+#[command(name = "layerwright", version, propagate_version = true, max_term_width = 110, after_help = EXAMPLES, after_long_help = exit::with_codes(EXAMPLES))]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Say more: what planners log, what they used. Twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say nothing but errors, and show no progress.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Pack git and all it needs from this Debian machine, and run it:
+    layerwright build --from dpkg:git --to docker-archive:git.tar:git:latest
+    podman load -i git.tar && podman run --rm git:latest git --version
+
+  Pack a Nix build result, own settings first, popularity for the rest:
+    layerwright build --from nix:./result --planner groups,config=groups.json --planner popularity --to oci:out
+
+  Look at a plan before anything is written:
+    layerwright plan --from nix:./result --format table";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read a closure, plan its layers and write the image
+    Build(BuildArguments),
+    /// Plan the layers of a closure and write the plan
+    Plan(PlanArguments),
+    /// Write the image that a plan describes
+    Pack(PackArguments),
+    /// Recompute every digest, diff ID and size of an image from its bytes
+    Verify(VerifyArguments),
+    /// List and inspect planners
+    #[command(subcommand)]
+    Planner(PlannerCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  layerwright completions bash > /etc/bash_completion.d/layerwright")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layerwright build --from nix:./result --to oci:out
+  layerwright build --from dpkg:git --max-layers 40 --to docker-archive:git.tar:git:latest
+  layerwright build --from nix:./result --tag app:1.2 --cmd /bin/app --to - | docker load")]
+pub(crate) struct BuildArguments {
+    #[command(flatten)]
+    pub(crate) closure: ClosureArguments,
+    #[command(flatten)]
+    pub(crate) planning: PlanningArguments,
+    /// Also write the plan to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) packing: PackingArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layerwright plan --from nix:./result --format table
+  layerwright plan --from graph:closure.json --planner groups,config=groups.json --planner popularity \\
+      --format store-layers
+  nix path-info --json -r ./result | layerwright plan --from graph:- -o plan.json")]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) closure: ClosureArguments,
+    #[command(flatten)]
+    pub(crate) planning: PlanningArguments,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = PlanFormat::Plan)]
+    pub(crate) format: PlanFormat,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// JSON, for `pack --plan`, with everything that is known of the nodes
+    Plan,
+    /// JSON list of lists of names, bottom-most layer first: dockerTools' `store_layers`
+    StoreLayers,
+    /// For people
+    Table,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layerwright plan --from nix:./result -o plan.json && layerwright pack --plan plan.json --to oci:out
+  layerwright pack --plan store-layers.json --to docker-archive:image.tar:app:latest")]
+pub(crate) struct PackArguments {
+    /// A plan that `plan` wrote, or a `store-layers` list; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: PathBuf,
+    /// Read files below this folder instead of /
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    pub(crate) root: PathBuf,
+    #[command(flatten)]
+    pub(crate) packing: PackingArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layerwright verify oci:out
+  layerwright verify docker-archive:image.tar
+  layerwright verify image.tar --json
+
+Exits with 6 where anything does not match.")]
+pub(crate) struct VerifyArguments {
+    /// oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE, or a path
+    pub(crate) image: String,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlannerCommand {
+    /// List the built-in planners
+    List {
+        /// Print the list as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a planner is, what it asks for and which settings it takes
+    #[command(
+        after_help = "Examples:\n  layerwright planner inspect groups\n  layerwright planner inspect ./mine.wasm --json"
+    )]
+    Inspect {
+        /// Name of a built-in planner, or a file
+        planner: PlannerSpec,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        limits: LimitArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Closure")]
+pub(crate) struct ClosureArguments {
+    /// Where the closure comes from
+    ///
+    /// nix:PATH...           what Nix says these paths need (several separated by commas)
+    /// graph:FILE[#KEY]      exportReferencesGraph JSON, an .attrs.json with a key, or `nix path-info --json`;
+    ///                       - is standard input
+    /// dpkg:NAME,...         these installed Debian packages and what they depend on
+    #[arg(long, value_name = "SOURCE", verbatim_doc_comment)]
+    pub(crate) from: Source,
+    /// Read files, and the package database, below this folder instead of /
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    pub(crate) root: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Planning")]
+pub(crate) struct PlanningArguments {
+    /// A planner; repeat to form a chain, in which each gets what the ones before it left [default: popularity]
+    ///
+    /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
+    ///
+    /// A file that exists wins; otherwise a built-in planner of that name, with or without `.wasm`.
+    /// config=FILE is a JSON object of settings, KEY=VALUE sets one of them. See `layerwright planner list`.
+    #[arg(long = "planner", value_name = "SPEC", verbatim_doc_comment)]
+    pub(crate) planners: Vec<PlannerSpec>,
+    /// The most layers that the image may have
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) max_layers: NonZeroU32,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sandbox")]
+pub(crate) struct LimitArguments {
+    /// Instructions that a planner may execute, roughly
+    #[arg(long, value_name = "N", default_value_t = Limits::DEFAULT_FUEL)]
+    planner_fuel: u64,
+    /// Memory that a planner may have, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = Limits::DEFAULT_MEMORY_BYTES >> 20, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    planner_memory: u64,
+    /// Seconds that a planner may take
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::DEFAULT_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    planner_timeout: u64,
+}
+
+impl LimitArguments {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            fuel: self.planner_fuel,
+            memory_bytes: self.planner_memory << 20,
+            timeout: Duration::from_secs(self.planner_timeout),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Image")]
+pub(crate) struct PackingArguments {
+    /// Where the image goes
+    ///
+    /// docker-archive:FILE[:NAME:TAG]   a file that docker, podman and every OCI tool load
+    /// oci:DIR[:TAG]                    an OCI layout; other tags in it are kept
+    /// oci-archive:FILE[:TAG]           an OCI layout in a tar file
+    /// -                                a docker-archive on standard output, for `| docker load`
+    #[arg(long, value_name = "DESTINATION", verbatim_doc_comment)]
+    pub(crate) to: Destination,
+    /// Name the image; repeat for several names
+    #[arg(long = "tag", value_name = "NAME:TAG")]
+    pub(crate) tags: Vec<ImageReference>,
+    /// How layers are compressed: none, gzip[:1-12] or zstd[:1-22] [default: gzip:6; none for -]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) compression: Option<Compression>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+    /// Threads to pack with [default: one for each processor]; the bytes do not depend on it
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Image settings")]
+pub(crate) struct SettingsArguments {
+    /// OCI image configuration to start from, e.g. {"Cmd": ["/bin/sh"]}; flags below add to it or replace
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image_config: Option<PathBuf>,
+    /// Word of the entrypoint; repeat for each word, or give one JSON list
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    pub(crate) entrypoint: Vec<String>,
+    /// Word of the default command; repeat for each word, or give one JSON list
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    pub(crate) cmd: Vec<String>,
+    /// Set an environment variable; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Set a label; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
+    /// User (and group) that the program runs as
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<String>,
+    /// Folder that the program starts in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// Declare a port; repeatable
+    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    pub(crate) expose: Vec<String>,
+    /// Processor architecture as Go names it [default: that of the packages, or of this machine]
+    #[arg(long, value_name = "GOARCH")]
+    pub(crate) architecture: Option<String>,
+    /// Operating system as Go names it
+    #[arg(long, value_name = "GOOS", default_value = "linux")]
+    pub(crate) os: String,
+    /// Creation time: RFC 3339, `now`, or @SECONDS [default: $SOURCE_DATE_EPOCH, or 1970-01-01T00:00:01Z]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created: Option<String>,
+}

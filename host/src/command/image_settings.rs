@@ -1,0 +1,149 @@
+//! Image settings from a file and from flags.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use jiff::Timestamp;
+use layerwright_packer::{Empty, ImageConfig, ImageSettings};
+use layerwright_planner::{NodeKind, Plan};
+
+use crate::arguments::SettingsArguments;
+
+/// Joins what the user said with the defaults. Flags win over the file.
+pub(super) fn image_settings(arguments: &SettingsArguments, plan: &Plan) -> Result<ImageSettings> {
+    let defaults = ImageSettings::default();
+    let architecture = arguments.architecture.clone().or_else(|| architecture_of(plan));
+    let settings = ImageSettings {
+        config: config(arguments)?,
+        architecture: architecture.unwrap_or(defaults.architecture),
+        os: arguments.os.clone(),
+        created: created(arguments.created.as_deref())?.unwrap_or(defaults.created),
+    };
+    settings.created_utc().context("--created")?;
+    Ok(settings)
+}
+
+fn config(arguments: &SettingsArguments) -> Result<ImageConfig> {
+    let mut config = arguments.image_config.as_deref().map(read_config).transpose()?.unwrap_or_default();
+    if !arguments.entrypoint.is_empty() {
+        config.entrypoint = Some(words(&arguments.entrypoint).context("--entrypoint")?);
+    }
+    if !arguments.cmd.is_empty() {
+        config.cmd = Some(words(&arguments.cmd).context("--cmd")?);
+    }
+    for variable in &arguments.env {
+        config.set_env(variable).context("--env")?;
+    }
+    for label in &arguments.label {
+        let (name, value) = label
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .with_context(|| format!("--label: `{label}` is no label: write NAME=VALUE"))?;
+        config.labels.get_or_insert_default().insert(name.to_owned(), value.to_owned());
+    }
+    for port in &arguments.expose {
+        config.exposed_ports.get_or_insert_default().insert(expose(port)?, Empty {});
+    }
+    config.user = arguments.user.clone().or(config.user);
+    config.working_dir = arguments.workdir.clone().or(config.working_dir);
+    Ok(config)
+}
+
+fn read_config(file: &Path) -> Result<ImageConfig> {
+    let context = || format!("reading the image configuration {}", file.display());
+    ImageConfig::from_json(&fs::read_to_string(file)?).with_context(context)
+}
+
+/// One word for each flag, or a single flag with a JSON list of words.
+fn words(given: &[String]) -> Result<Vec<String>> {
+    match given {
+        [list] if list.starts_with('[') => {
+            serde_json::from_str(list).with_context(|| format!("`{list}` is no JSON list of strings"))
+        }
+        words => Ok(words.to_vec()),
+    }
+}
+
+/// `80` means `80/tcp`.
+fn expose(port: &str) -> Result<String> {
+    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+    if number.parse::<u16>().is_err() || !matches!(protocol, "tcp" | "udp" | "sctp") {
+        bail!("--expose: `{port}` is no port: write a number up to 65535, and /tcp, /udp or /sctp");
+    }
+    Ok(format!("{number}/{protocol}"))
+}
+
+/// The time in RFC 3339. `None` where nobody says one.
+fn created(flag: Option<&str>) -> Result<Option<String>> {
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|value| !value.is_empty());
+    match (flag, epoch) {
+        (Some("now"), _) => Ok(Some(now())),
+        (Some(text), _) => match text.strip_prefix('@') {
+            Some(seconds) => from_seconds(seconds).context("--created").map(Some),
+            None => Ok(Some(text.to_owned())),
+        },
+        (None, Some(seconds)) => from_seconds(&seconds).context("SOURCE_DATE_EPOCH").map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+fn now() -> String {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+fn from_seconds(text: &str) -> Result<String> {
+    let seconds = text.parse().with_context(|| format!("`{text}` is no number of seconds"))?;
+    let time = Timestamp::from_second(seconds).with_context(|| format!("`{text}` seconds are beyond all calendars"))?;
+    Ok(time.to_string())
+}
+
+/// What Debian packages are built for, in Go's words. Nothing else says.
+fn architecture_of(plan: &Plan) -> Option<String> {
+    if plan.kind() != NodeKind::DpkgPackage {
+        return None;
+    }
+    let suffixes = plan.closure().nodes().iter().filter_map(|node| node.name.rsplit_once('_'));
+    let architecture = suffixes.map(|(_, architecture)| architecture).find(|architecture| *architecture != "all")?;
+    let goarch = match architecture {
+        "i386" => "386",
+        "armhf" | "armel" => "arm",
+        "ppc64el" => "ppc64le",
+        "mips64el" => "mips64le",
+        "mipsel" => "mipsle",
+        "loong64" | "riscv64" | "s390x" | "amd64" | "arm64" => architecture,
+        other => other,
+    };
+    Some(goarch.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_one_by_one_or_as_a_list() {
+        let given = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(words(&given(&["git", "--version"])).unwrap(), ["git", "--version"]);
+        assert_eq!(words(&given(&[r#"["sh", "-c", "a b"]"#])).unwrap(), ["sh", "-c", "a b"]);
+        assert!(words(&given(&["[1]"])).is_err());
+        assert_eq!(words(&given(&["[", "-f", "x", "]"])).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn ports_are_tcp_where_nothing_else_is_said() {
+        assert_eq!(expose("80").unwrap(), "80/tcp");
+        assert_eq!(expose("53/udp").unwrap(), "53/udp");
+        for wrong in ["", "http", "70000", "80/x"] {
+            assert!(expose(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_in_several_ways() {
+        assert_eq!(created(Some("@1")).unwrap().unwrap(), "1970-01-01T00:00:01Z");
+        assert_eq!(created(Some("2020-02-02T00:00:00+01:00")).unwrap().unwrap(), "2020-02-02T00:00:00+01:00");
+        assert!(created(Some("@x")).is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! The commands, one file each, and what several of them share.
+
+pub(crate) mod build;
+pub(crate) mod completions;
+mod image_settings;
+mod output;
+pub(crate) mod pack;
+pub(crate) mod plan;
+mod plan_table;
+pub(crate) mod planner;
+pub(crate) mod verify;

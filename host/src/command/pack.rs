@@ -1,0 +1,105 @@
+//! `layerwright pack`, and the second half of `layerwright build`.
+
+use std::io::{IsTerminal, Read, stdin, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use indicatif::BinaryBytes;
+use layerwright_packer::{Destination, PackRequest, PackedImage, pack};
+use layerwright_planner::Plan;
+use serde::Serialize;
+
+use super::image_settings::image_settings;
+use super::output::print_json;
+use crate::arguments::{PackArguments, PackingArguments};
+use crate::console::Console;
+use crate::interrupt::Writing;
+use crate::progress::Progress;
+use crate::source::NodeFilesByName;
+
+pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCode> {
+    check_destination(&arguments.packing)?;
+    let context = || format!("reading the plan {}", arguments.plan.display());
+    let plan = read_plan(&arguments.plan).with_context(context)?;
+    let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
+    pack_plan(&plan, &files, &arguments.root, &arguments.packing, console)
+}
+
+/// A plan is an object, a list of store layers is a list.
+fn read_plan(file: &Path) -> Result<Plan> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        stdin().lock().read_to_string(&mut text)?;
+        text
+    } else {
+        fs::read_to_string(file)?
+    };
+    let plan = if text.trim_start().starts_with('[') { Plan::from_store_layers(&text) } else { Plan::from_json(&text) };
+    Ok(plan?)
+}
+
+/// Refuses what would only be found out after all the work.
+pub(super) fn check_destination(arguments: &PackingArguments) -> Result<()> {
+    if arguments.to == Destination::Stdout {
+        if arguments.json {
+            bail!("--json has no place to go: standard output takes the image with --to -");
+        }
+        if stdout().is_terminal() {
+            bail!(
+                "standard output is a terminal, which cannot take an image; pipe it into `docker load` or `podman load`"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Writes the image and tells about it.
+pub(super) fn pack_plan(
+    plan: &Plan,
+    files: &NodeFilesByName,
+    root: &Path,
+    arguments: &PackingArguments,
+    console: &Console,
+) -> Result<ExitCode> {
+    files.check(plan)?;
+    let settings = image_settings(&arguments.settings, plan)?;
+    let request = PackRequest {
+        plan,
+        files: &|name| files.get(name),
+        root,
+        settings: &settings,
+        compression: arguments.compression,
+        destination: &arguments.to,
+        tags: &arguments.tags,
+        threads: arguments.threads,
+    };
+    let writing = Writing::start();
+    let progress = Progress::new(console, "layers");
+    let image = pack(&request, &progress).context("packing the image")?;
+    drop((progress, writing));
+    if arguments.json {
+        print_json(&Packed { destination: arguments.to.to_string(), image: &image })?;
+    } else {
+        console.say(&summary(&image, &arguments.to));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Packed<'a> {
+    destination: String,
+    #[serde(flatten)]
+    image: &'a PackedImage,
+}
+
+fn summary(image: &PackedImage, destination: &Destination) -> String {
+    let stored: u64 = image.layers.iter().map(|layer| layer.blob_bytes).sum();
+    let plain: u64 = image.layers.iter().map(|layer| layer.tar_bytes).sum();
+    let (stored, plain) = (BinaryBytes(stored), BinaryBytes(plain));
+    let place =
+        if *destination == Destination::Stdout { "standard output".to_owned() } else { destination.to_string() };
+    format!("wrote {place}\n  {} layers, {stored} ({plain} plain)\n  image ID {}", image.layers.len(), image.image_id)
+}

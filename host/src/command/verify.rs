@@ -1,0 +1,34 @@
+//! `layerwright verify`
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use indicatif::BinaryBytes;
+use layerwright_packer::{ImageSource, verify};
+
+use super::output::{print, print_json};
+use crate::arguments::VerifyArguments;
+use crate::console::Console;
+use crate::exit;
+use crate::progress::Progress;
+
+pub(crate) fn run(arguments: &VerifyArguments, console: &Console) -> Result<ExitCode> {
+    let source: ImageSource = arguments.image.parse()?;
+    let progress = Progress::new(console, "blobs");
+    let report = verify(&source, &progress).with_context(|| format!("verifying {}", arguments.image))?;
+    drop(progress);
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        for mismatch in &report.mismatches {
+            console.error(&mismatch.to_string());
+        }
+        let (images, layers) = (report.images, report.layers);
+        let verdict = match report.mismatches.len() {
+            0 => "everything matches".to_owned(),
+            count => format!("{count} mismatches"),
+        };
+        print(&format!("{images} images, {layers} layers, {} read: {verdict}\n", BinaryBytes(report.bytes)))?;
+    }
+    Ok(if report.mismatches.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::MISMATCH) })
+}

@@ -1,0 +1,73 @@
+//! Everything that is said to the user, on standard error. Standard output is for what was asked for.
+
+use std::io::IsTerminal;
+
+use anstream::eprintln;
+use clap::builder::styling::{AnsiColor, Style};
+use layerwright_planner::Level;
+
+use crate::sandbox::{LogLine, Usage};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Cyan.on_default();
+
+/// How much is said. Colours follow the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+pub(crate) struct Console {
+    lowest: Level,
+    verbose: bool,
+    quiet: bool,
+}
+
+impl Console {
+    pub(crate) fn new(verbose: u8, quiet: bool) -> Self {
+        let lowest = match verbose {
+            0 => Level::Warn,
+            1 => Level::Info,
+            _ => Level::Debug,
+        };
+        Self { lowest, verbose: verbose > 0, quiet }
+    }
+
+    /// Whether moving progress bars make sense.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    pub(crate) fn error(&self, text: &str) {
+        eprintln!("{ERROR}error:{ERROR:#} {text}");
+    }
+
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{WARNING}warning:{WARNING:#} {text}");
+        }
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{NOTE}note:{NOTE:#} {text}");
+        }
+    }
+
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Shows what a planner said and used, as far as the user wants to know.
+    pub(crate) fn planner(&self, planner: &str, log: &[LogLine], usage: Usage) {
+        for line in log.iter().filter(|line| line.level >= self.lowest) {
+            match line.level {
+                Level::Warn => self.warn(&format!("planner `{planner}`: {}", line.text)),
+                Level::Info | Level::Debug => self.note(&format!("planner `{planner}`: {}", line.text)),
+            }
+        }
+        if self.verbose {
+            let Usage { fuel, memory_bytes } = usage;
+            let memory = indicatif::BinaryBytes(memory_bytes);
+            self.note(&format!("planner `{planner}` used {fuel} instructions and {memory} of memory"));
+        }
+    }
+}

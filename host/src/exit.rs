@@ -1,0 +1,112 @@
+//! What an error becomes: a message, a hint and an exit code. The only place that knows the codes.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use layerwright_packer::PackError;
+use layerwright_planner::chain::ChainError;
+
+use crate::console::Console;
+use crate::interrupt;
+use crate::planner_spec::SettingsError;
+use crate::sandbox::{Failed, StrategyError};
+
+/// The input, the files or the destination do not allow it.
+const INPUT: u8 = 1;
+/// A planner said no.
+const REFUSED: u8 = 3;
+/// A planner broke a limit or a rule.
+const MISBEHAVED: u8 = 4;
+/// A file is no planner.
+const NOT_A_PLANNER: u8 = 5;
+/// `verify` found something.
+pub(crate) const MISMATCH: u8 = 6;
+
+const CODES: &str = "\
+Exit codes:
+  0    done
+  1    the closure, a file or the destination does not allow it
+  2    the command line is wrong
+  3    a planner refused, with its own message
+  4    a planner misbehaved: a trap, a limit, a proposal that breaks the rules
+  5    a file is not a planner, or not the one that was pinned
+  6    `verify` found mismatches
+  130  interrupted";
+
+/// Returns `text` and the exit codes, for the help.
+pub(crate) fn with_codes(text: &str) -> String {
+    format!("{text}\n\n{CODES}")
+}
+
+/// Tells the user, and returns the exit code.
+pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
+    if is_cancelled(error) {
+        console.warn("interrupted; nothing was written");
+        return ExitCode::from(interrupt::EXIT_CODE);
+    }
+    // Whoever closed the pipe has seen enough.
+    if is_broken_pipe(error) {
+        return ExitCode::from(INPUT);
+    }
+    console.error(&chain_of_causes(error));
+    if let Some(failed) = find::<Failed>(error) {
+        show_failed(failed, console);
+    }
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if find::<SettingsError>(error).is_some() {
+        return 2;
+    }
+    if find::<crate::planners::PinMismatch>(error).is_some() {
+        return NOT_A_PLANNER;
+    }
+    if let Some(ChainError::BrokenProposal { .. }) = find::<ChainError<StrategyError>>(error) {
+        return MISBEHAVED;
+    }
+    match find::<StrategyError>(error) {
+        Some(StrategyError::Refused { .. }) => REFUSED,
+        Some(StrategyError::Misbehaved(_)) => MISBEHAVED,
+        Some(StrategyError::NotAStrategy { .. }) => NOT_A_PLANNER,
+        None => INPUT,
+    }
+}
+
+/// `what: because: because`, with causes that only repeat what stands before them left out.
+fn chain_of_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            if !text.is_empty() {
+                text += ": ";
+            }
+            text += &cause;
+        }
+    }
+    text
+}
+
+fn show_failed(failed: &Failed, console: &Console) {
+    console.note(&format!("the component's digest is {}", failed.digest));
+    if !failed.frames.is_empty() {
+        console.note(&format!("it was in: {}", failed.frames.join(" < ")));
+    }
+    let tail = failed.log.len().saturating_sub(10);
+    for line in &failed.log[tail..] {
+        console.note(&format!("it said: {}", line.text));
+    }
+}
+
+fn is_cancelled(error: &anyhow::Error) -> bool {
+    matches!(find::<PackError>(error), Some(PackError::Cancelled))
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    find::<std::io::Error>(error).is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn find<E: Error + 'static>(error: &anyhow::Error) -> Option<&E> {
+    error.chain().find_map(|cause| cause.downcast_ref::<E>())
+}

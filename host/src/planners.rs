@@ -1,0 +1,133 @@
+//! The planners of a chain: found, verified, loaded, and asked.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use layerwright_packer::Digest;
+use layerwright_planner::chain::{self, Link};
+use layerwright_planner::{Closure, NodeKind, Plan, PlannerRecord, PlannerSource, Proposal, Request};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::arguments::PlanningArguments;
+use crate::console::Console;
+use crate::planner_spec::{PlannerSpec, join_settings};
+use crate::sandbox::{Limits, Sandbox, Strategy, StrategyError};
+
+/// Name and component of each planner that is part of the program.
+pub(crate) const BUILT_IN: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
+
+/// Who plans where the user names nobody.
+const DEFAULT: &str = "popularity";
+
+/// A component's bytes, not looked at yet.
+pub(crate) struct Component {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) source: PlannerSource,
+}
+
+/// The bytes are not those that the user pinned. They were not compiled.
+#[derive(Debug, Error)]
+#[error("planner `{planner}` is pinned to {pinned}, but its digest is {found}")]
+pub(crate) struct PinMismatch {
+    planner: String,
+    pinned: Digest,
+    found: Digest,
+}
+
+/// Asks the planners about a closure and returns the checked plan.
+pub(crate) fn plan(closure: Closure, kind: NodeKind, planning: &PlanningArguments, console: &Console) -> Result<Plan> {
+    let sandbox = sandbox(planning.limits.limits())?;
+    let default = [PlannerSpec::named(DEFAULT)];
+    let specs = if planning.planners.is_empty() { &default } else { planning.planners.as_slice() };
+    let mut links = specs.iter().map(|spec| ChainLink::load(&sandbox, spec, console)).collect::<Result<Vec<_>>>()?;
+    Ok(chain::run(kind, closure, planning.max_layers, &mut links)?)
+}
+
+/// Starts the sandbox.
+pub(crate) fn sandbox(limits: Limits) -> Result<Sandbox> {
+    Sandbox::new(limits).map_err(|error| anyhow::anyhow!("starting the WebAssembly engine: {error:#}"))
+}
+
+/// Finds a planner and verifies its pin: a file that exists wins, otherwise a built-in one of that name.
+pub(crate) fn find(spec: &PlannerSpec) -> Result<Component> {
+    let component =
+        if Path::new(&spec.planner).is_file() { read_file(&spec.planner)? } else { built_in(&spec.planner)? };
+    if let Some(pinned) = &spec.pin {
+        let found = Digest::of(&component.bytes);
+        if found != *pinned {
+            return Err(PinMismatch { planner: spec.planner.clone(), pinned: *pinned, found }.into());
+        }
+    }
+    Ok(component)
+}
+
+fn read_file(file: &str) -> Result<Component> {
+    let size = fs::metadata(file)?.len();
+    // Not read at all if it is too large: the sandbox would refuse it anyway, with the same words.
+    let bytes = if size > Limits::COMPONENT_BYTES {
+        vec![0; usize::try_from(Limits::COMPONENT_BYTES)? + 1]
+    } else {
+        fs::read(file)?
+    };
+    Ok(Component { bytes, source: PlannerSource::File })
+}
+
+fn built_in(name: &str) -> Result<Component> {
+    let wanted = name.strip_suffix(".wasm").unwrap_or(name);
+    let found = BUILT_IN.iter().find(|(name, _)| *name == wanted);
+    let (_, bytes) = found.with_context(|| {
+        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        format!("planner `{name}` is neither a file nor built in; built in are {}", names.join(", "))
+    })?;
+    Ok(Component { bytes: bytes.to_vec(), source: PlannerSource::BuiltIn })
+}
+
+struct ChainLink<'a> {
+    strategy: Strategy<'a>,
+    source: PlannerSource,
+    max_layers: Option<NonZeroU32>,
+    settings: Map<String, Value>,
+    console: &'a Console,
+}
+
+impl<'a> ChainLink<'a> {
+    fn load(sandbox: &'a Sandbox, spec: &PlannerSpec, console: &'a Console) -> Result<Self> {
+        let Component { bytes, source } = find(spec)?;
+        let strategy = sandbox.load(&spec.planner, &bytes)?;
+        let file = spec.config.as_ref().map(|file| fs::read_to_string(file).context("reading a planner's settings"));
+        let settings = join_settings(spec, file.transpose()?.as_deref(), &strategy.description().config_schema)?;
+        Ok(Self { strategy, source, max_layers: spec.max_layers, settings, console })
+    }
+}
+
+impl Link for ChainLink<'_> {
+    type Error = StrategyError;
+
+    fn record(&self) -> PlannerRecord {
+        let description = self.strategy.description();
+        PlannerRecord {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            source: self.source,
+            digest: self.strategy.digest().to_string(),
+            settings: Value::Object(self.settings.clone()),
+        }
+    }
+
+    fn max_layers(&self) -> Option<NonZeroU32> {
+        self.max_layers
+    }
+
+    fn config(&self) -> String {
+        Value::Object(self.settings.clone()).to_string()
+    }
+
+    fn propose(&mut self, request: &Request) -> Result<Proposal, StrategyError> {
+        let planned = self.strategy.plan(request, &[])?;
+        self.console.planner(self.strategy.planner(), &planned.log, planned.usage);
+        Ok(planned.proposal)
+    }
+}

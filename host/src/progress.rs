@@ -1,0 +1,68 @@
+//! What is seen of packing and verifying while it goes on.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use layerwright_packer::{Observer, PackedLayer};
+
+use crate::console::Console;
+use crate::interrupt;
+
+/// A bar on a terminal, and nothing elsewhere. Removed when it is dropped.
+pub(crate) struct Progress<'c> {
+    console: &'c Console,
+    bar: ProgressBar,
+    layers: AtomicUsize,
+    done: AtomicUsize,
+    what: &'static str,
+}
+
+impl<'c> Progress<'c> {
+    /// `what` is what the counted things are called: `layers`.
+    pub(crate) fn new(console: &'c Console, what: &'static str) -> Self {
+        let bar = if console.shows_progress() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        let template = "{bar:24} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {msg}, {eta} left";
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+        Self { console, bar, layers: AtomicUsize::new(0), done: AtomicUsize::new(0), what }
+    }
+}
+
+/// A line that says what takes long, on a terminal only.
+pub(crate) fn spinner(console: &Console, what: &str) -> ProgressBar {
+    let target = if console.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let spinner = ProgressBar::with_draw_target(None, target).with_message(what.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+impl Observer for Progress<'_> {
+    fn planned(&self, layers: usize, bytes: u64) {
+        self.layers.store(layers, Ordering::Relaxed);
+        self.bar.set_length(bytes);
+        self.bar.set_message(format!("0 of {layers} {}", self.what));
+    }
+
+    fn packed(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn layer_done(&self, _: usize, _: &PackedLayer) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.bar.set_message(format!("{done} of {} {}", self.layers.load(Ordering::Relaxed), self.what));
+    }
+
+    fn warn(&self, message: &str) {
+        self.bar.suspend(|| self.console.warn(message));
+    }
+
+    fn cancelled(&self) -> bool {
+        interrupt::asked()
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,84 @@
+//! The contract as Rust types, the imports that a strategy gets, and conversions.
+
+use layerwright_planner as planner;
+use planner::{Failure, Level, NodeId, Proposal, ProposedLayer, Request};
+
+use super::call::State;
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "planner",
+        imports: { default: trappable },
+    });
+}
+
+pub(super) use generated::exports::layerwright::planner::strategy::{
+    Description as WitDescription, Failure as WitFailure, Proposal as WitProposal, Request as WitRequest,
+};
+use generated::layerwright::planner::{diagnostics, history, types};
+pub(super) use generated::{Planner, PlannerPre};
+
+/// Everything a strategy can call.
+pub(super) fn link(linker: &mut wasmtime::component::Linker<State>) -> wasmtime::Result<()> {
+    Planner::add_to_linker::<State, wasmtime::component::HasSelf<State>>(linker, |state| state)
+}
+
+impl types::Host for State {}
+
+impl diagnostics::Host for State {
+    fn log(&mut self, level: diagnostics::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            diagnostics::Level::Debug => Level::Debug,
+            diagnostics::Level::Info => Level::Info,
+            diagnostics::Level::Warn => Level::Warn,
+        };
+        Ok(self.log.add(level, &message)?)
+    }
+}
+
+impl history::Host for State {
+    fn generations(&mut self, limit: u32) -> wasmtime::Result<Vec<history::Generation>> {
+        let node = |node: &planner::PastNode| history::PastNode {
+            name: node.name.clone(),
+            lineage: node.lineage.clone(),
+            size: node.size,
+        };
+        let generation = |generation: &planner::Generation| history::Generation {
+            layers: generation.layers.iter().map(|nodes| nodes.iter().map(node).collect()).collect(),
+        };
+        Ok(self.history.iter().take(limit as usize).map(generation).collect())
+    }
+}
+
+pub(super) fn request(request: &Request) -> WitRequest {
+    let ids = |ids: &[NodeId]| ids.iter().map(|id| id.0).collect();
+    let node = |node: &planner::Node| types::Node {
+        name: node.name.clone(),
+        lineage: node.lineage.clone(),
+        size: node.size,
+        references: ids(&node.references),
+    };
+    WitRequest {
+        closure: types::Closure {
+            nodes: request.closure.nodes().iter().map(node).collect(),
+            roots: ids(request.closure.roots()),
+        },
+        max_layers: request.max_layers.get(),
+        config: request.config.clone(),
+    }
+}
+
+pub(super) fn proposal(proposal: WitProposal) -> Proposal {
+    let layer =
+        |types::Layer { label, members }| ProposedLayer { label, members: members.into_iter().map(NodeId).collect() };
+    Proposal { layers: proposal.layers.into_iter().map(layer).collect() }
+}
+
+pub(super) fn failure(failure: WitFailure) -> Failure {
+    match failure {
+        WitFailure::InvalidConfig(text) => Failure::InvalidConfig(text),
+        WitFailure::Unsatisfiable(text) => Failure::Unsatisfiable(text),
+        WitFailure::Other(text) => Failure::Other(text),
+    }
+}

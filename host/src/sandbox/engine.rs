@@ -1,0 +1,60 @@
+//! The engine: how components are compiled, and the clock behind their deadline.
+
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, Strategy as Compiler, WasmBacktraceDetails};
+
+use super::limits::Limits;
+
+/// How often the clock ticks. A deadline is kept to within two ticks.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// Where strategies run. One for the whole program.
+pub(crate) struct Sandbox {
+    pub(super) engine: Engine,
+    pub(super) limits: Limits,
+}
+
+impl Sandbox {
+    /// Starts the engine and its clock.
+    ///
+    /// # Errors
+    ///
+    /// Where this machine cannot run compiled WebAssembly.
+    pub(crate) fn new(limits: Limits) -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config())?;
+        start_clock(&engine);
+        Ok(Self { engine, limits })
+    }
+}
+
+/// Everything that could differ between machines, or between two runs, is set here and nowhere else.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        // Another compiler would count fuel differently.
+        .strategy(Compiler::Cranelift)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        // Floating point and vectors give the same bits on every processor.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        // Nothing here is asynchronous, and mistakes were found in that part.
+        .concurrency_support(false)
+        .max_wasm_stack(Limits::STACK_BYTES)
+        // The default asks the environment.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+}
+
+/// Lives as long as the engine does.
+fn start_clock(engine: &Engine) {
+    let engine = engine.weak();
+    std::thread::spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    });
+}

@@ -1,0 +1,30 @@
+//! Runs one layering strategy in a sandbox.
+//!
+//! A component gets a graph and the history of earlier images, and gives a proposal. It gets no files, environment,
+//! clock, network or randomness, and bounded instructions, memory, stack, output and time. Each call is made on a fresh
+//! instance in a fresh store, which is dropped afterwards whatever happened. Nothing that it returns is believed here:
+//! checking is the chain's work.
+//!
+//! Start at [`Sandbox::load`], which refuses whatever is not such a component, then [`Strategy::plan`].
+//! The types that bindings generate do not leave this module.
+
+mod bindings;
+mod call;
+mod engine;
+mod error;
+mod inspect;
+mod limits;
+mod log;
+mod strategy;
+mod untrusted;
+
+pub(crate) use call::Usage;
+pub(crate) use engine::Sandbox;
+pub(crate) use error::{Failed, StrategyError};
+pub(crate) use inspect::CONTRACT;
+pub(crate) use limits::Limits;
+pub(crate) use log::LogLine;
+pub(crate) use strategy::Strategy;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Paths that dpkg unpacks under another name (dpkg-divert).
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::DpkgError;
+use super::file_list::{lines, parse_path};
+
+/// All diversions of a machine, by where from. Strings compare far faster than paths, and every path is looked up here.
+#[derive(Debug, Default)]
+pub(super) struct Diversions(BTreeMap<OsString, Diversion>);
+
+#[derive(Debug)]
+struct Diversion {
+    to: PathBuf,
+    /// Who diverts, and so keeps its own file in place; nobody for a local diversion, which the administrator made.
+    by: Option<Vec<u8>>,
+}
+
+impl Diversions {
+    /// Reads `var/lib/dpkg/diversions`: three lines each, from where, to where, and by whom or `:`.
+    pub(super) fn read(root: &Path) -> Result<Self, DpkgError> {
+        let file = root.join("var/lib/dpkg/diversions");
+        match fs_err::read(&file) {
+            Ok(text) => Self::parse(&text).map_err(|(line, reason)| DpkgError::InvalidLine { file, line, reason }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where a path lies that this package lists.
+    pub(super) fn resolve(&self, package: &str, listed: &Path) -> PathBuf {
+        match self.0.get(listed.as_os_str()) {
+            Some(diversion) if diversion.by.as_deref() != Some(package.as_bytes()) => diversion.to.clone(),
+            _ => listed.to_path_buf(),
+        }
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
+        let lines: Vec<&[u8]> = lines(text).collect();
+        let mut diversions = BTreeMap::new();
+        for (triple, first) in lines.chunks(3).zip((1..).step_by(3)) {
+            let &[from, to, by] = triple else { return Err((first, "a diversion is three lines")) };
+            let from = parse_path(from).map_err(|reason| (first, reason))?;
+            let to = parse_path(to).map_err(|reason| (first + 1, reason))?;
+            let by = (by != b":").then(|| by.to_vec());
+            diversions.insert(from.into_os_string(), Diversion { to, by });
+        }
+        Ok(Self(diversions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_diverting_package_keeps_its_own_file() {
+        let diversions = Diversions::parse(b"/bin/sh\n/bin/sh.distrib\ndash\n").unwrap();
+        assert_eq!(diversions.resolve("dash", Path::new("/bin/sh")), Path::new("/bin/sh"));
+        assert_eq!(diversions.resolve("bash", Path::new("/bin/sh")), Path::new("/bin/sh.distrib"));
+        assert_eq!(diversions.resolve("bash", Path::new("/bin/bash")), Path::new("/bin/bash"));
+    }
+
+    #[test]
+    fn a_local_diversion_holds_for_every_package() {
+        let diversions = Diversions::parse(b"/a\n/b\n:\n").unwrap();
+        assert_eq!(diversions.resolve("any", Path::new("/a")), Path::new("/b"));
+    }
+
+    #[test]
+    fn what_is_no_diversion_is_refused_with_its_line() {
+        for (text, line) in [("/a\n/b\n", 1), ("/a\n/b\nx\n/c\n", 4), ("a\n/b\nx\n", 1), ("/a\n/../b\nx\n", 2)] {
+            assert_eq!(Diversions::parse(text.as_bytes()).unwrap_err().0, line, "{text:?}");
+        }
+    }
+}

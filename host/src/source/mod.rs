@@ -1,0 +1,182 @@
+//! Where closures come from: `--from SOURCE`.
+//!
+//! Each source returns the graph, and where the files of its nodes are. A graph is untrusted whoever wrote it: what is
+//! no closed graph is refused with the node's name, and only what lies in a store, or what dpkg lists, is ever packed.
+
+mod dpkg;
+mod graph;
+mod nix;
+mod store_json;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use layerwright_packer::{ListedFile, NodeFiles};
+use layerwright_planner::{Closure, NodeKind, Plan};
+use thiserror::Error;
+
+/// What the user wrote after `--from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `nix:PATH,...`
+    Nix(Vec<PathBuf>),
+    /// `graph:FILE[#KEY]`
+    Graph { file: PathBuf, key: Option<String> },
+    /// `dpkg:NAME,...`
+    Dpkg(Vec<String>),
+}
+
+/// Why a text is no [`Source`].
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("`{0}` is no source; write nix:PATH, graph:FILE[#KEY] or dpkg:NAME")]
+pub(crate) struct SourceError(String);
+
+/// A closure with its files.
+pub(crate) struct ReadClosure {
+    pub(crate) closure: Closure,
+    pub(crate) files: NodeFilesByName,
+}
+
+/// Where the files of each node are.
+pub(crate) enum NodeFilesByName {
+    /// Below the node's name.
+    StorePaths,
+    /// As dpkg lists them.
+    Packages(BTreeMap<String, Vec<dpkg::PackageFile>>),
+}
+
+impl FromStr for Source {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || SourceError(text.to_owned());
+        let (kind, rest) = text.split_once(':').filter(|(_, rest)| !rest.is_empty()).ok_or_else(wrong)?;
+        let names = || rest.split(',').filter(|name| !name.is_empty());
+        match kind {
+            "nix" => Ok(Self::Nix(names().map(PathBuf::from).collect())),
+            "dpkg" => Ok(Self::Dpkg(names().map(str::to_owned).collect())),
+            "graph" => {
+                let (file, key) = rest.split_once('#').map_or((rest, None), |(file, key)| (file, Some(key.to_owned())));
+                Ok(Self::Graph { file: file.into(), key })
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Source {
+    /// Reads the closure. Files and databases are looked up below `root`.
+    pub(crate) fn read(&self, root: &Path) -> Result<ReadClosure> {
+        let store_paths = |closure| ReadClosure { closure, files: NodeFilesByName::StorePaths };
+        match self {
+            Self::Nix(paths) => nix::read(paths, root).map(store_paths).context("asking Nix for the closure"),
+            Self::Graph { file, key } => {
+                let context = || format!("reading the graph {}", file.display());
+                graph::read(file, key.as_deref()).map(store_paths).with_context(context)
+            }
+            Self::Dpkg(names) => {
+                let read = dpkg::read(root, names).context("reading the package database")?;
+                Ok(ReadClosure { closure: read.closure, files: NodeFilesByName::Packages(read.files) })
+            }
+        }
+    }
+}
+
+impl NodeFilesByName {
+    /// Finds the files of a plan that was made earlier.
+    pub(crate) fn of_plan(plan: &Plan, root: &Path) -> Result<Self> {
+        let names = plan.closure().nodes().iter().map(|node| node.name.clone());
+        match plan.kind() {
+            NodeKind::StorePath => Ok(Self::StorePaths),
+            NodeKind::DpkgPackage => {
+                let files = dpkg::files_of(root, &names.collect::<Vec<_>>()).context("reading the package database")?;
+                Ok(Self::Packages(files))
+            }
+        }
+    }
+
+    pub(crate) fn kind(&self) -> NodeKind {
+        match self {
+            Self::StorePaths => NodeKind::StorePath,
+            Self::Packages(_) => NodeKind::DpkgPackage,
+        }
+    }
+
+    /// Refuses nodes whose files are not ours to pack: a graph or plan from elsewhere could name `/root`.
+    pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
+        let Self::StorePaths = self else { return Ok(()) };
+        match plan.closure().nodes().iter().find(|node| !is_store_path(&node.name)) {
+            Some(node) => {
+                bail!("`{}` is no store path (/nix/store/NAME or the like), so it cannot be packed", node.name)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The files of one node.
+    pub(crate) fn get(&self, name: &str) -> NodeFiles {
+        match self {
+            Self::StorePaths => NodeFiles::Tree(name.into()),
+            Self::Packages(files) => {
+                let listed = files.get(name).map(Vec::as_slice).unwrap_or_default();
+                let file = |file: &dpkg::PackageFile| ListedFile { path: file.path.clone(), required: file.required };
+                NodeFiles::List(listed.iter().map(file).collect())
+            }
+        }
+    }
+}
+
+/// Whether `name` is one name in a folder `store`, spelled without detours.
+fn is_store_path(name: &str) -> bool {
+    let Some((dir, name)) = name.rsplit_once('/') else { return false };
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b);
+    dir.starts_with('/')
+        && dir[1..].split('/').all(is_plain)
+        && dir.ends_with("/store")
+        && is_plain(name)
+        && name.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_written_with_their_kind() {
+        assert_eq!(
+            "nix:./result,/nix/store/x".parse(),
+            Ok(Source::Nix(vec!["./result".into(), "/nix/store/x".into()]))
+        );
+        assert_eq!("graph:-".parse(), Ok(Source::Graph { file: "-".into(), key: None }));
+        assert_eq!(
+            "graph:a.json#closure".parse(),
+            Ok(Source::Graph { file: "a.json".into(), key: Some("closure".into()) })
+        );
+        assert_eq!("dpkg:git,libc6:i386".parse(), Ok(Source::Dpkg(vec!["git".into(), "libc6:i386".into()])));
+        for text in ["", "nix:", "git", "rpm:bash"] {
+            assert_eq!(text.parse::<Source>(), Err(SourceError(text.into())));
+        }
+    }
+
+    #[test]
+    fn only_what_lies_in_a_store_is_packed() {
+        for name in ["/nix/store/aaa-x-1.0", "/gnu/store/a+b_c", "/tmp/root/nix/store/x"] {
+            assert!(is_store_path(name), "{name}");
+        }
+        for name in [
+            "/root/.ssh",
+            "x",
+            "/nix/store/",
+            "/nix/store/..",
+            "/nix/../store/x",
+            "nix/store/x",
+            "/nix/store/a/b",
+            "/nix//store/x",
+        ] {
+            assert!(!is_store_path(name), "{name}");
+        }
+    }
+}

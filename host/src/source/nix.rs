@@ -1,0 +1,166 @@
+//! `nix:PATH,...`: what Nix says these paths need.
+//!
+//! 1. Resolve each path to the store path that it leads to, as `./result` does.
+//! 2. Ask `nix path-info --json -r`. Its output has several shapes, see [`store_json`].
+//! 3. Where that fails (the command is experimental, or older than its flags), ask `nix-store --query --requisites`
+//!    and `nix-store --dump-db`, which every version has.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use layerwright_planner::{Closure, NamedNode};
+
+use super::store_json;
+
+/// How many links a path may lead through, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+/// Reads the closure of `paths` in the store below `root`.
+pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<Closure> {
+    let roots = paths.iter().map(|path| store_path(path, root)).collect::<Result<BTreeSet<_>>>()?;
+    let roots: Vec<String> = roots.into_iter().collect();
+    let nodes = match path_info(&roots, root) {
+        Ok(nodes) => nodes,
+        Err(first) => nix_store(&roots, root).map_err(|second| {
+            anyhow::anyhow!("neither `nix path-info` nor `nix-store` answered\n  {first:#}\n  {second:#}")
+        })?,
+    };
+    Ok(Closure::new(nodes, Some(&roots))?)
+}
+
+fn path_info(roots: &[String], root: &Path) -> Result<Vec<NamedNode>> {
+    let mut command = Command::new("nix");
+    command.args(["--extra-experimental-features", "nix-command", "path-info", "--json", "--recursive"]);
+    command.args(store_option(root)).args(roots);
+    Ok(store_json::parse(&output(command)?, None)?)
+}
+
+fn nix_store(roots: &[String], root: &Path) -> Result<Vec<NamedNode>> {
+    let mut command = Command::new("nix-store");
+    command.args(store_option(root)).args(["--query", "--requisites"]).args(roots);
+    let closure = output(command)?;
+    let mut command = Command::new("nix-store");
+    command.args(store_option(root)).arg("--dump-db").args(closure.lines());
+    parse_dump(&output(command)?)
+}
+
+/// A store below a folder of its own has the same store paths and its own database.
+fn store_option(root: &Path) -> Vec<String> {
+    if root == Path::new("/") { Vec::new() } else { vec!["--store".into(), root.display().to_string()] }
+}
+
+fn output(mut command: Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("running `{name}`; is Nix installed?"))?;
+    if !output.status.success() {
+        let said = String::from_utf8(output.stderr).unwrap_or_default();
+        bail!("`{name}` failed ({}): {}", output.status, said.trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("reading what `{name}` printed"))
+}
+
+/// Reads `nix-store --dump-db`: for each path a line each with path, hash, size, deriver and number of references, then
+/// the references.
+fn parse_dump(text: &str) -> Result<Vec<NamedNode>> {
+    let mut lines = text.lines();
+    let mut nodes = Vec::new();
+    while let Some(path) = lines.next() {
+        let mut field = |what: &str| lines.next().with_context(|| format!("`{path}` has no {what}"));
+        field("hash")?;
+        let size = field("size")?;
+        let size = size.parse().with_context(|| format!("`{path}` has size `{size}`, which is no size in bytes"))?;
+        field("deriver")?;
+        let count = field("number of references")?;
+        let count: usize = count.parse().with_context(|| format!("`{path}` has `{count}` references"))?;
+        let references: Vec<String> = lines.by_ref().take(count).map(str::to_owned).collect();
+        if references.len() < count {
+            bail!("`{path}` has {} references where it should have {count}", references.len());
+        }
+        nodes.push(NamedNode { name: path.to_owned(), lineage: store_json::lineage(path), size, references });
+    }
+    Ok(nodes)
+}
+
+/// Returns the store path that `path` is, lies in or leads to.
+fn store_path(path: &Path, root: &Path) -> Result<String> {
+    let mut at = std::path::absolute(path)?;
+    for _ in 0..MAX_LINKS {
+        if let Some(found) = inside_store(&at) {
+            return Ok(found);
+        }
+        at = follow_one_link(&at, root).with_context(|| format!("finding the store path of {}", path.display()))?;
+    }
+    bail!("{} leads through too many links", path.display())
+}
+
+/// Replaces the first link in `path`. Fails where there is none: then it leads to no store.
+fn follow_one_link(path: &Path, root: &Path) -> Result<PathBuf> {
+    let mut done = PathBuf::new();
+    let mut parts = path.components();
+    while let Some(part) = parts.next() {
+        done.push(part);
+        if fs::symlink_metadata(&done)?.is_symlink() {
+            let target = done.parent().unwrap_or(Path::new("/")).join(fs::read_link(&done)?);
+            return Ok(normal(&target.join(parts.as_path())));
+        }
+    }
+    let beside = if root == Path::new("/") { String::new() } else { format!(" below {}", root.display()) };
+    bail!("it is not in a Nix store{beside}, and no link into one")
+}
+
+/// `..` taken literally is right here: everything before it has been seen to be no link.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(normal.pop()),
+            Component::CurDir => {}
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+/// The store path that `path` lies in. Stores are where Nix says, or at the usual place.
+fn inside_store(path: &Path) -> Option<String> {
+    let store = std::env::var_os("NIX_STORE_DIR").map_or_else(|| PathBuf::from("/nix/store"), PathBuf::from);
+    let Some(Component::Normal(name)) = path.strip_prefix(&store).ok()?.components().next() else { return None };
+    Some(store.join(name).to_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_tells_size_and_references() {
+        let text = "/nix/store/h-a-1\n00ff\n120\n\n1\n/nix/store/h-b\n/nix/store/h-b\n11\n7\n/nix/store/d.drv\n0\n";
+        let nodes = parse_dump(text).unwrap();
+        assert_eq!((nodes[0].name.as_str(), nodes[0].size), ("/nix/store/h-a-1", 120));
+        assert_eq!(nodes[0].references, ["/nix/store/h-b"]);
+        assert_eq!(nodes[1].references.len(), 0);
+        let cut = parse_dump("/nix/store/h-a\n0\n12\n\n2\n/nix/store/h-b\n").unwrap_err();
+        assert_eq!(cut.to_string(), "`/nix/store/h-a` has 1 references where it should have 2");
+        let size = parse_dump("/nix/store/h-a\n0\nmany\n\n0\n").unwrap_err();
+        assert_eq!(size.to_string(), "`/nix/store/h-a` has size `many`, which is no size in bytes");
+    }
+
+    #[test]
+    fn links_lead_to_the_store_path_and_no_further() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = |name: &str, target: &str| {
+            std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
+            dir.path().join(name)
+        };
+        let result = link("result", "/nix/store/hash-app/bin/../lib");
+        assert_eq!(store_path(&result, Path::new("/")).unwrap(), "/nix/store/hash-app");
+        let second = link("second", "./result");
+        assert_eq!(store_path(&second, Path::new("/")).unwrap(), "/nix/store/hash-app");
+        let round = link("round", "round");
+        assert!(store_path(&round, Path::new("/")).unwrap_err().to_string().contains("too many links"));
+        assert!(format!("{:#}", store_path(dir.path(), Path::new("/")).unwrap_err()).contains("not in a Nix store"));
+    }
+}

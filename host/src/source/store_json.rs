@@ -1,0 +1,259 @@
+//! JSON that Nix writes about store paths, in all its shapes.
+//!
+//! | who writes it | shape |
+//! |---|---|
+//! | `exportReferencesGraph` with structured attributes | a list of objects, under a key of `.attrs.json` |
+//! | `nix path-info --json`, up to 2.18, and Lix | a list of objects with `path` |
+//! | 2.19 to 2.32, and `--json-format 1` | an object: path -> object, or null where the path is not valid |
+//! | `--json-format 2` and 3 | an object with `version`, `storeDir` and `info`: base name -> object |
+//!
+//! Of each object, `path`, `narSize`, `references` and `valid` are read. The text is untrusted, so that keys that are
+//! there twice, sizes that are none and names that would spoil a terminal are errors.
+
+use std::fmt;
+
+use layerwright_planner::{NamedNode, lineage_of};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+/// Longest name that is taken, in bytes: the longest path that Linux takes.
+const MAX_NAME_BYTES: usize = 4096;
+
+/// Why a text tells no nodes.
+#[derive(Debug, Error)]
+pub(crate) enum StoreJsonError {
+    #[error("not JSON of a known shape: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error("there is no key `{key}`{}", list_keys(candidates))]
+    NoSuchKey { key: String, candidates: Vec<String> },
+    #[error(
+        "this is an object without a graph of its own; name the key that holds one: graph:FILE#KEY{}",
+        list_keys(candidates)
+    )]
+    KeyNeeded { candidates: Vec<String> },
+    #[error("entry {at} (counting from 0){}: {reason}", path.as_ref().map(|path| format!(", `{path}`")).unwrap_or_default())]
+    BadEntry { at: usize, path: Option<String>, reason: String },
+    #[error("entry {at} (counting from 0), `{path}`: narSize is {value}, which is no size in bytes")]
+    BadSize { at: usize, path: String, value: String },
+    #[error("`{path}` is not valid in the store: it was never built or is deleted")]
+    NotValid { path: String },
+    #[error("entry {at} (counting from 0) has a name that is empty, too long or not printable: {name:?}")]
+    BadName { at: usize, name: String },
+}
+
+fn list_keys(candidates: &[String]) -> String {
+    if candidates.is_empty() { String::new() } else { format!("; there are {}", candidates.join(", ")) }
+}
+
+/// Returns the nodes that the text tells, in its order, with duplicates.
+pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<NamedNode>, StoreJsonError> {
+    let document: Document = serde_json::from_str(text)?;
+    match (document, key) {
+        (Document::Object(members), Some(key)) => {
+            let found = members.iter().find(|(name, _)| name == key);
+            let (_, value) = found
+                .ok_or_else(|| StoreJsonError::NoSuchKey { key: key.to_owned(), candidates: graph_keys(&members) })?;
+            // Some versions of Nix leave out the graph of an empty list of roots, or write null for it.
+            if value.get() == "null" { Ok(Vec::new()) } else { parse(value.get(), None) }
+        }
+        (Document::List(_), Some(key)) => {
+            Err(StoreJsonError::NoSuchKey { key: key.to_owned(), candidates: Vec::new() })
+        }
+        (Document::List(entries), None) => {
+            entries.iter().enumerate().map(|(at, entry)| node(at, None, entry, None)).collect()
+        }
+        (Document::Object(members), None) => parse_object(&members),
+    }
+}
+
+fn parse_object(members: &[(String, Box<RawValue>)]) -> Result<Vec<NamedNode>, StoreJsonError> {
+    let member = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    if let (Some(info), Some(_)) = (member("info"), member("version")) {
+        let store_dir = member("storeDir").map(|dir| serde_json::from_str::<String>(dir.get())).transpose()?;
+        let store_dir = store_dir.unwrap_or_else(|| "/nix/store".into());
+        let Document::Object(entries) = serde_json::from_str(info.get())? else {
+            return Err(serde_json::Error::custom("`info` is no object").into());
+        };
+        return by_path(&entries, Some(&store_dir));
+    }
+    if members.iter().all(|(key, _)| key.starts_with('/')) {
+        return by_path(members, None);
+    }
+    Err(StoreJsonError::KeyNeeded { candidates: graph_keys(members) })
+}
+
+fn by_path(entries: &[(String, Box<RawValue>)], store_dir: Option<&str>) -> Result<Vec<NamedNode>, StoreJsonError> {
+    let entries = entries.iter().enumerate();
+    entries.map(|(at, (path, entry))| node(at, Some(path), entry, store_dir)).collect()
+}
+
+/// Keys whose value looks like a graph.
+fn graph_keys(members: &[(String, Box<RawValue>)]) -> Vec<String> {
+    let is_graph = |value: &RawValue| value.get().starts_with('[') && value.get().contains("\"references\"");
+    members.iter().filter(|(_, value)| is_graph(value)).map(|(key, _)| key.clone()).collect()
+}
+
+/// What is read of one store path.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PathInfo {
+    path: Option<String>,
+    valid: Option<bool>,
+    nar_size: Option<serde_json::Value>,
+    references: Option<Vec<String>>,
+}
+
+fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>) -> Result<NamedNode, StoreJsonError> {
+    let bad =
+        |path: Option<&str>, reason: String| StoreJsonError::BadEntry { at, path: path.map(str::to_owned), reason };
+    let full = |name: &str| match store_dir {
+        Some(dir) if !name.starts_with('/') => format!("{dir}/{name}"),
+        _ => name.to_owned(),
+    };
+    let info: Option<PathInfo> = serde_json::from_str(entry.get()).map_err(|error| bad(key, error.to_string()))?;
+    let path = key.map(str::to_owned).or_else(|| info.as_ref().and_then(|info| info.path.clone()));
+    let name = full(&path.ok_or_else(|| bad(None, "it has no `path`".into()))?);
+    check_name(at, &name)?;
+    let Some(info) = info.filter(|info| info.valid != Some(false)) else {
+        return Err(StoreJsonError::NotValid { path: name });
+    };
+    let size = info.nar_size.ok_or_else(|| bad(Some(&name), "it has no `narSize`".into()))?;
+    let size =
+        size.as_u64().ok_or_else(|| StoreJsonError::BadSize { at, path: name.clone(), value: size.to_string() })?;
+    let references = info.references.ok_or_else(|| bad(Some(&name), "it has no `references`".into()))?;
+    let references = references.iter().map(|reference| full(reference)).collect();
+    Ok(NamedNode { lineage: lineage(&name), name, size, references })
+}
+
+fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+        let name = name.chars().take(100).collect();
+        return Err(StoreJsonError::BadName { at, name });
+    }
+    Ok(())
+}
+
+/// The lineage of a store path: its last part, without hash and version.
+pub(crate) fn lineage(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
+}
+
+/// JSON of which only the outermost shape is known. An object keeps members of one name apart.
+enum Document {
+    List(Vec<Box<RawValue>>),
+    Object(Vec<(String, Box<RawValue>)>),
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DocumentVisitor)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of store paths, or an object of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Document, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = list.next_element()? {
+            entries.push(entry);
+        }
+        Ok(Document::List(entries))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Document, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = object.next_entry()? {
+            members.push(member);
+        }
+        Ok(Document::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, key: Option<&str>) -> String {
+        match parse(text, key) {
+            Ok(nodes) => {
+                let show = |n: &NamedNode| format!("{} {} {} {:?}", n.name, n.lineage, n.size, n.references);
+                nodes.iter().map(show).collect::<Vec<_>>().join("\n")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    const ONE: &str = "/nix/store/h-glibc-2.40 glibc 7 [\"/nix/store/h-x\"]";
+
+    #[test]
+    fn every_shape_tells_the_same() {
+        let body = r#""narSize": 7, "references": ["/nix/store/h-x"], "narHash": "sha256:0", "ca": null"#;
+        let list = format!(r#"[{{"path": "/nix/store/h-glibc-2.40", {body}}}]"#);
+        let object = format!(r#"{{"/nix/store/h-glibc-2.40": {{{body}}}}}"#);
+        let attributes = format!(r#"{{"builder": "x", "closure": {list}, "outputs": {{}}}}"#);
+        let wrapped = r#"{"version": 2, "storeDir": "/nix/store", "info": {"h-glibc-2.40":
+            {"narSize": 7, "references": ["h-x"], "narHash": {"algorithm": "sha256"}, "version": 2}}}"#;
+        assert_eq!(shown(&list, None), ONE);
+        assert_eq!(shown(&object, None), ONE);
+        assert_eq!(shown(&attributes, Some("closure")), ONE);
+        assert_eq!(shown(wrapped, None), ONE);
+        assert_eq!(shown("[]", None), "");
+        assert_eq!(shown(r#"{"graph": null}"#, Some("graph")), "");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (text, key, message) in [
+            (
+                r#"[{"path": "/a", "narSize": -1, "references": []}]"#,
+                None,
+                "entry 0 (counting from 0), `/a`: narSize is -1, which is no size in bytes",
+            ),
+            (
+                r#"[{"path": "/a", "narSize": "12", "references": []}]"#,
+                None,
+                "entry 0 (counting from 0), `/a`: narSize is \"12\", which is no size in bytes",
+            ),
+            (r#"[{"path": "/a", "references": []}]"#, None, "entry 0 (counting from 0), `/a`: it has no `narSize`"),
+            (r#"[{"path": "/a", "narSize": 1}]"#, None, "entry 0 (counting from 0), `/a`: it has no `references`"),
+            (r#"[{"narSize": 1}]"#, None, "entry 0 (counting from 0): it has no `path`"),
+            (r#"{"/a": null}"#, None, "`/a` is not valid in the store: it was never built or is deleted"),
+            (
+                r#"[{"path": "/a", "valid": false}]"#,
+                None,
+                "`/a` is not valid in the store: it was never built or is deleted",
+            ),
+            (r#"{"x": 1}"#, Some("y"), "there is no key `y`"),
+            (
+                r#"{"x": 1, "g": [{"references": []}]}"#,
+                None,
+                "this is an object without a graph of its own; name the key that holds one: graph:FILE#KEY; there are g",
+            ),
+            (
+                "[{\"path\": \"/a\\u001b\", \"narSize\": 1, \"references\": []}]",
+                None,
+                "entry 0 (counting from 0) has a name that is empty, too long or not printable: \"/a\\u{1b}\"",
+            ),
+        ] {
+            assert_eq!(shown(text, key), message);
+        }
+        assert!(shown("[1", None).starts_with("not JSON of a known shape: EOF"));
+        assert!(shown("[7]", None).starts_with("entry 0 (counting from 0): invalid type: integer `7`"));
+    }
+
+    #[test]
+    fn keys_that_are_there_twice_are_kept_apart() {
+        let body = r#"{"narSize": 1, "references": []}"#;
+        assert_eq!(parse(&format!(r#"{{"/a": {body}, "/a": {body}}}"#), None).unwrap().len(), 2);
+    }
+}
