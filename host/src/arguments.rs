@@ -1,5 +1,7 @@
 //! The command line, as the user writes it. What its help says is written here.
 
+#![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -174,8 +176,8 @@ pub(crate) struct ClosureArguments {
     /// Where the closure comes from
     ///
     /// nix:PATH...           what Nix says these paths need (several separated by commas)
-    /// graph:FILE[#KEY]      exportReferencesGraph JSON, an .attrs.json with a key, or `nix path-info --json`;
-    ///                       - is standard input
+    /// graph:FILE[#KEY]      what exportReferencesGraph wrote, with a key for an
+    ///                       .attrs.json, or `nix path-info --json`; - is standard input
     /// dpkg:NAME,...         these installed Debian packages and what they depend on
     #[arg(long, value_name = "SOURCE", verbatim_doc_comment)]
     pub(crate) from: Source,
@@ -191,8 +193,9 @@ pub(crate) struct PlanningArguments {
     ///
     /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
     ///
-    /// A file that exists wins; otherwise a built-in planner of that name, with or without `.wasm`.
-    /// config=FILE is a JSON object of settings, KEY=VALUE sets one of them. See `layerwright planner list`.
+    /// A file that exists wins; otherwise a built-in planner of that name, with or
+    /// without `.wasm`. config=FILE is a JSON object of settings, KEY=VALUE sets one
+    /// of them. See `layerwright planner list`.
     #[arg(long = "planner", value_name = "SPEC", verbatim_doc_comment)]
     pub(crate) planners: Vec<PlannerSpec>,
     /// The most layers that the image may have

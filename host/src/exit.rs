@@ -49,7 +49,7 @@ pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
         return ExitCode::from(INPUT);
     }
     console.error(&chain_of_causes(error));
-    if let Some(failed) = find::<Failed>(error) {
+    if let Some(StrategyError::Misbehaved(failed)) = strategy_error(error) {
         show_failed(failed, console);
     }
     ExitCode::from(code(error))
@@ -65,11 +65,19 @@ fn code(error: &anyhow::Error) -> u8 {
     if let Some(ChainError::BrokenProposal { .. }) = find::<ChainError<StrategyError>>(error) {
         return MISBEHAVED;
     }
-    match find::<StrategyError>(error) {
+    match strategy_error(error) {
         Some(StrategyError::Refused { .. }) => REFUSED,
         Some(StrategyError::Misbehaved(_)) => MISBEHAVED,
         Some(StrategyError::NotAStrategy { .. }) => NOT_A_PLANNER,
         None => INPUT,
+    }
+}
+
+/// What a planner did, when it was loaded or when it was asked.
+fn strategy_error(error: &anyhow::Error) -> Option<&StrategyError> {
+    match find::<ChainError<StrategyError>>(error) {
+        Some(ChainError::NoProposal(error)) => Some(error),
+        _ => find(error),
     }
 }
 

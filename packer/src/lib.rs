@@ -10,11 +10,11 @@
 //!
 //! 1. [`PackRequest`] is all that an image is made of: a plan, the [`NodeFiles`] of each node, [`ImageSettings`], a
 //!    [`Compression`] and a [`Destination`].
-//! 2. [`pack`] makes the image, and tells an [`Observer`] how far it is. [`PackedImage`] says what became of it, with
+//! 2. [`pack()`] makes the image, and tells an [`Observer`] how far it is. [`PackedImage`] says what became of it, with
 //!    the [`Digest`] and the [`DiffId`] of each layer.
-//! 3. [`verify`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
+//! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
 //!
-//! Start at [`pack`].
+//! Start at [`pack()`].
 //!
 //! ```
 //! use layerwright_packer::{Destination, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};

@@ -5,12 +5,12 @@
 //!
 //! | view | answers | cost for n nodes and e references |
 //! |---|---|---|
-//! | [`referrers`] | who refers to this node? | n + e |
+//! | [`referrers()`] | who refers to this node? | n + e |
 //! | [`Condensation`] | which nodes form cycles, and what comes before what? | n + e |
-//! | [`topological_order`] | users first, dependencies last | n + e |
-//! | [`dominators`] | through which node do all users come here? | e log n |
-//! | [`closure_sizes`] | how many bytes come along with this node? | n · (n + e) / 64, and the pairs that reach each other |
-//! | [`popularity`] | how much is built upon this node? | e log n, and what lies between each node and its dominator |
+//! | [`topological_order()`] | users first, dependencies last | n + e |
+//! | [`dominators()`] | through which node do all users come here? | e log n |
+//! | [`closure_sizes()`] | how many bytes come along with this node? | n · (n + e) / 64, and the pairs that reach each other |
+//! | [`popularity()`] | how much is built upon this node? | e log n, and what lies between each node and its dominator |
 
 mod closure_size;
 mod condensation;
