@@ -125,20 +125,23 @@ impl Proposal {
     }
 }
 
-fn check_label(layer: usize, label: &str) -> Result<(), Breach> {
+/// Whether `c` can be shown as it is: it neither moves the cursor, nor hides, nor turns the direction of writing.
+#[must_use]
+pub fn is_printable(c: char) -> bool {
+    let hides_or_turns =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !hides_or_turns
+}
+
+/// Accepts a label that is short and printable.
+pub(crate) fn check_label(layer: usize, label: &str) -> Result<(), Breach> {
     if label.len() > MAX_LABEL_BYTES {
         return Err(Breach::LongLabel { layer, bytes: label.len() });
     }
-    match label.chars().find(|&c| !is_printable(c)) {
+    match label.chars().find(|c| !is_printable(*c)) {
         Some(character) => Err(Breach::UnprintableLabel { layer, character }),
         None => Ok(()),
     }
-}
-
-/// Neither moves the cursor nor turns the direction of writing: what a terminal or log shows is what is there.
-fn is_printable(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn place(closure: &Closure, placed: &mut [Option<usize>], id: NodeId, layer: usize) -> Result<(), Breach> {

@@ -48,7 +48,7 @@ mod strategy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use check::{Accepted, Breach, MAX_LABEL_BYTES};
+pub use check::{Accepted, Breach, MAX_LABEL_BYTES, is_printable};
 pub use closure::{Closure, ClosureError, NamedNode, Node, NodeId};
 
 #[cfg(feature = "guest")]

@@ -8,7 +8,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Closure, ClosureError, NamedNode, NodeId, lineage_of};
+use crate::check::check_label;
+use crate::{Breach, Closure, ClosureError, NamedNode, NodeId, lineage_of};
 
 /// The value of `format` in a plan file.
 const FORMAT: &str = "layerwright.plan/1";
@@ -81,6 +82,9 @@ pub enum PlanError {
     /// The nodes contradict each other.
     #[error(transparent)]
     Closure(#[from] ClosureError),
+    /// A label that no planner could have given.
+    #[error(transparent)]
+    Label(#[from] Breach),
     /// A layer without nodes.
     #[error("layer {layer} (counting from 0) is empty")]
     EmptyLayer {
@@ -130,6 +134,7 @@ impl Plan {
         let mut named = Vec::new();
         let mut shells = Vec::new();
         for (layer, FileLayer { label, planner, nodes }) in file.layers.into_iter().enumerate() {
+            check_label(layer, &label)?;
             if let Some(planner) = planner.filter(|planner| *planner >= count) {
                 return Err(PlanError::UnknownPlanner { layer, planner, count });
             }
@@ -321,6 +326,9 @@ mod tests {
         ] {
             assert_eq!(Plan::from_store_layers(text).unwrap_err().to_string(), message);
         }
+        let plan = Plan::from_store_layers(r#"[["/nix/store/x"]]"#).unwrap();
+        let shown = Plan::from_json(&plan.to_json().replace(r#""label": """#, r#""label": "\u001b[2J""#)).unwrap_err();
+        assert_eq!(shown.to_string(), "layer 0 has a label with the unprintable character '\\u{1b}'");
         let other = Plan::from_json(r#"{"format": "layerwright.plan/9"}"#).unwrap_err();
         assert_eq!(
             other.to_string(),

@@ -1,6 +1,7 @@
 //! One call: a fresh store with its limits, on a thread with stack enough.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::thread;
 
 use layerwright_planner::Generation;
@@ -56,7 +57,7 @@ pub(super) fn call<T: Send>(
         let State { log, meter, .. } = store.into_data();
         Outcome { result, usage: Usage { fuel, memory_bytes: meter.used_bytes() }, log: log.into_lines() }
     };
-    on_large_stack(run)
+    on_thread("strategy", run)
 }
 
 fn store(sandbox: &Sandbox, state: State) -> Store<State> {
@@ -70,22 +71,30 @@ fn store(sandbox: &Sandbox, state: State) -> Store<State> {
     store
 }
 
-/// Runs `work` on a thread of its own. A panic there is ours, and goes on here.
-pub(super) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().stack_size(Limits::THREAD_STACK_BYTES);
-        let handle = thread.spawn_scoped(scope, work).expect("the system starts a thread");
-        handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+/// The thread on which strangers' bytes are parsed and compiled.
+const GUARDED: &str = "guarded";
+
+/// Runs a parser or compiler over a stranger's bytes. What panics there is an error, and neither ends the program nor
+/// prints anything.
+pub(super) fn guarded<T: Send>(work: impl FnOnce() -> wasmtime::Result<T> + Send) -> wasmtime::Result<T> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if thread::current().name() != Some(GUARDED) {
+                print(panic);
+            }
+        }));
+    });
+    on_thread(GUARDED, || catch_unwind(AssertUnwindSafe(work)))
+        .unwrap_or_else(|_| Err(wasmtime::Error::msg("the compiler failed on it")))
 }
 
-/// Runs a parser or compiler over a stranger's bytes. What panics there is reported and does not end the program.
-pub(super) fn guarded<T: Send>(work: impl FnOnce() -> wasmtime::Result<T> + Send) -> wasmtime::Result<T> {
-    on_large_stack(|| {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
-        let result = catch_unwind(AssertUnwindSafe(work));
-        std::panic::set_hook(hook);
-        result.unwrap_or_else(|_| Err(wasmtime::Error::msg("the compiler failed on it")))
+/// Runs `work` on a thread with stack enough. A panic there goes on here.
+fn on_thread<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name(name.to_owned()).stack_size(Limits::THREAD_STACK_BYTES);
+        let handle = thread.spawn_scoped(scope, work).expect("the system starts a thread");
+        handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -237,3 +237,9 @@ fn what_is_no_strategy_is_named() {
         StrategyError::NotAStrategy { reason: NotAStrategy::TooLarge { .. }, .. }
     ));
 }
+
+#[test]
+fn a_compiler_that_panics_is_an_error() {
+    let result: wasmtime::Result<()> = super::call::guarded(|| panic!("a bug in the compiler"));
+    assert_eq!(result.unwrap_err().to_string(), "the compiler failed on it");
+}

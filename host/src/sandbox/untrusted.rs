@@ -1,5 +1,7 @@
 //! Text that a stranger wrote, made fit for a terminal.
 
+use layerwright_planner::is_printable;
+
 /// Returns `text` as one line without anything that moves the cursor, changes colours or turns the direction of
 /// writing: such characters are shown as escapes. At most about `max_bytes` of it.
 pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
@@ -9,18 +11,13 @@ pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
             shown.push('…');
             break;
         }
-        if c.is_control() || is_invisible(c) {
-            shown.extend(c.escape_default());
-        } else {
+        if is_printable(c) {
             shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
         }
     }
     shown
-}
-
-/// Marks of direction, separators of lines, and characters without width.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

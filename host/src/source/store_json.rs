@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use layerwright_planner::{NamedNode, lineage_of};
+use layerwright_planner::{NamedNode, is_printable, lineage_of};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -128,7 +128,7 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
 }
 
 fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(is_printable) {
         let name = name.chars().take(100).collect();
         return Err(StoreJsonError::BadName { at, name });
     }
