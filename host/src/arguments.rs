@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
     /// List and inspect planners
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  layerwright planner list\n  layerwright planner inspect groups")]
     Planner(PlannerCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  layerwright completions bash > /etc/bash_completion.d/layerwright")]
@@ -150,6 +150,7 @@ pub(crate) struct VerifyArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlannerCommand {
     /// List the built-in planners
+    #[command(after_help = "Example:\n  layerwright planner list --json")]
     List {
         /// Print the list as JSON
         #[arg(long)]

@@ -112,7 +112,11 @@ fn is_cancelled(error: &anyhow::Error) -> bool {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    find::<std::io::Error>(error).is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    let error = match find::<PackError>(error) {
+        Some(PackError::Write(error)) => Some(error),
+        _ => find::<std::io::Error>(error),
+    };
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn find<E: Error + 'static>(error: &anyhow::Error) -> Option<&E> {

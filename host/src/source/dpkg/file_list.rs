@@ -5,6 +5,8 @@
 //!    clean up after themselves are not required.
 //! 3. A path that another package diverted is replaced by where it went.
 //! 4. A path through `/bin`, `/sbin` or `/lib*`, where that is a link, is replaced by where it leads.
+//! 5. Such a link comes along with what can be found through it, whether the package lists it or not: programs have
+//!    `/lib64/ld-linux...` and `/bin/sh` built in, and the links belong to a package that nothing depends on, or to none.
 //!
 //! Steps 2 and 3 compare paths as the package spells them, as dpkg does, so step 4 has to be the last.
 
@@ -66,6 +68,9 @@ impl FileLists {
                 files.push(PackageFile { path: lies_at, required });
             }
         }
+        let links: BTreeSet<PathBuf> = files.iter().flat_map(|file| self.merged_usr.links_to(&file.path)).collect();
+        let unlisted = links.into_iter().filter(|link| !seen.contains(link.as_os_str()));
+        files.extend(unlisted.map(|path| PackageFile { path, required: false }));
         Ok(files)
     }
 

@@ -44,6 +44,12 @@ impl MergedUsr {
             _ => path,
         }
     }
+
+    /// The links through which `path` may be looked for.
+    pub(super) fn links_to<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = PathBuf> + 'a {
+        let leads_to = move |target: &Path| path != target && path.starts_with(target);
+        self.0.iter().filter(move |(_, target)| leads_to(target)).map(|(name, _)| Path::new("/").join(name))
+    }
 }
 
 fn is_merged_name(name: &[u8]) -> bool {
@@ -89,5 +95,18 @@ mod tests {
         ] {
             assert_eq!(merged.resolve(PathBuf::from(path)), Path::new(expected), "{path}");
         }
+    }
+
+    #[test]
+    fn a_file_can_be_looked_for_through_the_links_that_lead_above_it() {
+        let root = TestRoot::new();
+        root.symlink("usr/lib", "lib");
+        root.symlink("usr/lib64", "lib64");
+        let merged = MergedUsr::read(root.path()).unwrap();
+        let links = |path: &str| merged.links_to(Path::new(path)).collect::<Vec<_>>();
+        assert_eq!(links("/usr/lib64/ld.so"), [Path::new("/lib64")]);
+        assert_eq!(links("/usr/lib/x86_64/libc.so"), [Path::new("/lib")]);
+        assert_eq!(links("/usr/lib"), [] as [PathBuf; 0]);
+        assert_eq!(links("/usr/share/x"), [] as [PathBuf; 0]);
     }
 }
