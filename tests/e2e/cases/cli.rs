@@ -1,0 +1,143 @@
+//! The command line itself: help, completions, terminals and pipes.
+
+use anyhow::{Result, ensure};
+
+use crate::case::{Case, case};
+use crate::hand_made::HandMade;
+use crate::invocation::{Invocation, tool};
+use crate::run::{Folder, layerwright, program};
+
+pub(super) const CASES: &[Case] = &[
+    case!(help_of_every_command_has_an_example),
+    case!(mistakes_are_usage_errors),
+    case!(completions_are_printed, Bash),
+    case!(nothing_is_coloured_and_nothing_moves_without_a_terminal),
+    case!(a_terminal_has_colours_unless_it_asks_for_none, Python),
+    case!(quiet_says_nothing),
+    case!(an_image_is_not_written_to_a_terminal, Python),
+    case!(a_closed_pipe_is_no_panic, Bash),
+];
+
+fn help_of_every_command_has_an_example() -> Result<()> {
+    for command in [&[][..], &["build"], &["plan"], &["pack"], &["verify"], &["planner", "inspect"], &["completions"]] {
+        for flag in ["--help", "-h"] {
+            let help = layerwright(command).args([flag]).ok()?;
+            ensure!(help.text()?.contains("Example"), "{}", help.report());
+            ensure!(help.stderr.is_empty() && !help.text()?.contains('\u{1b}'), "{}", help.report());
+        }
+    }
+    for command in [&["planner"][..], &["planner", "list"], &["help", "build"]] {
+        layerwright(command).args(if command[0] == "help" { None } else { Some("--help") }).ok()?;
+    }
+    let codes = layerwright(&["--help"]).ok()?;
+    for code in ["0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "130"] {
+        ensure!(codes.text()?.lines().any(|line| line.trim_start().starts_with(code)), "{code}: {}", codes.report());
+    }
+    layerwright(&["--version"]).ok()?;
+    Ok(())
+}
+
+fn mistakes_are_usage_errors() -> Result<()> {
+    for arguments in [
+        &[][..],
+        &["bild"],
+        &["build"],
+        &["build", "--from", "nix:x"],
+        &["plan", "--from", "rpm:bash"],
+        &["plan", "--from", "graph:-", "--format", "xml"],
+        &["build", "--from", "graph:-", "--to", "-", "--compression", "lzma"],
+        &["build", "--from", "graph:-", "--to", "-", "--threads", "0"],
+        &["--quiet", "--verbose", "planner", "list"],
+    ] {
+        let found = layerwright(arguments).exits(2)?;
+        ensure!(found.stdout.is_empty() && !found.stderr.is_empty(), "{}", found.report());
+    }
+    layerwright(&["plan", "--from", "rpm:bash"]).exits(2)?.says(&["nix:PATH", "graph:FILE", "dpkg:NAME"])
+}
+
+fn completions_are_printed() -> Result<()> {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = layerwright(&["completions", shell]).ok()?;
+        ensure!(script.text()?.contains("layerwright") && script.text()?.contains("verify"));
+        if shell == "bash" {
+            tool("bash", &["-n"]).stdin(script.stdout).ok()?;
+        }
+    }
+    Ok(())
+}
+
+fn build(store: &HandMade, folder: &Folder) -> Result<[String; 7]> {
+    let to = format!("docker-archive:{}", folder.path("image.tar"));
+    let arguments = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to];
+    Ok(arguments.map(str::to_owned))
+}
+
+fn nothing_is_coloured_and_nothing_moves_without_a_terminal() -> Result<()> {
+    let store = HandMade::sample()?;
+    let folder = Folder::new()?;
+    let build = build(&store, &folder)?;
+    for found in [
+        layerwright(&[]).args(&build).ok()?,
+        layerwright(&["--verbose"]).args(&build).ok()?,
+        layerwright(&["verify", &folder.path("image.tar")]).ok()?,
+        layerwright(&["verify", &folder.path("missing.tar")]).exits(1)?,
+        layerwright(&["build"]).exits(2)?,
+    ] {
+        let shown = format!("{}{}", found.text()?, found.stderr);
+        ensure!(!shown.contains(['\u{1b}', '\r']), "{shown:?}");
+    }
+    Ok(())
+}
+
+/// Runs the program with a terminal on all three sides.
+fn on_a_terminal(arguments: &[&str]) -> Invocation {
+    let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    tool("python3", &["-c", script, program()]).args(arguments).env("TERM", "xterm-256color")
+}
+
+fn a_terminal_has_colours_unless_it_asks_for_none() -> Result<()> {
+    let coloured = on_a_terminal(&["verify", "/missing"]).exits(1)?;
+    ensure!(coloured.text()?.contains("\u{1b}["), "{}", coloured.report());
+    let plain = on_a_terminal(&["verify", "/missing"]).env("NO_COLOR", "1").exits(1)?;
+    ensure!(!plain.text()?.contains("\u{1b}["), "{}", plain.report());
+    Ok(())
+}
+
+fn quiet_says_nothing() -> Result<()> {
+    let store = HandMade::sample()?;
+    let folder = Folder::new()?;
+    let arguments = build(&store, &folder)?;
+    let quiet = layerwright(&["--quiet"]).args(&arguments).ok()?;
+    ensure!(quiet.stdout.is_empty() && quiet.stderr.is_empty(), "{}", quiet.report());
+    let usual = layerwright(&[]).args(&arguments).ok()?;
+    ensure!(usual.stdout.is_empty(), "{}", usual.report());
+    usual.says(&["image.tar", "3 layers", "sha256:"])
+}
+
+fn an_image_is_not_written_to_a_terminal() -> Result<()> {
+    let store = HandMade::sample()?;
+    let refused =
+        on_a_terminal(&["build", "--from", &store.source()?, "--root", &store.root(), "--to", "-"]).exits(1)?;
+    ensure!(refused.text()?.contains("standard output is a terminal"), "{}", refused.report());
+    Ok(())
+}
+
+fn a_closed_pipe_is_no_panic() -> Result<()> {
+    let store = HandMade::sample()?;
+    let source = store.source()?;
+    for arguments in [
+        &["build", "--from", &source, "--root", &store.root(), "--to", "-"][..],
+        &["plan", "--from", &source],
+        &["plan", "--from", &source, "--format", "table"],
+        &["planner", "list"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        let script = "\"$0\" \"$@\" | head -c0; echo ${PIPESTATUS[0]}";
+        let found = tool("bash", &["-c", script, program()]).args(arguments).ok()?;
+        let code = found.text()?.trim();
+        ensure!(["0", "1", "141"].contains(&code), "{}", found.report());
+        ensure!(found.stderr.is_empty(), "{}", found.report());
+    }
+    Ok(())
+}

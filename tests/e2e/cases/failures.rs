@@ -1,0 +1,171 @@
+//! A build that fails leaves nothing behind, and what was there before as it was.
+
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::case::{Case, case};
+use crate::hand_made::HandMade;
+use crate::run::{Folder, layerwright};
+use crate::tree::{self, Kind, Tree};
+
+pub(super) const CASES: &[Case] = &[
+    case!(a_missing_store_path_leaves_nothing),
+    case!(a_fifo_in_a_store_path_leaves_nothing),
+    case!(a_name_that_means_removal_leaves_nothing),
+    case!(a_missing_folder_is_named),
+    case!(ctrl_c_leaves_nothing),
+    case!(a_termination_leaves_nothing),
+    case!(ctrl_c_ends_a_stream),
+];
+
+const FORMS: [&str; 3] = ["docker-archive", "oci-archive", "oci"];
+
+/// Fails, and expects that every destination is as it was: without anything, and with what an earlier build wrote.
+fn expect_untouched(store: &HandMade, says: &[&str]) -> Result<()> {
+    for scheme in FORMS {
+        let folder = Folder::new()?;
+        let to = format!("{scheme}:{}:app:1", folder.path("image"));
+        let build = || -> Result<_> {
+            Ok(layerwright(&["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to]))
+        };
+        build()?.exits(1)?.says(says)?;
+        ensure!(folder.names()?.is_empty(), "{scheme}: {:?}", folder.names()?);
+
+        let earlier = HandMade::sample()?;
+        let source = earlier.source()?;
+        layerwright(&["build", "--from", &source, "--root", &earlier.root(), "--to", &to]).ok()?;
+        let before = tree::read(&folder.path("."))?;
+        build()?.exits(1)?;
+        let after = tree::read(&folder.path("."))?;
+        ensure!(ignoring_folders(before) == ignoring_folders(after), "{scheme}: {:?}", folder.names()?);
+    }
+    Ok(())
+}
+
+/// Staging inside a layout touches the time of its folder.
+fn ignoring_folders(mut tree: Tree) -> Tree {
+    tree.retain(|_, found| found.kind != Kind::Directory);
+    tree
+}
+
+fn a_missing_store_path_leaves_nothing() -> Result<()> {
+    let mut store = HandMade::sample()?;
+    store.add("gone-1", &[])?;
+    fs::remove_dir(store.file_path("gone-1"))?;
+    expect_untouched(&store, &["/nix/store/gone-1", "does not exist"])
+}
+
+fn a_fifo_in_a_store_path_leaves_nothing() -> Result<()> {
+    let store = HandMade::sample()?;
+    let mode = rustix::fs::Mode::from_raw_mode(0o644);
+    rustix::fs::mknodat(rustix::fs::CWD, store.file_path("a3-app-3.0/pipe"), rustix::fs::FileType::Fifo, mode, 0)?;
+    expect_untouched(&store, &["/nix/store/a3-app-3.0/pipe", "FIFO"])
+}
+
+fn a_name_that_means_removal_leaves_nothing() -> Result<()> {
+    let store = HandMade::sample()?;
+    store.file("a3-app-3.0/bin/.wh.app", "")?;
+    expect_untouched(&store, &["/nix/store/a3-app-3.0/bin/.wh.app", ".wh."])
+}
+
+fn a_missing_folder_is_named() -> Result<()> {
+    let store = HandMade::sample()?;
+    let folder = Folder::new()?;
+    for scheme in FORMS {
+        let to = format!("{scheme}:{}", folder.path("missing/image"));
+        let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to];
+        layerwright(&build).exits(1)?.says(&[&folder.path("missing")])?;
+    }
+    let plan = folder.path("missing/plan.json");
+    layerwright(&["plan", "--from", &store.source()?, "-o", &plan]).exits(1)?.says(&[&plan])?;
+    ensure!(folder.names()?.is_empty());
+    Ok(())
+}
+
+fn ctrl_c_leaves_nothing() -> Result<()> {
+    expect_clean_after(Signal::INT)
+}
+
+fn a_termination_leaves_nothing() -> Result<()> {
+    expect_clean_after(Signal::TERM)
+}
+
+fn expect_clean_after(signal: Signal) -> Result<()> {
+    let store = large()?;
+    for scheme in FORMS {
+        let folder = Folder::new()?;
+        let earlier = HandMade::sample()?;
+        let to = format!("{scheme}:{}:app:1", folder.path("image"));
+        layerwright(&["build", "--from", &earlier.source()?, "--root", &earlier.root(), "--to", &to]).ok()?;
+        let before = tree::read(&folder.path("."))?;
+
+        let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to];
+        let mut command = layerwright(&build).into_command();
+        // A group of its own, so that nothing else hears what it hears.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn()?;
+        wait_for_staging(&mut child, &folder, scheme)?;
+        kill_process(Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?, signal)?;
+        let asked = Instant::now();
+        let output = child.wait_with_output()?;
+        ensure!(output.status.code() == Some(130), "{scheme}: {:?}", output.status);
+        ensure!(asked.elapsed() < Duration::from_secs(5), "{scheme}: it took {:?} to stop", asked.elapsed());
+        ensure!(std::str::from_utf8(&output.stderr)?.contains("interrupted"));
+        let after = tree::read(&folder.path("."))?;
+        ensure!(ignoring_folders(before) == ignoring_folders(after), "{scheme}: {:?}", folder.names()?);
+    }
+    Ok(())
+}
+
+fn ctrl_c_ends_a_stream() -> Result<()> {
+    let store = large()?;
+    let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", "-"];
+    let mut command = layerwright(&build).into_command();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let mut child = command.spawn()?;
+    let mut stream = child.stdout.take().context("standard output was asked for")?;
+    stream.read_exact(&mut [0; 100_000])?;
+    kill_process(Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?, Signal::INT)?;
+    // Nobody may be left waiting for the rest.
+    io::copy(&mut stream, &mut io::sink())?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.code() == Some(130), "{:?}", output.status);
+    Ok(())
+}
+
+/// Takes seconds to pack, and no room.
+fn large() -> Result<HandMade> {
+    let mut store = HandMade::new()?;
+    store.add("large-1", &[])?;
+    for name in ["one", "two"] {
+        store.file(&format!("large-1/{name}"), "")?;
+        let file = fs::OpenOptions::new().write(true).open(store.file_path(&format!("large-1/{name}")))?;
+        file.set_len(3 << 30)?;
+    }
+    Ok(store)
+}
+
+/// Waits until the program is in the middle of it.
+fn wait_for_staging(child: &mut Child, folder: &Folder, scheme: &str) -> Result<()> {
+    let beside = if scheme == "oci" { folder.path("image") } else { folder.path(".") };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        for entry in fs::read_dir(&beside)? {
+            let entry = entry?;
+            let staging = entry.file_name().as_encoded_bytes().starts_with(b".layerwright-");
+            if staging && entry.file_type()?.is_dir() && fs::read_dir(entry.path())?.next().is_some() {
+                return Ok(());
+            }
+        }
+        ensure!(child.try_wait()?.is_none(), "{scheme}: it ended before it could be interrupted");
+        thread::sleep(Duration::from_millis(10));
+    }
+    bail!("{scheme}: nothing was staged")
+}

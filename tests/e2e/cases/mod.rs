@@ -1,0 +1,45 @@
+//! The cases, one file for each subject.
+
+mod cli;
+mod cpython;
+mod destinations;
+mod determinism;
+mod dpkg;
+mod failures;
+mod graph;
+mod load;
+mod nix;
+mod planners;
+mod plans;
+mod random_trees;
+mod settings;
+mod skopeo;
+mod umoci;
+mod verify;
+
+use libtest_mimic::Trial;
+
+use crate::case::Case;
+
+const SUBJECTS: [(&str, &[Case]); 16] = [
+    ("cli", cli::CASES),
+    ("cpython", cpython::CASES),
+    ("destinations", destinations::CASES),
+    ("determinism", determinism::CASES),
+    ("dpkg", dpkg::CASES),
+    ("failures", failures::CASES),
+    ("graph", graph::CASES),
+    ("load", load::CASES),
+    ("nix", nix::CASES),
+    ("planners", planners::CASES),
+    ("plans", plans::CASES),
+    ("random_trees", random_trees::CASES),
+    ("settings", settings::CASES),
+    ("skopeo", skopeo::CASES),
+    ("umoci", umoci::CASES),
+    ("verify", verify::CASES),
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    SUBJECTS.iter().flat_map(|(subject, cases)| cases.iter().map(|case| case.trial(subject))).collect()
+}

@@ -1,0 +1,173 @@
+//! Planners: built in, from files, in chains, and files that are none.
+
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::case::{Case, case};
+use crate::hand_made::{HandMade, graph_of, noise};
+use crate::image::{column, sha256, text};
+use crate::invocation::Invocation;
+use crate::run::{Folder, guest, layerwright};
+
+pub(super) const CASES: &[Case] = &[
+    case!(the_list_and_the_profiles_agree),
+    case!(a_name_may_end_in_wasm),
+    case!(a_file_is_a_planner_like_any_other, Guest),
+    case!(groups_come_first_and_popularity_takes_the_rest),
+    case!(idle_patterns_are_warned_about),
+    case!(settings_that_are_wrong_are_refused_with_the_group),
+    case!(a_limit_that_cannot_be_kept_is_refused),
+    case!(a_pin_is_checked, Guest),
+    case!(what_is_no_planner_is_refused, Guest),
+    case!(a_planner_out_of_fuel_misbehaves),
+    case!(unknown_planners_and_settings_are_named),
+];
+
+fn plan(planners: &[&str]) -> Result<Invocation> {
+    let store = HandMade::sample()?;
+    let graph = store.graph().to_string();
+    let planners = planners.iter().flat_map(|planner| ["--planner", planner]);
+    Ok(layerwright(&["plan", "--from", "graph:-"]).args(planners).stdin(graph))
+}
+
+fn the_list_and_the_profiles_agree() -> Result<()> {
+    let list = layerwright(&["planner", "list", "--json"]).ok()?.json()?;
+    for name in ["popularity", "groups"] {
+        ensure!(column(&list, "name")?.contains(&name));
+        let profile = layerwright(&["planner", "inspect", name, "--json"]).ok()?.json()?;
+        ensure!(list.as_array().is_some_and(|list| list.contains(&profile)), "{profile}");
+        let shown = layerwright(&["planner", "inspect", name]).ok()?;
+        ensure!(shown.text()?.contains(text(&profile["digest"])?), "{}", shown.report());
+    }
+    let shown = layerwright(&["planner", "list"]).ok()?;
+    ensure!(shown.text()?.contains("popularity"), "{}", shown.report());
+    Ok(())
+}
+
+fn a_name_may_end_in_wasm() -> Result<()> {
+    ensure!(plan(&["popularity.wasm"])?.ok()?.json()?["layers"] == plan(&[])?.ok()?.json()?["layers"]);
+    Ok(())
+}
+
+fn a_file_is_a_planner_like_any_other() -> Result<()> {
+    let folder = Folder::new()?;
+    // A file that exists wins over the built-in of the same name.
+    fs::copy(guest("popularity"), folder.path("groups.wasm"))?;
+    let planned = plan(&["groups.wasm"])?.dir(&folder.path(".")).ok()?.json()?;
+    ensure!(planned["layers"] == plan(&["popularity"])?.ok()?.json()?["layers"], "{planned}");
+    ensure!(planned["planners"][0]["source"] == "file", "{planned}");
+    ensure!(planned["planners"][0]["digest"] == sha256(&fs::read(guest("popularity"))?), "{planned}");
+    let inspected = layerwright(&["planner", "inspect", &folder.path("groups.wasm"), "--json"]).ok()?.json()?;
+    ensure!(inspected["name"] == "popularity", "{inspected}");
+    Ok(())
+}
+
+fn groups_come_first_and_popularity_takes_the_rest() -> Result<()> {
+    let folder = Folder::new()?;
+    let groups = json!({"groups": [{"label": "ours", "lineages": ["lib"], "names": ["*-app-*"]}]});
+    let config = folder.write("groups.json", groups.to_string())?;
+    let planned = plan(&[&format!("groups,config={config}"), "popularity"])?.ok()?.json()?;
+    ensure!(column(&planned["planners"], "name")? == ["groups", "popularity"], "{planned}");
+    ensure!(column(&planned["layers"], "label")?[0] == "ours", "{planned}");
+    let ours = column(&planned["layers"][0]["nodes"], "name")?;
+    ensure!(ours.contains(&"/nix/store/a3-app-3.0") && ours.contains(&"/nix/store/l2-lib-2.0"), "{planned}");
+    let layers = planned["layers"].as_array().context("layers")?;
+    let nodes: usize = layers.iter().filter_map(|layer| layer["nodes"].as_array()).map(Vec::len).sum();
+    ensure!(nodes == 3, "{planned}");
+    Ok(())
+}
+
+fn idle_patterns_are_warned_about() -> Result<()> {
+    let folder = Folder::new()?;
+    let groups = json!({"groups": [{"label": "ours", "names": ["*-app-*", "*-gone-*"]}]});
+    let config = folder.write("groups.json", groups.to_string())?;
+    let planned = plan(&[&format!("groups,config={config}"), "popularity"])?.ok()?;
+    planned.says(&["warning:", "groups", "`*-gone-*` matches nothing"])
+}
+
+fn settings_that_are_wrong_are_refused_with_the_group() -> Result<()> {
+    let folder = Folder::new()?;
+    for (groups, part) in [
+        (json!({"groups": [{"label": "broken", "names": ["a["]}]}), "group `broken`"),
+        (json!({"groups": [{"label": "idle"}]}), "group `idle` has no pattern"),
+        (json!({"groups": [{"label": "a", "names": ["a"]}, {"label": "a", "names": ["b"]}]}), "the label `a`"),
+        (json!({}), "groups"),
+    ] {
+        let config = folder.write("groups.json", groups.to_string())?;
+        plan(&[&format!("groups,config={config}")])?.exits(3)?.says(&[part])?;
+    }
+    Ok(())
+}
+
+fn a_limit_that_cannot_be_kept_is_refused() -> Result<()> {
+    let folder = Folder::new()?;
+    let group = |name: &str| json!({"label": name, "names": [format!("*-{name}-*")]});
+    let groups = json!({"groups": [group("app"), group("lib"), group("data")]});
+    let config = folder.write("groups.json", groups.to_string())?;
+    let planned = plan(&[&format!("groups,config={config}")])?.args(["--max-layers", "2"]).exits(3)?;
+    planned.says(&["3 groups", "at most 2 are allowed"])
+}
+
+fn a_pin_is_checked() -> Result<()> {
+    let file = guest("popularity");
+    let file = file.to_str().context("a readable name")?;
+    let right = sha256(&fs::read(file)?);
+    plan(&[&format!("{file}@{right}")])?.ok()?;
+    let listed = layerwright(&["planner", "inspect", "popularity", "--json"]).ok()?.json()?;
+    plan(&[&format!("popularity@{}", text(&listed["digest"])?)])?.ok()?;
+
+    let wrong = sha256(b"another planner");
+    for planner in [file, "popularity"] {
+        plan(&[&format!("{planner}@{wrong}")])?.exits(5)?.says(&[&wrong, &right[..7]])?;
+    }
+    plan(&["popularity@sha256:00"])?.exits(2)?.says(&["64 hexadecimal digits"])
+}
+
+fn what_is_no_planner_is_refused() -> Result<()> {
+    let folder = Folder::new()?;
+    let right = fs::read(guest("popularity"))?;
+    let mut damaged = right.clone();
+    damaged[right.len() / 2..right.len() / 2 + 64].fill(0xff);
+    let core_module = b"\0asm\x01\0\0\0".to_vec();
+    let empty_component = b"\0asm\x0d\0\x01\0".to_vec();
+    let store = HandMade::sample()?;
+    for (name, bytes, part) in [
+        ("text.wasm", b"(module)".to_vec(), "not WebAssembly"),
+        ("empty.wasm", Vec::new(), "not WebAssembly"),
+        ("noise.wasm", noise(5000), "not WebAssembly"),
+        ("cut.wasm", right[..right.len() / 2].to_vec(), "cut.wasm"),
+        ("damaged.wasm", damaged, "damaged.wasm"),
+        ("core.wasm", core_module, "core WebAssembly module"),
+        ("component.wasm", empty_component, "does not export"),
+    ] {
+        let file = folder.write(name, bytes)?;
+        let to = format!("oci:{}", folder.path("oci"));
+        let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to, "--planner", &file];
+        layerwright(&build).exits(5)?.says(&[part, &file])?;
+        layerwright(&["planner", "inspect", &file]).exits(5)?;
+    }
+    ensure!(!folder.names()?.contains(&"oci".to_owned()));
+    Ok(())
+}
+
+fn a_planner_out_of_fuel_misbehaves() -> Result<()> {
+    for (fuel, phase) in [("1000", "`describe`"), ("10000000", "`plan`")] {
+        let graph = graph_of(20_000).to_string();
+        let plan = layerwright(&["plan", "--from", "graph:-", "--planner-fuel", fuel]).stdin(graph).exits(4)?;
+        plan.says(&["--planner-fuel", phase, "popularity", "sha256:"])?;
+    }
+    let planned = plan(&["popularity"])?.args(["--verbose"]).ok()?;
+    planned.says(&["planner `popularity` used", "instructions"])
+}
+
+fn unknown_planners_and_settings_are_named() -> Result<()> {
+    plan(&["popularty"])?.exits(1)?.says(&["popularty"])?;
+    plan(&["groups,config=/missing/file"])?.finish()?.says(&["/missing/file"])?;
+    plan(&["popularity,max-layers=0"])?.exits(2)?.says(&["max-layers=0"])?;
+    plan(&["popularity,x"])?.exits(2)?.says(&["KEY=VALUE"])?;
+    let limited = plan(&["popularity,max-layers=1"])?.ok()?.json()?;
+    ensure!(limited["layers"].as_array().map(Vec::len) == Some(1), "{limited}");
+    ensure!(limited["planners"][0].get("settings").is_some_and(Value::is_object), "{limited}");
+    Ok(())
+}
