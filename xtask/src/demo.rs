@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 use crate::run::{exists, run as execute};
 use crate::setup;
@@ -27,15 +28,16 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
         "layerwright",
         "--locked",
     ]))?;
-    let program = workspace.join("target/release/layerwright");
-    let demo = workspace.join("target/demo");
-    std::fs::create_dir_all(&demo).context("making target/demo")?;
+    // Relative to the workspace, in which everything here runs, because that is how one types it.
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let (program, demo) = (target.join("release/layerwright"), target.join("demo"));
+    fs::create_dir_all(workspace.join(&demo))?;
 
-    let Closure { from, root, name, entrypoint } = find_closure(workspace)?;
+    let Closure { from, root, name, entrypoint } = find_closure()?;
     let (plan, image) = (demo.join("plan.json"), demo.join(format!("{name}.tar")));
     let layerwright = |words: &[&str]| {
-        let mut command = Command::new(&program);
-        command.args(words);
+        let mut command = Command::new(workspace.join(&program));
+        command.current_dir(workspace).args(words);
         command
     };
     execute(layerwright(&["plan", "--from", &from, "--max-layers", "40", "--format", "table", "--root"]).arg(&root))?;
@@ -60,7 +62,7 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
 }
 
 /// A Debian package with what it needs, a store path, or the small closure that this repository brings.
-fn find_closure(workspace: &Path) -> Result<Closure> {
+fn find_closure() -> Result<Closure> {
     if Path::new("/var/lib/dpkg/status").exists() {
         let has_git = Path::new("/var/lib/dpkg/info/git.list").exists();
         let name = if has_git { "git" } else { "bash" };
@@ -72,18 +74,17 @@ fn find_closure(workspace: &Path) -> Result<Closure> {
         });
     }
     if exists("nix") && Path::new("/nix/store").exists() {
-        let nix = which("nix").context("finding nix")?;
+        let nix = which("nix").context("finding nix")?.canonicalize()?;
         return Ok(Closure {
             from: format!("nix:{}", nix.display()),
             root: "/".into(),
             name: "nix",
-            entrypoint: Some(nix.canonicalize()?.display().to_string()),
+            entrypoint: Some(nix.display().to_string()),
         });
     }
-    let demo = workspace.join("xtask/demo");
     Ok(Closure {
-        from: format!("graph:{}", demo.join("closure.json").display()),
-        root: demo.join("root"),
+        from: "graph:xtask/demo/closure.json".into(),
+        root: "xtask/demo/root".into(),
         name: "site",
         entrypoint: None,
     })
