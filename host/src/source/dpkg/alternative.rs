@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::PackageFile;
+use super::directory::files_in;
 use super::error::DpkgError;
 use super::file_list::{below, lines, parse_path};
 use super::merged_usr::MergedUsr;
@@ -30,7 +31,7 @@ impl Alternatives {
     /// Reads the records in `var/lib/dpkg/alternatives` and the links in `etc/alternatives`.
     pub(super) fn read(root: &Path, merged_usr: &MergedUsr) -> Result<Self, DpkgError> {
         let mut alternatives = Self::default();
-        for file in record_files(&root.join("var/lib/dpkg/alternatives"))? {
+        for file in files_in(&root.join("var/lib/dpkg/alternatives"), is_record)? {
             let name = file.file_name().unwrap_or_default();
             let Some(target) = read_link(root, &choice(name.as_bytes()))? else { continue };
             let record = parse(&fs_err::read(&file)?).map_err(|(line, reason)| DpkgError::InvalidLine {
@@ -60,27 +61,14 @@ impl Alternatives {
     }
 }
 
+/// Others are being written, or were when the machine stopped.
+fn is_record(name: &[u8]) -> bool {
+    !name.ends_with(b".dpkg-tmp")
+}
+
 /// Where the link lies that says what was chosen for a name.
 fn choice(name: &[u8]) -> PathBuf {
     Path::new("/etc/alternatives").join(OsStr::from_bytes(name))
-}
-
-fn record_files(directory: &Path) -> Result<Vec<PathBuf>, DpkgError> {
-    let entries = match fs_err::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        // A record that is being written, or was when the machine stopped.
-        if !entry.file_name().as_bytes().ends_with(b".dpkg-tmp") {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// Those links of a record that are there, each with the one in `/etc/alternatives` that it leads through.

@@ -1,11 +1,11 @@
 //! Paths that dpkg was told not to unpack (`path-exclude` in its configuration), as slim images are made.
 
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use glob::Pattern;
 
+use super::directory::files_in;
 use super::error::DpkgError;
 use super::file_list::lines;
 
@@ -24,7 +24,8 @@ impl PathFilters {
     pub(super) fn read(root: &Path) -> Result<Self, DpkgError> {
         let directory = root.join("etc/dpkg");
         let mut filters = Self::default();
-        for file in fragments(&directory.join("dpkg.cfg.d"))?.into_iter().chain([directory.join("dpkg.cfg")]) {
+        let fragments = files_in(&directory.join("dpkg.cfg.d"), is_fragment)?;
+        for file in fragments.into_iter().chain([directory.join("dpkg.cfg")]) {
             match fs_err::read(&file) {
                 Ok(text) => filters.add(&text, &file)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -58,23 +59,9 @@ impl PathFilters {
     }
 }
 
-/// The files in that directory that dpkg reads, in its order. Other names are backups and the like.
-fn fragments(directory: &Path) -> Result<Vec<PathBuf>, DpkgError> {
-    let entries = match fs_err::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.as_bytes().iter().all(|&byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
+/// What dpkg reads. Other names are backups and the like.
+fn is_fragment(name: &[u8]) -> bool {
+    name.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 /// `OPTION=VALUE` or `OPTION VALUE`, perhaps in quotes; `None` for every option that is no filter.

@@ -15,6 +15,7 @@
 
 mod alternative;
 mod database;
+mod directory;
 mod diversion;
 mod error;
 mod exclude;
