@@ -2,8 +2,18 @@
 
 /// Exports a [`Strategy`](crate::Strategy) from a `cdylib` crate, as `wit/planner.wit` wants it.
 ///
-/// ```ignore
+/// ```
+/// # use layerwright_planner::{Description, Failure, Proposal, Request, Strategy, Surroundings};
+/// struct MyStrategy;
+///
+/// impl Strategy for MyStrategy {
+///     // ...
+/// #   fn describe() -> Description { unreachable!() }
+/// #   fn plan(_: &Request, _: &dyn Surroundings) -> Result<Proposal, Failure> { unreachable!() }
+/// }
+///
 /// layerwright_planner::export!(MyStrategy);
+/// # fn main() {}
 /// ```
 ///
 /// Does nothing when the crate is built for another target than WebAssembly, so that its tests run natively.
