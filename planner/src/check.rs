@@ -128,8 +128,11 @@ impl Proposal {
 /// Whether `c` can be shown as it is: it neither moves the cursor, nor hides, nor turns the direction of writing.
 #[must_use]
 pub fn is_printable(c: char) -> bool {
-    let hides_or_turns =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hides_or_turns = matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
     !c.is_control() && !hides_or_turns
 }
 

@@ -10,7 +10,8 @@
 //!
 //! It is not the program: reading closures, running components and writing images is done by others.
 //!
-//! Strategy authors enable the feature `guest`, implement [`Strategy`] and call [`export!`]:
+//! Strategy authors enable the feature `guest`, implement [`Strategy`] and call `layerwright_planner::export!(Single)`,
+//! which then exists. Their tests enable the feature `testing`.
 //!
 //! ```
 //! use layerwright_planner::{Description, Failure, Proposal, ProposedLayer, Request, Strategy, Surroundings};
@@ -54,7 +55,7 @@ pub use closure::{Closure, ClosureError, NamedNode, Node, NodeId};
 #[cfg(feature = "guest")]
 #[doc(hidden)]
 pub use guest::bindings as __bindings;
-pub use lineage::lineage_of;
+pub use lineage::{lineage_of, lineage_of_store_path};
 pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource};
 pub use proposal::{Proposal, ProposedLayer};
 pub use request::Request;

@@ -29,6 +29,18 @@ pub fn lineage_of(name: &str) -> String {
     }
 }
 
+/// Returns the lineage of a store path: that of its last part without the hash.
+///
+/// ```
+/// # use layerwright_planner::lineage_of_store_path;
+/// assert_eq!(lineage_of_store_path("/nix/store/00000000000000000000000000000000-glibc-2.40-66"), "glibc");
+/// ```
+#[must_use]
+pub fn lineage_of_store_path(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::check::check_label;
-use crate::{Breach, Closure, ClosureError, NamedNode, NodeId, lineage_of};
+use crate::{Breach, Closure, ClosureError, NamedNode, NodeId, lineage_of_store_path};
 
 /// The value of `format` in a plan file.
 const FORMAT: &str = "layerwright.plan/1";
@@ -144,7 +144,8 @@ impl Plan {
         Self::assemble(file.nodes, named, Some(&file.roots), file.planners, shells)
     }
 
-    /// Reads a JSON list of lists of store paths, bottom-most layer first.
+    /// Reads a JSON list of lists of names, bottom-most layer first: store paths, or all of them Debian packages as
+    /// [`NodeKind::DpkgPackage`] names them.
     ///
     /// Such a list knows neither sizes (they become 0) nor references.
     ///
@@ -153,16 +154,20 @@ impl Plan {
     /// Anything that is not such a list, a path that is there twice, an empty layer.
     pub fn from_store_layers(text: &str) -> Result<Self, PlanError> {
         let lists: Vec<Vec<String>> = serde_json::from_str(text)?;
+        let kind = kind_of_names(lists.iter().flatten());
         let mut named = Vec::new();
         for (layer, name) in lists.iter().enumerate().flat_map(|(at, list)| list.iter().map(move |name| (at, name))) {
-            if !name.starts_with('/') {
-                return Err(PlanError::NotAPath { layer, name: name.clone() });
-            }
-            let lineage = store_path_lineage(name);
+            let lineage = match kind {
+                NodeKind::StorePath if !name.starts_with('/') => {
+                    return Err(PlanError::NotAPath { layer, name: name.clone() });
+                }
+                NodeKind::StorePath => lineage_of_store_path(name),
+                NodeKind::DpkgPackage => name.split('_').next().unwrap_or(name).to_owned(),
+            };
             named.push(NamedNode { name: name.clone(), lineage, size: 0, references: Vec::new() });
         }
         let shells = lists.into_iter().map(|names| (String::new(), None, names)).collect();
-        Self::assemble(NodeKind::StorePath, named, None, Vec::new(), shells)
+        Self::assemble(kind, named, None, Vec::new(), shells)
     }
 
     fn assemble(
@@ -260,9 +265,13 @@ impl Plan {
     }
 }
 
-fn store_path_lineage(path: &str) -> String {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
+/// `NAME_VERSION_ARCHITECTURE` has two underscores, which neither of the three may have, and no slash.
+fn kind_of_names<'a>(mut names: impl Iterator<Item = &'a String>) -> NodeKind {
+    let is_package = |name: &String| !name.contains('/') && name.matches('_').count() == 2;
+    match names.next() {
+        Some(first) if is_package(first) && names.all(is_package) => NodeKind::DpkgPackage,
+        _ => NodeKind::StorePath,
+    }
 }
 
 #[derive(Deserialize)]
@@ -315,6 +324,14 @@ mod tests {
         assert_eq!(plan.closure().nodes()[0].lineage, "glibc");
         assert_eq!(Plan::from_store_layers(&plan.to_store_layers()).unwrap(), plan);
         assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+    }
+
+    #[test]
+    fn store_layers_of_packages_are_packages() {
+        let text = r#"[["libc6_2.36-9+deb12u14_amd64"], ["git_1:2.39.5_amd64", "git-man_1:2.39.5_all"]]"#;
+        let plan = Plan::from_store_layers(text).unwrap();
+        assert_eq!(plan.kind(), NodeKind::DpkgPackage);
+        assert_eq!(plan.closure().nodes()[2].lineage, "libc6");
     }
 
     #[test]

@@ -24,6 +24,13 @@ impl Request {
     ///
     /// [`Failure::InvalidConfig`] with what is wrong and where, where they do not fit.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_str(&self.config).map_err(|error| Failure::InvalidConfig(error.to_string()))
+        // By way of a value: the host has put the settings together, so positions in its text would tell nobody anything.
+        let config: serde_json::Value =
+            serde_json::from_str(&self.config).map_err(|error| Failure::InvalidConfig(error.to_string()))?;
+        serde_path_to_error::deserialize(config).map_err(|error| {
+            let place = error.path().to_string();
+            let place = if place == "." { String::new() } else { format!("{place}: ") };
+            Failure::InvalidConfig(format!("{place}{}", error.into_inner()))
+        })
     }
 }

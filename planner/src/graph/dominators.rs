@@ -20,7 +20,7 @@ pub fn dominators(closure: &Closure) -> Vec<Option<NodeId>> {
 }
 
 /// The same for the components of a closure.
-pub(super) fn component_dominators(condensation: &Condensation) -> Vec<Option<ComponentId>> {
+fn component_dominators(condensation: &Condensation) -> Vec<Option<ComponentId>> {
     let mut tree = Tree { entries: Vec::with_capacity(condensation.len() + 1) };
     tree.entries.push(Entry { parent: 0, jump: 0, depth: 0 });
     for id in condensation.ids() {

@@ -38,13 +38,13 @@ impl Strategy for Groups {
         let mut taken = Taken { closure, by: vec![false; closure.len()], left: closure.len() };
         let mut layers = Vec::new();
         for group in &groups {
-            warn_of_idle_patterns(closure, group, surroundings);
+            let matches_something = warn_of_idle_patterns(closure, group, surroundings);
             let members = taken.take(group);
-            if members.is_empty() {
+            if !members.is_empty() {
+                layers.push(ProposedLayer { label: group.label.clone(), members });
+            } else if matches_something {
                 let message = format!("group `{}` is empty: earlier groups took all that it matches", group.label);
                 surroundings.log(Level::Warn, &message);
-            } else {
-                layers.push(ProposedLayer { label: group.label.clone(), members });
             }
         }
         fits(layers.len(), taken.left, request.max_layers.get())?;
@@ -52,10 +52,17 @@ impl Strategy for Groups {
     }
 }
 
-fn warn_of_idle_patterns(closure: &Closure, group: &Group, surroundings: &dyn Surroundings) {
-    for pattern in group.patterns.iter().filter(|pattern| !closure.nodes().iter().any(|node| pattern.matches(node))) {
-        surroundings.log(Level::Warn, &format!("group `{}`: {pattern} matches nothing", group.label));
+/// Returns whether any pattern is not idle.
+fn warn_of_idle_patterns(closure: &Closure, group: &Group, surroundings: &dyn Surroundings) -> bool {
+    let mut matches_something = false;
+    for pattern in &group.patterns {
+        if closure.nodes().iter().any(|node| pattern.matches(node)) {
+            matches_something = true;
+        } else {
+            surroundings.log(Level::Warn, &format!("group `{}`: {pattern} matches nothing", group.label));
+        }
     }
+    matches_something
 }
 
 /// Which nodes some group has.
@@ -146,7 +153,8 @@ mod tests {
     fn what_matches_nothing_or_comes_too_late_is_a_warning() {
         let config = r#"{"groups": [
             {"label": "all", "names": ["*"]},
-            {"label": "late", "names": ["lib*"], "lineages": ["gone*"]}
+            {"label": "late", "names": ["lib*"], "lineages": ["gone*"]},
+            {"label": "idle", "names": ["nothing*"]}
         ]}"#;
         let (layers, said) = plan(1, config).unwrap();
         assert_eq!(layers.len(), 1);
@@ -154,7 +162,8 @@ mod tests {
             said,
             [
                 "group `late`: lineage pattern `gone*` matches nothing",
-                "group `late` is empty: earlier groups took all that it matches"
+                "group `late` is empty: earlier groups took all that it matches",
+                "group `idle`: name pattern `nothing*` matches nothing"
             ]
         );
     }
@@ -177,7 +186,9 @@ mod tests {
                 "two groups have the label `x`",
             ),
             (r#"{"groups": [{"label": "x"}]}"#, "group `x` has no pattern"),
-            (r#"{"groups": [{"label": "x", "name": ["a"]}]}"#, "unknown field `name`"),
+            (r#"{"groups": [{"label": "x", "name": ["a"]}]}"#, "groups[0].name: unknown field `name`"),
+            (r#"{"groups": [{"label": "", "names": ["a"]}]}"#, "the label of group 0 (counting from 0) is empty"),
+            (r#"{"groups": [{"label": "a\u0007", "names": ["a"]}]}"#, "the label `a\\u{7}` has a character that"),
         ] {
             let Failure::InvalidConfig(text) = plan(9, config).unwrap_err() else { panic!("{config}") };
             assert!(text.contains(reason), "{text}");

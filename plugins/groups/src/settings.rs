@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use layerwright_planner::{Failure, Node};
+use layerwright_planner::{Failure, MAX_LABEL_BYTES, Node, is_printable};
 use serde::Deserialize;
 
 /// As written; `settings.schema.json` tells what each means.
@@ -78,13 +78,32 @@ impl Settings {
     /// Compiles every pattern.
     pub(crate) fn compile(self) -> Result<Vec<Group>, Failure> {
         let mut labels = BTreeSet::new();
-        for WrittenGroup { label, .. } in &self.groups {
+        for (at, WrittenGroup { label, .. }) in self.groups.iter().enumerate() {
+            check_label(at, label)?;
             if !labels.insert(label) {
                 return Err(Failure::InvalidConfig(format!("two groups have the label `{label}`")));
             }
         }
         self.groups.into_iter().map(WrittenGroup::compile).collect()
     }
+}
+
+/// A label that breaks the contract is the user's mistake here, and not this strategy's.
+fn check_label(at: usize, label: &str) -> Result<(), Failure> {
+    let shown = label.escape_default();
+    if label.is_empty() {
+        return Err(Failure::InvalidConfig(format!("the label of group {at} (counting from 0) is empty")));
+    }
+    if label.len() > MAX_LABEL_BYTES {
+        let length = label.len();
+        return Err(Failure::InvalidConfig(format!(
+            "the label `{shown}` has {length} bytes; at most {MAX_LABEL_BYTES} are allowed"
+        )));
+    }
+    if !label.chars().all(is_printable) {
+        return Err(Failure::InvalidConfig(format!("the label `{shown}` has a character that cannot be printed")));
+    }
+    Ok(())
 }
 
 impl WrittenGroup {

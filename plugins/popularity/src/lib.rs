@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use layerwright_planner::graph::popularity;
 use layerwright_planner::{
-    Closure, Description, Failure, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings,
+    Closure, Description, Failure, MAX_LABEL_BYTES, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings,
 };
 use serde::Deserialize;
 
@@ -52,7 +52,7 @@ impl Strategy for Popularity {
 fn by_popularity(closure: &Closure) -> Vec<NodeId> {
     let scores = popularity(closure);
     let mut ordered: Vec<NodeId> = closure.ids().collect();
-    ordered.sort_by_cached_key(|id| (Reverse(scores[id.index()].clone()), tie_key(&closure.node(*id).name)));
+    ordered.sort_by_cached_key(|id| (Reverse(&scores[id.index()]), tie_key(&closure.node(*id).name)));
     ordered
 }
 
@@ -64,9 +64,9 @@ fn tie_key(name: &str) -> String {
     }
 }
 
-/// Labels are at most 200 bytes; a lineage may be longer.
+/// A lineage may be longer than a label.
 fn layer(label: &str, members: Vec<NodeId>) -> ProposedLayer {
-    let end = (0..=label.len().min(200)).rev().find(|at| label.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=label.len().min(MAX_LABEL_BYTES)).rev().find(|at| label.is_char_boundary(*at)).unwrap_or(0);
     ProposedLayer { label: label[..end].to_owned(), members }
 }
 
