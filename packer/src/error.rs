@@ -1,7 +1,7 @@
 //! Why an image is not packed.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use thiserror::Error;
@@ -29,7 +29,7 @@ pub enum PackError {
     UnsupportedFile {
         /// Whose file.
         node: String,
-        /// Its name in the image.
+        /// On this machine.
         path: PathBuf,
         /// What it is.
         kind: &'static str,
@@ -39,7 +39,7 @@ pub enum PackError {
     Whiteout {
         /// Whose file.
         node: String,
-        /// Its name in the image.
+        /// On this machine.
         path: PathBuf,
     },
     /// Names in a layer have to be unambiguous.
@@ -73,7 +73,7 @@ pub enum PackError {
     TooManyLinks {
         /// Whose file.
         node: String,
-        /// The path as it was given.
+        /// On this machine: the path as it was given, below the root.
         path: PathBuf,
     },
     /// Going on would write a layer that no version of the file had.
@@ -85,7 +85,10 @@ pub enum PackError {
         change: FileChange,
     },
     /// Docker would fail when it mounts the image.
-    #[error("{count} layers are more than Docker's overlay driver can mount, which is {MAX_DOCKER_LAYERS}")]
+    #[error(
+        "{count} layers are more than Docker's overlay driver can mount, which is {MAX_DOCKER_LAYERS}; \
+         plan with `--max-layers {MAX_DOCKER_LAYERS}`"
+    )]
     TooManyLayers {
         /// Of the plan.
         count: usize,
@@ -96,6 +99,16 @@ pub enum PackError {
     /// The settings cannot be those of an image.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// Known before anything is read, and not after an hour.
+    #[error("`{}` cannot be written: {}", destination.display(), problem.of(directory))]
+    NoPlace {
+        /// What was to be written.
+        destination: PathBuf,
+        /// Where it was to be created.
+        directory: PathBuf,
+        /// What is wrong with that directory.
+        problem: DirectoryProblem,
+    },
     /// The destination exists, and to replace it would destroy something else.
     #[error("`{}` {reason}", path.display())]
     Occupied {
@@ -134,8 +147,30 @@ pub enum PackError {
 pub struct MissingFile {
     /// Whose file.
     pub node: String,
-    /// As the node names it.
+    /// On this machine: what the node names, below the root.
     pub path: PathBuf,
+}
+
+/// Why a directory cannot take what is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryProblem {
+    /// It does not exist.
+    Missing,
+    /// It is something else.
+    NoDirectory,
+    /// It takes nothing new.
+    NotWritable(ErrorKind),
+}
+
+impl DirectoryProblem {
+    fn of(self, directory: &Path) -> String {
+        let directory = directory.display();
+        match self {
+            Self::Missing => format!("the directory `{directory}` does not exist"),
+            Self::NoDirectory => format!("`{directory}` is no directory"),
+            Self::NotWritable(reason) => format!("nothing can be created in `{directory}`: {reason}"),
+        }
+    }
 }
 
 /// What happened to a file between looking and reading.

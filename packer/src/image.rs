@@ -2,7 +2,7 @@
 
 use layerwright_planner::{Layer, Plan};
 
-use crate::destination::{Destination, ImageReference};
+use crate::destination::{Destination, ImageReference, IndexName};
 use crate::layer::Blob;
 use crate::oci::{self, Annotations, Descriptor, DockerManifest, History, Platform, canonical_json};
 use crate::{Compression, Digest, ImageSettings};
@@ -63,11 +63,11 @@ impl Documents {
     }
 
     /// Descriptors for an index: one for each name, or one without name.
-    pub(crate) fn named(&self, names: &Names) -> Vec<Descriptor> {
+    pub(crate) fn manifests(&self, names: &[IndexName]) -> Vec<Descriptor> {
         let descriptor =
             Descriptor { platform: Some(self.platform.clone()), ..self.manifest.descriptor(oci::MANIFEST) };
         let named: Vec<_> =
-            names.0.iter().map(|name| Descriptor { annotations: name.annotations(), ..descriptor.clone() }).collect();
+            names.iter().map(|name| Descriptor { annotations: name.annotations(), ..descriptor.clone() }).collect();
         if named.is_empty() { vec![descriptor] } else { named }
     }
 
@@ -132,11 +132,11 @@ fn history<'a>(plan: &Plan, layer: &Layer, created: &'a str) -> History<'a> {
 pub(crate) struct Names(Vec<Name>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Name {
-    /// What it is called in an index.
-    ref_name: String,
-    /// Where more than the tag is known.
-    reference: Option<ImageReference>,
+pub(crate) enum Name {
+    /// What it is to be called in an index. A whole reference, as skopeo takes it, gives the image its name.
+    Given { ref_name: String, reference: Option<ImageReference> },
+    /// What it is called in an index depends on what else is there.
+    Reference(ImageReference),
 }
 
 impl Names {
@@ -160,41 +160,50 @@ impl Names {
         names
     }
 
-    /// Two images of one tag are two entries in an index, so the second one goes by its whole name.
     fn add(&mut self, reference: &ImageReference) {
-        if self.0.iter().any(|name| name.reference.as_ref() == Some(reference)) {
-            return;
+        let canonical = reference.canonical();
+        if !self.iter().any(|name| name.reference().is_some_and(|known| known.canonical() == canonical)) {
+            self.0.push(Name::Reference(reference.clone()));
         }
-        let is_taken = self.0.iter().any(|name| name.ref_name == reference.tag());
-        let ref_name = if is_taken { reference.to_string() } else { reference.tag().to_owned() };
-        self.0.push(Name { ref_name, reference: Some(reference.clone()) });
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Name> {
+        self.0.iter()
     }
 
     /// As in `manifest.json`.
     pub(crate) fn repo_tags(&self) -> Vec<String> {
-        self.0.iter().filter_map(|name| name.reference.as_ref()).map(ToString::to_string).collect()
+        self.iter().filter_map(Name::reference).map(ToString::to_string).collect()
     }
 
     /// As a user would write them.
     pub(crate) fn shown(&self) -> Vec<String> {
-        let shown = |name: &Name| name.reference.as_ref().map_or_else(|| name.ref_name.clone(), ToString::to_string);
-        self.0.iter().map(shown).collect()
+        let shown = |name: &Name| match name {
+            Name::Given { ref_name, reference: None } => ref_name.clone(),
+            Name::Given { reference: Some(reference), .. } | Name::Reference(reference) => reference.to_string(),
+        };
+        self.iter().map(shown).collect()
     }
 }
 
 impl Name {
-    /// A tag that is a whole reference, as skopeo takes it, gives the image its name.
     fn from_tag(tag: &str) -> Self {
-        let reference = if tag.contains([':', '/']) { tag.parse().ok() } else { None };
-        Self { ref_name: tag.to_owned(), reference }
+        Self::Given { ref_name: tag.to_owned(), reference: ImageReference::from_ref_name(tag) }
     }
 
-    fn annotations(&self) -> Annotations {
-        let mut annotations = Annotations::new();
-        annotations.insert(oci::REF_NAME.into(), self.ref_name.clone());
-        if let Some(reference) = &self.reference {
-            annotations.insert(oci::CONTAINERD_NAME.into(), reference.canonical());
+    /// What the user wants it to be called in an index.
+    pub(crate) fn given(&self) -> Option<&str> {
+        match self {
+            Self::Given { ref_name, .. } => Some(ref_name),
+            Self::Reference(_) => None,
         }
-        annotations
+    }
+
+    /// Where more than the tag is known.
+    pub(crate) fn reference(&self) -> Option<&ImageReference> {
+        match self {
+            Self::Given { reference, .. } => reference.as_ref(),
+            Self::Reference(reference) => Some(reference),
+        }
     }
 }

@@ -14,7 +14,7 @@
 //!    the [`Digest`] and the [`DiffId`] of each layer.
 //! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
 //!
-//! Start at [`pack()`].
+//! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them.
 //!
 //! ```
 //! use layerwright_packer::{Destination, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};
@@ -71,9 +71,10 @@ mod walk;
 pub use compress::{Compression, CompressionError, EncoderError};
 pub use destination::{Destination, DestinationError, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
 pub use digest::{DiffId, Digest, DigestError};
-pub use error::{FileChange, MissingFile, PackError};
+pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};
 pub use pack::{PackRequest, PackedImage, PackedLayer, pack, pack_stream};
 pub use progress::{Observer, Unobserved};
 pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError};
 pub use verify::{ImageSource, Mismatch, SourceError, VerifyError, VerifyReport, verify};
+pub use walk::{LastLink, locate};

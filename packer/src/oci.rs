@@ -57,14 +57,6 @@ pub(crate) struct Manifest {
     pub(crate) annotations: Annotations,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Index {
-    pub(crate) schema_version: u8,
-    pub(crate) media_type: &'static str,
-    pub(crate) manifests: Vec<Descriptor>,
-}
-
 /// The image config: what the image ID is the digest of.
 #[derive(Debug, Serialize)]
 pub(crate) struct Config<'a> {

@@ -20,10 +20,11 @@ use std::path::Path;
 use fs_err::File;
 
 use super::FileInPlace;
+use super::index::new_index;
 use crate::error::PackError;
 use crate::image::{Documents, Names};
 use crate::layer::Blob;
-use crate::oci::{self, canonical_json};
+use crate::oci;
 use crate::pack::staged_blob;
 use crate::progress::Observer;
 use crate::tar::{self, Header};
@@ -51,9 +52,7 @@ pub(crate) fn write(
     let mut file = place.create()?;
     let mut archive = ArchiveWriter::new(BufWriter::with_capacity(COPY_BYTES, file.as_file_mut()));
     archive.file(oci::LAYOUT_FILE, oci::LAYOUT)?;
-    let manifests = documents.named(names);
-    let index = canonical_json(&oci::Index { schema_version: 2, media_type: oci::INDEX, manifests });
-    archive.file(oci::INDEX_FILE, index.as_bytes())?;
+    archive.file(oci::INDEX_FILE, new_index(documents, names).as_bytes())?;
     if kind == ArchiveKind::Docker {
         archive.file(oci::DOCKER_MANIFEST_FILE, documents.docker_manifest(names).as_bytes())?;
     }

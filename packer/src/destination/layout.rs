@@ -10,8 +10,8 @@
 //! Where DIR does not exist, everything is made beside it and renamed. Where it does:
 //!
 //! 1. Layers are staged in a hidden directory inside it, without a lock.
-//! 2. Under a lock on DIR, the new index is written to a temporary file: the one that is there, without the images
-//!    whose tags are taken over, and with ours.
+//! 2. Under a lock on DIR, the new index is written to a temporary file: the one that is there with our
+//!    image, see [`super::index`].
 //! 3. Blobs are renamed to their places, and last the index. A reader sees the old image or the new one, whole.
 //!
 //! Two builds that both find no DIR end alike: the second one cannot rename onto the first one's, and adds to it.
@@ -23,15 +23,15 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::place::{FileInPlace, TEMPORARY_PREFIX, staging_beside, staging_in};
+use super::index::add_image;
+use super::place::{FileInPlace, TEMPORARY_PREFIX, no_place, parent, staging_beside, staging_in};
 use crate::Digest;
 use crate::error::PackError;
 use crate::image::{Documents, Names};
 use crate::layer::Blob;
-use crate::oci::{self, Descriptor, canonical_json};
+use crate::oci;
 use crate::pack::staged_blob;
 
 /// No index of images is longer; a file that is may be anything.
@@ -51,9 +51,9 @@ impl LayoutInPlace {
             Ok(metadata) if metadata.is_dir() => check_is_layout_or_empty(dir).map(|()| true)?,
             Ok(_) => return Err(occupied(dir, "is no directory; for a file, write oci-archive:")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(PackError::Write(error)),
+            Err(error) => return Err(no_place(dir, parent(dir), &error)),
         };
-        let staging = if exists { staging_in(dir)? } else { staging_beside(dir)? };
+        let staging = if exists { staging_in(dir, dir)? } else { staging_beside(dir)? };
         Ok(Self { dir: dir.to_owned(), exists, staging })
     }
 
@@ -65,21 +65,21 @@ impl LayoutInPlace {
     /// Adds the image to the layout, or makes it one.
     pub(crate) fn commit(self, blobs: &[Blob], documents: &Documents, names: &Names) -> Result<(), PackError> {
         let staged = stage(self.staging.path(), blobs, documents)?;
-        let manifests = documents.named(names);
-        if !self.exists && self.publish(&staged, &manifests)? {
+        let image = (documents, names);
+        if !self.exists && self.publish(&staged, image)? {
             // Renamed away, so there is nothing left to be removed.
             let _ = self.staging.keep();
             return Ok(());
         }
         let lock = File::open(&self.dir).map_err(PackError::Write)?;
         flock(lock.file(), FlockOperation::LockExclusive).map_err(|error| PackError::Write(error.into()))?;
-        merge(&self.dir, self.staging.path(), &staged, &manifests)
+        merge(&self.dir, self.staging.path(), &staged, image)
     }
 
     /// Makes the staging directory a layout and renames it. Returns whether nobody else was there first.
-    fn publish(&self, staged: &[(Digest, u64)], manifests: &[Descriptor]) -> Result<bool, PackError> {
+    fn publish(&self, staged: &[(Digest, u64)], image: (&Documents, &Names)) -> Result<bool, PackError> {
         let staging = self.staging.path();
-        merge(staging, staging, staged, manifests)?;
+        merge(staging, staging, staged, image)?;
         match rustix::fs::rename(staging, &self.dir) {
             Ok(()) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
@@ -115,11 +115,17 @@ fn stage(staging: &Path, blobs: &[Blob], documents: &Documents) -> Result<Vec<(D
     Ok(staged.into_iter().collect())
 }
 
-/// Moves staged blobs and the manifests' descriptors into a layout, making it one where it is not.
-fn merge(dir: &Path, staging: &Path, staged: &[(Digest, u64)], manifests: &[Descriptor]) -> Result<(), PackError> {
+/// Moves staged blobs and the image's descriptors into a layout, making it one where it is not.
+fn merge(
+    dir: &Path,
+    staging: &Path,
+    staged: &[(Digest, u64)],
+    (documents, names): (&Documents, &Names),
+) -> Result<(), PackError> {
     let index = FileInPlace::new(&dir.join(oci::INDEX_FILE))?;
     let mut new_index = index.create()?;
-    let text = add_to_index(index.path(), manifests)?;
+    let text = add_image(read_bounded(index.path())?.as_deref(), documents, names)
+        .map_err(|reason| PackError::MalformedIndex { path: index.path().to_owned(), reason })?;
     new_index.write_all(text.as_bytes()).map_err(PackError::Write)?;
     let layout = dir.join(oci::LAYOUT_FILE);
     if !layout.exists() {
@@ -134,21 +140,6 @@ fn merge(dir: &Path, staging: &Path, staged: &[(Digest, u64)], manifests: &[Desc
         }
     }
     index.commit(new_index)
-}
-
-/// Returns the index with `manifests` in the place of those of the same tags. Keeps whatever else it says.
-fn add_to_index(path: &Path, manifests: &[Descriptor]) -> Result<String, PackError> {
-    let malformed = |reason: String| PackError::MalformedIndex { path: path.to_owned(), reason };
-    let mut index = match read_bounded(path)? {
-        Some(text) => serde_json::from_slice::<Map<String, Value>>(&text).map_err(|e| malformed(e.to_string()))?,
-        None => Map::from_iter([("schemaVersion".into(), json!(2)), ("mediaType".into(), json!(oci::INDEX))]),
-    };
-    let list = index.entry("manifests").or_insert_with(|| json!([]));
-    let list = list.as_array_mut().ok_or_else(|| malformed("`manifests` is no list".into()))?;
-    let taken: BTreeSet<&String> = manifests.iter().filter_map(|new| new.annotations.get(oci::REF_NAME)).collect();
-    list.retain(|old| !old["annotations"][oci::REF_NAME].as_str().is_some_and(|name| taken.contains(&name.to_owned())));
-    list.extend(manifests.iter().map(|new| serde_json::to_value(new).expect("a descriptor is JSON")));
-    Ok(canonical_json(&index))
 }
 
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, PackError> {
@@ -189,6 +180,8 @@ fn rename(from: &Path, to: &Path) -> Result<(), PackError> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::fixture::{Fixture, H, assert_verified, list, plan, store_plan};
@@ -248,6 +241,38 @@ mod tests {
         let names: Vec<Value> =
             index(&layout).iter().map(|one| one["annotations"][oci::CONTAINERD_NAME].clone()).collect();
         assert_eq!(names, ["docker.io/team/app:1", "docker.io/library/git:1", "docker.io/library/git:2"]);
+    }
+
+    #[test]
+    fn images_of_other_names_are_not_lost() {
+        let (_dir, layout) = dir();
+        let fixture = Fixture::store();
+        let build = |plan: &layerwright_planner::Plan, destination: &str, tag: Option<&str>| {
+            let tags: Vec<crate::ImageReference> = tag.iter().map(|tag| tag.parse().unwrap()).collect();
+            let packed = fixture.pack_with(plan, destination, |request, observer| {
+                pack(&PackRequest { tags: &tags, ..request }, observer)
+            });
+            packed.unwrap().manifest.unwrap().to_string()
+        };
+        let to = format!("oci:{layout}");
+        let listed = || -> Vec<(String, Value)> {
+            tags(&layout).into_iter().zip(index(&layout)).map(|(tag, one)| (tag, one["digest"].clone())).collect()
+        };
+        let a = build(&store_plan(), &to, Some("a:1"));
+        let b = build(&small_plan(), &to, Some("b:1"));
+        assert_eq!(listed(), [("1".into(), json!(a)), ("b:1".into(), json!(b))]);
+        build(&small_plan(), &to, Some("a:1"));
+        assert_eq!(listed(), [("b:1".into(), json!(b)), ("1".into(), json!(b))]);
+        build(&store_plan(), &to, Some("b:1"));
+        assert_eq!(listed(), [("1".into(), json!(b)), ("b:1".into(), json!(a))]);
+        for _ in 0..2 {
+            build(&store_plan(), &format!("{to}:1"), None);
+            assert_eq!(listed(), [("a:1".into(), json!(b)), ("b:1".into(), json!(a)), ("1".into(), json!(a))]);
+        }
+        assert_eq!(assert_verified(&to).images, 2, "of three names");
+        for tag in ["1", "a:1", "b:1"] {
+            assert_eq!(assert_verified(&format!("{to}:{tag}")).images, 1);
+        }
     }
 
     #[test]

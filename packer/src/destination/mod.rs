@@ -4,6 +4,7 @@
 //! blobs, or for the stream the walked layers, and leaves nothing behind when it fails.
 
 pub(crate) mod archive;
+mod index;
 pub(crate) mod layout;
 mod place;
 mod reference;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+pub(crate) use index::IndexName;
 pub(crate) use place::{FileInPlace, staging_beside};
 pub use reference::{ImageReference, ReferenceError};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::error::PackError;
+use crate::error::{DirectoryProblem, PackError};
 
 /// What temporary files and directories are called, in case a machine goes down while they are there.
 pub(crate) const TEMPORARY_PREFIX: &str = ".layerwright-";
@@ -24,7 +24,7 @@ impl FileInPlace {
         let occupied = |reason| Err(PackError::Occupied { path: path.to_owned(), reason });
         match fs_err::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path: path.to_owned() }),
-            Err(error) => Err(PackError::Write(error)),
+            Err(error) => Err(no_place(path, parent(path), &error)),
             Ok(metadata) if metadata.is_symlink() => {
                 let target = fs_err::canonicalize(path).map_err(PackError::Write)?;
                 Self::new(&target)
@@ -44,7 +44,8 @@ impl FileInPlace {
         let mut builder = tempfile::Builder::new();
         // Less the umask, as for any new file.
         builder.prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(0o666));
-        builder.tempfile_in(parent(&self.path)).map_err(PackError::Write)
+        let dir = parent(&self.path);
+        builder.tempfile_in(dir).map_err(|error| no_place(&self.path, dir, &error))
     }
 
     /// Puts the temporary file into the place.
@@ -59,16 +60,28 @@ impl FileInPlace {
 
 /// A temporary directory beside a path, on the same file system.
 pub(crate) fn staging_beside(path: &Path) -> Result<TempDir, PackError> {
-    staging_in(parent(path))
+    staging_in(parent(path), path)
 }
 
-pub(crate) fn staging_in(dir: &Path) -> Result<TempDir, PackError> {
+/// A temporary directory in `dir`, for what is to be at `destination`.
+pub(crate) fn staging_in(dir: &Path, destination: &Path) -> Result<TempDir, PackError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(0o777));
-    builder.tempdir_in(dir).map_err(PackError::Write)
+    builder.tempdir_in(dir).map_err(|error| no_place(destination, dir, &error))
 }
 
-fn parent(path: &Path) -> &Path {
+/// Why nothing can be created in `directory`. The error of the attempt names a temporary file, which nobody knows.
+pub(crate) fn no_place(destination: &Path, directory: &Path, error: &io::Error) -> PackError {
+    let problem = match fs_err::metadata(directory).map(|metadata| metadata.is_dir()) {
+        Err(found) if found.kind() == io::ErrorKind::NotFound => DirectoryProblem::Missing,
+        Err(found) if found.kind() == io::ErrorKind::NotADirectory => DirectoryProblem::NoDirectory,
+        Ok(false) => DirectoryProblem::NoDirectory,
+        _ => DirectoryProblem::NotWritable(error.kind()),
+    };
+    PackError::NoPlace { destination: destination.to_owned(), directory: directory.to_owned(), problem }
+}
+
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -94,19 +107,40 @@ mod tests {
 
     #[test]
     fn devices_and_directories_are_not_replaced() {
-        let dir = tempfile::tempdir().unwrap();
+        // A FIFO and not `/dev/null`: root would lose that for the whole machine, should this ever fail.
+        let fixture = Fixture::store();
+        fixture.fifo("/fifo");
+        let fifo = fixture.at("/fifo");
         for (path, reason) in [
-            ("/dev/null", "is no regular file; write - for standard output"),
-            (dir.path().to_str().unwrap(), "is a directory; an archive is a file"),
+            (fifo.to_str().unwrap(), "is no regular file; write - for standard output"),
+            (fixture.root().to_str().unwrap(), "is a directory; an archive is a file"),
         ] {
-            let error = Fixture::store().pack(&store_plan(), &format!("docker-archive:{path}")).unwrap_err();
+            let error = fixture.pack(&store_plan(), &format!("docker-archive:{path}")).unwrap_err();
             assert_eq!(error.to_string(), format!("`{path}` {reason}"));
         }
     }
 
     #[test]
     fn missing_directory_is_named() {
-        let error = Fixture::store().pack(&store_plan(), "docker-archive:/nowhere/image.tar").unwrap_err();
-        assert!(error.to_string().contains("/nowhere"), "{error}");
+        for (destination, message) in [
+            ("docker-archive:/no/where/x", "`/no/where/x` cannot be written: the directory `/no/where` does not exist"),
+            ("oci:/nowhere/x", "`/nowhere/x` cannot be written: the directory `/nowhere` does not exist"),
+            ("oci-archive:/proc/stat/x", "`/proc/stat/x` cannot be written: `/proc/stat` is no directory"),
+            ("oci:/proc/stat/x", "`/proc/stat/x` cannot be written: `/proc/stat` is no directory"),
+        ] {
+            // Were the files looked for first, it would be them that are missing.
+            let error = Fixture::new().pack(&store_plan(), destination).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn directory_in_which_nothing_can_be_created_is_named() {
+        // Not even root can write there.
+        for destination in ["docker-archive:/proc/self/x", "oci:/proc/self/x"] {
+            let message = Fixture::new().pack(&store_plan(), destination).unwrap_err().to_string();
+            let expected = "`/proc/self/x` cannot be written: nothing can be created in `/proc/self`: ";
+            assert!(message.starts_with(expected) && !message.contains(".layerwright-"), "{message}");
+        }
     }
 }

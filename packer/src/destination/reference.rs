@@ -44,6 +44,11 @@ impl ImageReference {
         &self.tag
     }
 
+    /// What the `ref.name` of an image in an index means besides a tag, if it means more.
+    pub(crate) fn from_ref_name(text: &str) -> Option<Self> {
+        if text.contains([':', '/']) { text.parse().ok() } else { None }
+    }
+
     /// Returns the reference with the registry that it means where it names none, which is Docker's.
     ///
     /// containerd knows images by these only.

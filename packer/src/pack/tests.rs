@@ -202,7 +202,10 @@ fn docker_gets_no_more_layers_than_it_mounts() {
     let [docker, oci, _] = destinations(dir.path());
     for destination in [docker.as_str(), "-"] {
         let message = fixture.pack(&plan(&layers), destination).unwrap_err().to_string();
-        assert_eq!(message, "126 layers are more than Docker's overlay driver can mount, which is 125");
+        assert_eq!(
+            message,
+            "126 layers are more than Docker's overlay driver can mount, which is 125; plan with `--max-layers 125`"
+        );
     }
     assert_eq!(fixture.pack(&plan(&layers), &oci).unwrap().layers.len(), 126);
     assert_eq!(fixture.pack(&plan(&layers[1..]), &docker).unwrap().layers.len(), 125);

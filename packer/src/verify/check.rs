@@ -32,21 +32,37 @@ pub(super) struct Check<'a> {
     checked: BTreeSet<Digest>,
     /// What `index.json` lists itself.
     listed: Vec<Image>,
+    /// What it lists by indexes, for several platforms: `manifest.json` need not have all of them.
+    nested: Vec<Image>,
+    /// Whether that is all: what a damaged manifest lists is not known.
+    is_listed_whole: bool,
     /// What `manifest.json` lists.
     docker: Vec<Image>,
 }
 
-/// An image as tools tell it from others.
+/// An image as tools tell it from others, by what the documents say and not by what is there: a damaged layer is still
+/// the one that they both mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Image {
     config: Digest,
     layers: Vec<Digest>,
 }
 
+/// A member of an archive that `manifest.json` names.
+struct Named {
+    /// By its digest where it is a blob, as it is called when the index refers to it.
+    label: String,
+    /// What its name says, or else what it is.
+    digest: Digest,
+    facts: Facts,
+    text: Text,
+}
+
 impl<'a> Check<'a> {
     pub(super) fn new(mut store: Store<'a>) -> Self {
         let report = VerifyReport { mismatches: store.take_mismatches(), ..VerifyReport::default() };
-        Self { store, report, checked: BTreeSet::new(), listed: Vec::new(), docker: Vec::new() }
+        let (listed, nested, docker) = (Vec::new(), Vec::new(), Vec::new());
+        Self { store, report, checked: BTreeSet::new(), listed, nested, is_listed_whole: true, docker }
     }
 
     pub(super) fn run(mut self, image: &ImageSource) -> Result<VerifyReport, VerifyError> {
@@ -58,14 +74,14 @@ impl<'a> Check<'a> {
         let has_index = self.check_index(tag.as_deref())?;
         let reference = reference.map(|reference| reference.to_string());
         let has_docker = self.check_docker(reference.as_deref(), has_index)?;
-        if has_index && has_docker {
+        if has_index && has_docker && self.is_listed_whole {
             self.compare(tag.is_none(), reference.is_none());
         }
         self.report.bytes = self.store.bytes_read();
         Ok(self.report)
     }
 
-    /// Returns whether there is an index.
+    /// Returns whether there is an index that can be read.
     fn check_index(&mut self, tag: Option<&str>) -> Result<bool, VerifyError> {
         let Some(text) = self.store.document(oci::INDEX_FILE)? else {
             return match tag {
@@ -82,7 +98,7 @@ impl<'a> Check<'a> {
                 }
             }
         }
-        let Some(index) = self.parse::<Index>(oci::INDEX_FILE, text) else { return Ok(true) };
+        let Some(index) = self.parse::<Index>(oci::INDEX_FILE, text) else { return Ok(false) };
         let has_tag = |descriptor: &&Descriptor| match tag {
             None => true,
             Some(tag) => {
@@ -100,7 +116,11 @@ impl<'a> Check<'a> {
     }
 
     fn check_manifest_or_index(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), VerifyError> {
-        let Some((digest, _)) = self.check_blob(descriptor)? else { return Ok(()) };
+        let Some((digest, facts)) = self.check_blob(descriptor)? else {
+            self.is_listed_whole = false;
+            return Ok(());
+        };
+        self.is_listed_whole &= facts.digest == digest;
         if !self.checked.insert(digest) {
             return Ok(());
         }
@@ -108,19 +128,25 @@ impl<'a> Check<'a> {
             self.malformed(oci::INDEX_FILE, "it lists too many manifests, or too deep");
             return Ok(());
         }
-        let Some(text) = self.store.blob_text(&digest)? else { return Ok(()) };
         let name = digest.to_string();
         if matches!(descriptor.media_type.as_deref(), Some(oci::INDEX | DOCKER_INDEX)) {
-            let Some(index) = self.parse::<Index>(&name, text) else { return Ok(()) };
+            let Some(index) = self.read_listed::<Index>(&digest)? else { return Ok(()) };
             self.check_own_media_type(&name, descriptor, index.media_type.as_deref());
             return index.manifests.iter().try_for_each(|inner| self.check_manifest_or_index(inner, depth + 1));
         }
-        let Some(manifest) = self.parse::<Manifest>(&name, text) else { return Ok(()) };
+        let Some(manifest) = self.read_listed::<Manifest>(&digest)? else { return Ok(()) };
         self.check_own_media_type(&name, descriptor, manifest.media_type.as_deref());
         if manifest.schema_version != 2 {
             self.malformed(&name, "`schemaVersion` is not 2");
         }
         self.check_manifest(&name, descriptor, &manifest, depth)
+    }
+
+    fn read_listed<T: DeserializeOwned>(&mut self, digest: &Digest) -> Result<Option<T>, VerifyError> {
+        let text = self.store.blob_text(digest)?;
+        let document = text.and_then(|text| self.parse(&digest.to_string(), text));
+        self.is_listed_whole &= document.is_some();
+        Ok(document)
     }
 
     fn check_manifest(
@@ -153,8 +179,9 @@ impl<'a> Check<'a> {
         }
         let is_about_another =
             descriptor.annotations.as_ref().is_some_and(|all| all.contains_key(DOCKER_REFERENCE_TYPE));
-        if let (Some((config, _)), 0, true, false) = (config, depth, is_image, is_about_another) {
-            self.listed.push(Image { config, layers: digests });
+        if let (Ok(config), true, false) = (manifest.config.digest.parse(), is_image, is_about_another) {
+            let list = if depth == 0 { &mut self.listed } else { &mut self.nested };
+            list.push(Image { config, layers: digests });
         }
         Ok(())
     }
@@ -250,7 +277,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Returns whether there is a `manifest.json`. Images that the index lists are counted there already.
+    /// Returns whether there is a `manifest.json` that can be read. Images that the index lists are counted there already.
     fn check_docker(&mut self, reference: Option<&str>, has_index: bool) -> Result<bool, VerifyError> {
         let Some(text) = self.store.document(oci::DOCKER_MANIFEST_FILE)? else {
             return match reference {
@@ -258,7 +285,7 @@ impl<'a> Check<'a> {
                 None => Ok(false),
             };
         };
-        let Some(images) = self.parse::<Vec<DockerImage>>(oci::DOCKER_MANIFEST_FILE, text) else { return Ok(true) };
+        let Some(images) = self.parse::<Vec<DockerImage>>(oci::DOCKER_MANIFEST_FILE, text) else { return Ok(false) };
         let is_named =
             |image: &&DockerImage| reference.is_none_or(|name| image.repo_tags.iter().flatten().any(|tag| tag == name));
         let images: Vec<&DockerImage> = images.iter().filter(is_named).collect();
@@ -278,43 +305,39 @@ impl<'a> Check<'a> {
             self.report.layers += names.len();
         }
         let config = self.check_member(&image.config);
-        let diff_ids = config
-            .as_ref()
-            .and_then(|(_, text)| self.check_config(&shown(image.config.as_bytes()), text.clone(), names.len(), None));
-        let mut digests = Vec::new();
+        let diff_ids =
+            config.as_ref().and_then(|config| self.check_config(&config.label, config.text.clone(), names.len(), None));
+        let mut layers = Vec::new();
         for (at, name) in names.iter().enumerate() {
-            if let Some((facts, _)) = self.check_member(name) {
-                let multi_member_layers = self.report.multi_member_layers;
-                self.check_layer(
-                    &shown(name.as_bytes()),
-                    &facts,
-                    diff_ids.as_ref().and_then(|diff_ids| diff_ids.get(at)),
-                );
-                if has_index {
-                    self.report.multi_member_layers = multi_member_layers;
-                }
-                digests.push(facts.digest);
+            let Some(layer) = self.check_member(name) else {
+                layers.extend(stated_digest(name.as_bytes()));
+                continue;
+            };
+            let multi_member_layers = self.report.multi_member_layers;
+            self.check_layer(&layer.label, &layer.facts, diff_ids.as_ref().and_then(|diff_ids| diff_ids.get(at)));
+            if has_index {
+                self.report.multi_member_layers = multi_member_layers;
             }
+            layers.push(layer.digest);
         }
-        if let Some((facts, _)) = config {
-            self.docker.push(Image { config: facts.digest, layers: digests });
-        }
+        let config = config.map(|config| config.digest).or_else(|| stated_digest(image.config.as_bytes()));
+        self.docker.extend(config.map(|config| Image { config, layers }));
     }
 
     /// A member that is named for its digest must have it: a blob of a layout, or a config as docker writes it.
-    fn check_member(&mut self, name: &str) -> Option<(Facts, Text)> {
-        let blob = shown(name.as_bytes());
+    fn check_member(&mut self, name: &str) -> Option<Named> {
+        let resolved = self.store.resolve(name.as_bytes()).unwrap_or(name.as_bytes());
+        let stated = stated_digest(resolved);
+        let label = blob_digest(resolved).map_or_else(|| shown(name.as_bytes()), |digest| digest.to_string());
         let Some((facts, text)) = self.store.member(name.as_bytes()) else {
-            self.found(Mismatch::Missing { blob });
+            self.found(Mismatch::Missing { blob: label });
             return None;
         };
         let (facts, text) = (facts.clone(), text.clone());
-        let hex = name.strip_prefix("blobs/sha256/").or_else(|| name.strip_suffix(".json")).unwrap_or_default();
-        let stated: Option<Digest> = format!("sha256:{hex}").parse().ok();
         if stated.is_some_and(|stated| stated != facts.digest) {
-            self.found(Mismatch::Digest { blob, actual: facts.digest });
+            self.found(Mismatch::Digest { blob: label.clone(), actual: facts.digest });
         }
-        Some((facts, text))
+        Some(Named { label, digest: stated.unwrap_or(facts.digest), facts, text })
     }
 
     /// Says where the two lists of images differ, as far as both were read whole.
@@ -324,7 +347,7 @@ impl<'a> Check<'a> {
             from.iter().filter(|image| !to.contains(image)).map(|image| image.config).collect()
         };
         if index_is_whole {
-            for config in missing(&self.docker, &self.listed) {
+            for config in missing(&self.docker, &[self.listed.as_slice(), &self.nested].concat()) {
                 self.found(Mismatch::Disagreement { document: docker, config, other: index });
             }
         }
@@ -358,6 +381,19 @@ impl<'a> Check<'a> {
             self.report.mismatches.push(mismatch);
         }
     }
+}
+
+fn blob_digest(name: &[u8]) -> Option<Digest> {
+    digest_of_hex(name.strip_prefix(b"blobs/sha256/")?)
+}
+
+/// What the name of a member says about its content.
+fn stated_digest(name: &[u8]) -> Option<Digest> {
+    blob_digest(name).or_else(|| digest_of_hex(name.strip_suffix(b".json")?))
+}
+
+fn digest_of_hex(hex: &[u8]) -> Option<Digest> {
+    format!("sha256:{}", std::str::from_utf8(hex).ok()?).parse().ok()
 }
 
 fn shown_platform(os: &str, architecture: &str) -> String {

@@ -151,10 +151,18 @@ impl<'a> Store<'a> {
     /// A member of an archive, by a name that the archive itself has given. There are none in a directory.
     pub(super) fn member(&self, name: &[u8]) -> Option<(&Facts, &Text)> {
         let Place::Archive { members, .. } = &self.place else { return None };
-        let mut name = name;
+        match members.get(self.resolve(name)?)? {
+            Held::File { facts, text } => Some((facts, text)),
+            Held::Link(_) => None,
+        }
+    }
+
+    /// The name of the file that a member is or leads to.
+    pub(super) fn resolve<'b>(&'b self, mut name: &'b [u8]) -> Option<&'b [u8]> {
+        let Place::Archive { members, .. } = &self.place else { return None };
         for _ in 0..=MAX_LINKS {
             match members.get(name)? {
-                Held::File { facts, text } => return Some((facts, text)),
+                Held::File { .. } => return Some(name),
                 Held::Link(target) => name = target,
             }
         }

@@ -232,3 +232,56 @@ fn lists_of_images_must_agree() {
     assert!(found.contains("index.json lists an image with config sha256:"), "{found}");
     assert!(found.contains("has the diff ID"), "{found}");
 }
+
+/// A docker-archive by us, in which one byte in the middle of each blob of these digests is another.
+fn damaged_archive(damaged: impl Fn(&crate::PackedImage) -> Vec<crate::Digest>) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = at(&dir, "image.tar");
+    let packed = Fixture::store().pack(&store_plan(), &format!("docker-archive:{path}:a:1")).unwrap();
+    let mut bytes = fs_err::read(&path).unwrap();
+    for digest in damaged(&packed) {
+        let name = oci::blob_name(&digest);
+        let header = bytes.chunks(512).position(|block| block.starts_with(name.as_bytes())).unwrap() * 512;
+        let size = std::str::from_utf8(&bytes[header + 124..header + 135]).unwrap();
+        let middle = header + 512 + usize::from_str_radix(size, 8).unwrap() / 2;
+        bytes[middle] ^= 1;
+    }
+    fs_err::write(&path, bytes).unwrap();
+    mismatches(&path)
+}
+
+#[test]
+fn damaged_layer_of_two_documents_is_reported_once() {
+    let found = damaged_archive(|packed| vec![packed.layers[0].digest, packed.layers[1].digest]);
+    let wrong_digests = found.iter().filter(|mismatch| mismatch.contains(" has the digest ")).count();
+    let wrong_contents = |text: &&String| text.contains("has the diff ID") || text.contains("cannot be decompressed");
+    assert_eq!((wrong_digests, found.iter().filter(wrong_contents).count(), found.len()), (2, 2, 4), "{found:#?}");
+    assert!(found.iter().all(|mismatch| !mismatch.contains("blobs/sha256/")), "{found:#?}");
+}
+
+#[test]
+fn damaged_document_is_no_disagreement() {
+    for of_manifest in [false, true] {
+        let digest = |packed: &crate::PackedImage| if of_manifest { packed.manifest.unwrap() } else { packed.image_id };
+        let found = damaged_archive(|packed| vec![digest(packed)]);
+        let wrong_digests = found.iter().filter(|mismatch| mismatch.contains("the content of sha256:")).count();
+        assert_eq!(wrong_digests, 1, "{found:#?}");
+        assert!(found.iter().all(|mismatch| !mismatch.contains("does not list")), "{found:#?}");
+    }
+}
+
+#[test]
+fn missing_layer_of_two_documents_is_reported_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = at(&dir, "image.tar");
+    let packed = Fixture::store().pack(&store_plan(), &format!("docker-archive:{path}:a:1")).unwrap();
+    let missing = packed.layers[2].digest;
+    let mut bytes = fs_err::read(&path).unwrap();
+    let name = oci::blob_name(&missing);
+    let header = bytes.chunks(512).position(|block| block.starts_with(name.as_bytes())).unwrap() * 512;
+    // The layer is the last one, so the archive can end before it.
+    bytes.truncate(header);
+    bytes.resize(header + 1024, 0);
+    fs_err::write(&path, bytes).unwrap();
+    assert_eq!(mismatches(&path), [format!("{missing} is missing")]);
+}

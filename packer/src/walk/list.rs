@@ -39,7 +39,7 @@ pub(super) fn walk_list(
         match walk.add_listed(path) {
             Ok(()) => {}
             Err(Problem::Missing) if *required => {
-                missing.push(MissingFile { node: node.to_owned(), path: path.clone() });
+                missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path) });
             }
             Err(Problem::Missing) => {}
             Err(Problem::Other(error)) => return Err(error),
@@ -122,10 +122,10 @@ impl Walk<'_> {
         if self.entries.contains_key(&name) {
             return Ok(());
         }
-        if name.is_whiteout() {
-            return Err(PackError::Whiteout { node: self.node.to_owned(), path: Path::new("/").join(name.as_path()) });
-        }
         let path = self.root.host_path(&name);
+        if name.is_whiteout() {
+            return Err(PackError::Whiteout { node: self.node.to_owned(), path });
+        }
         if let Some(kind) = kind_of(&path, metadata)? {
             let capability = if metadata.is_file() { read_capability(&path)? } else { None };
             let mode = if metadata.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 };
@@ -140,7 +140,7 @@ impl Walk<'_> {
         match error {
             ResolveError::Missing => Problem::Missing,
             ResolveError::TooManyLinks => {
-                PackError::TooManyLinks { node: self.node.to_owned(), path: path.to_owned() }.into()
+                PackError::TooManyLinks { node: self.node.to_owned(), path: self.root.named_path(path) }.into()
             }
             ResolveError::Io(error) => PackError::Read(error).into(),
         }
@@ -302,8 +302,10 @@ mod tests {
 
     #[test]
     fn required_files_may_not() {
-        let error = debian().pack_lists(&[&["/usr/bin/git/x", "/usr/bin/git"], &["/etc/x/y"]]).unwrap_err();
-        let message = "2 files do not exist:\n  /usr/bin/git/x of node /0\n  /etc/x/y of node /1";
+        let fixture = debian();
+        let error = fixture.pack_lists(&[&["/usr/bin/git/x", "/usr/bin/git"], &["/etc/x/y"]]).unwrap_err();
+        let root = fixture.root().display();
+        let message = format!("2 files do not exist:\n  {root}/usr/bin/git/x of node /0\n  {root}/etc/x/y of node /1");
         assert_eq!(error.to_string(), message);
     }
 
@@ -313,7 +315,9 @@ mod tests {
         fixture.symlink("/a", "b");
         fixture.symlink("/b", "a");
         let error = fixture.pack_lists(&[&["/a/x"]]).unwrap_err();
-        assert_eq!(error.to_string(), "`/a/x` of node `/0` leads through more than 40 symlinks");
+        let path = fixture.at("/a/x");
+        let message = format!("`{}` of node `/0` leads through more than 40 symlinks", path.display());
+        assert_eq!(error.to_string(), message);
     }
 
     #[test]

@@ -23,6 +23,8 @@ use crate::error::{MissingFile, PackError};
 use crate::files::NodeFiles;
 use crate::layer::LayerFiles;
 use crate::progress::Observer;
+pub use resolve::{LastLink, locate};
+
 use resolve::Root;
 
 /// A node with its entries.
@@ -227,7 +229,10 @@ mod tests {
         let node = format!("{H}-t");
         assert_eq!(
             error(&fixture, &[&node]),
-            format!("`{node}/pipe` of node `{node}` is a FIFO, which cannot be in a store path")
+            format!(
+                "`{}` of node `{node}` is a FIFO, which cannot be in a store path",
+                fixture.at(&node).join("pipe").display()
+            )
         );
     }
 
@@ -260,11 +265,19 @@ mod tests {
         let names: Vec<String> = (10..35).map(|index| format!("{H}-{index}")).collect();
         let layers: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
         let layers: Vec<&[&str]> = layers.iter().map(<[&str; 1]>::as_slice).collect();
-        let message = Fixture::new().walk(&plan(&layers)).unwrap_err().to_string();
+        let fixture = Fixture::new();
+        let message = fixture.walk(&plan(&layers)).unwrap_err().to_string();
         let lines: Vec<&str> = message.lines().collect();
         assert_eq!(lines[0], "25 files do not exist:");
-        assert_eq!(lines[1], format!("  {H}-10 of node {H}-10"));
+        assert_eq!(lines[1], format!("  {}{H}-10 of node {H}-10", fixture.root().display()));
         assert_eq!((lines.len(), lines[21]), (22, "  and 5 more"));
+    }
+
+    #[test]
+    fn missing_file_is_named_as_it_is_where_the_root_is_the_machine_s() {
+        let tree = |name: &str| NodeFiles::Tree(name.into());
+        let walked = walk_layers(&plan(&[&["/nowhere/x"]]), &tree, Path::new("/"), &crate::Unobserved);
+        assert_eq!(walked.unwrap_err().to_string(), "1 file does not exist:\n  /nowhere/x of node /nowhere/x");
     }
 
     #[test]

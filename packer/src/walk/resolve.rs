@@ -31,6 +31,22 @@ pub(super) struct Resolved {
     pub(super) passed: Vec<(EntryName, Metadata)>,
 }
 
+/// What becomes of a symlink that a path ends at; those before it are always followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastLink {
+    /// It is followed, as open(2) does.
+    Follow,
+    /// It is what was looked for, as with lstat(2) and readlink(2).
+    Keep,
+}
+
+/// Where a path leads.
+struct Followed {
+    resolved: Resolved,
+    /// What lies at the end, if that is something else than a directory.
+    end: Option<EntryName>,
+}
+
 /// Why a path leads nowhere.
 #[derive(Debug)]
 pub(super) enum ResolveError {
@@ -50,8 +66,35 @@ impl<'a> Root<'a> {
         self.path.join(name.as_path())
     }
 
+    /// The path on this machine of what a node names, with the symlinks in it.
+    pub(super) fn named_path(&self, path: &Path) -> PathBuf {
+        self.path.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
     /// Follows every symlink of `path`, the last component included.
     pub(super) fn resolve(&self, path: &[u8]) -> Result<Resolved, ResolveError> {
+        match self.follow(path)? {
+            Followed { resolved, end: None } => Ok(resolved),
+            Followed { end: Some(_), .. } => Err(ResolveError::Missing),
+        }
+    }
+
+    /// The name without symlinks before its last component. What lies there exists.
+    fn locate(&self, path: &[u8], last: LastLink) -> Result<EntryName, ResolveError> {
+        let mut ahead: Vec<Vec<u8>> = components(path).collect();
+        if last == LastLink::Keep
+            && let Some(name) = ahead.pop_if(|name| name != b"..")
+        {
+            let name = self.resolve(&ahead.join(&b'/'))?.directory.child(OsStr::from_bytes(&name));
+            self.metadata(&name)?;
+            return Ok(name);
+        }
+        let Followed { resolved, end } = self.follow(path)?;
+        Ok(end.unwrap_or(resolved.directory))
+    }
+
+    fn follow(&self, path: &[u8]) -> Result<Followed, ResolveError> {
+        let mut end = None;
         let mut real: Vec<EntryName> = vec![EntryName(Vec::new())];
         let mut passed = Vec::new();
         let mut links = 0;
@@ -80,12 +123,15 @@ impl<'a> Root<'a> {
                 }
             } else if metadata.is_dir() {
                 real.push(name.clone());
+            } else if ahead.is_empty() {
+                end = Some(name.clone());
             } else {
                 return Err(ResolveError::Missing);
             }
             passed.push((name, metadata));
         }
-        Ok(Resolved { directory: real.pop().expect("the root is never removed"), passed })
+        let directory = real.pop().expect("the root is never removed");
+        Ok(Followed { resolved: Resolved { directory, passed }, end })
     }
 
     /// What is there under a name whose directory is resolved. A symlink is not followed.
@@ -94,6 +140,28 @@ impl<'a> Root<'a> {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ResolveError::Missing,
             _ => ResolveError::Io(error),
         })
+    }
+}
+
+/// Returns where `path` lies on this machine, as a process would see it whose root `root` is.
+///
+/// Links with an absolute target start at `root`, `..` never leaves it, and whether `path` starts with a slash makes no
+/// difference. Below `root`, the result leads through no symlink; `None` where nothing lies there. This is for trees
+/// that nobody writes to: who can put a link where a directory was may still lead us out.
+///
+/// # Errors
+///
+/// More than 40 links, or what the system says, both with the path.
+pub fn locate(root: &Path, path: &Path, last: LastLink) -> io::Result<Option<PathBuf>> {
+    let root = Root::new(root);
+    match root.locate(path.as_os_str().as_bytes(), last) {
+        Ok(name) => Ok(Some(root.host_path(&name))),
+        Err(ResolveError::Missing) => Ok(None),
+        Err(ResolveError::TooManyLinks) => {
+            let path = root.named_path(path);
+            Err(io::Error::other(format!("`{}` leads through more than {MAX_LINKS} symlinks", path.display())))
+        }
+        Err(ResolveError::Io(error)) => Err(error),
     }
 }
 
@@ -146,6 +214,31 @@ mod tests {
         check("/chain", "usr/lib/x", &way);
         // `..` after a link leaves the directory that the link leads to.
         check("/lib/..", "usr", &["lib", "usr", "usr/lib"]);
+    }
+
+    #[test]
+    fn files_and_links_are_located_below_the_root() {
+        use LastLink::{Follow, Keep};
+        let dir = fixture();
+        symlink("/up/file", dir.path().join("to-file")).unwrap();
+        for (path, last, expected) in [
+            ("/", Keep, Some("")),
+            ("usr/file", Follow, Some("usr/file")),
+            ("/abs/../file", Keep, Some("usr/file")),
+            ("/to-file", Follow, Some("usr/file")),
+            ("/to-file", Keep, Some("to-file")),
+            ("/abs", Follow, Some("usr/lib")),
+            ("/up/lib/..", Keep, Some("usr")),
+            ("/loop", Keep, Some("loop")),
+            ("/gone", Follow, None),
+            ("/usr/file/..", Follow, None),
+            ("/to-file/x", Keep, None),
+        ] {
+            let located = locate(dir.path(), Path::new(path), last).unwrap();
+            assert_eq!(located, expected.map(|name| dir.path().join(name)), "{path} {last:?}");
+        }
+        let error = locate(dir.path(), Path::new("/loop"), Follow).unwrap_err().to_string();
+        assert!(error.ends_with("/loop` leads through more than 40 symlinks"), "{error}");
     }
 
     #[test]

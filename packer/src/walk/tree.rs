@@ -37,11 +37,11 @@ pub(super) fn walk_tree(
             Ok(walk.entries)
         }
         Err(ResolveError::Missing) => {
-            missing.push(MissingFile { node: node.to_owned(), path: path.to_owned() });
+            missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path) });
             Ok(Vec::new())
         }
         Err(ResolveError::TooManyLinks) => {
-            Err(PackError::TooManyLinks { node: node.to_owned(), path: path.to_owned() })
+            Err(PackError::TooManyLinks { node: node.to_owned(), path: root.named_path(path) })
         }
         Err(ResolveError::Io(error)) => Err(PackError::Read(error)),
     }
@@ -71,7 +71,7 @@ impl Walk<'_> {
     /// Recursion is bounded by the longest path that the kernel takes.
     fn add(&mut self, name: EntryName, path: PathBuf, metadata: &Metadata) -> Result<(), PackError> {
         if name.is_whiteout() {
-            return Err(PackError::Whiteout { node: self.node.to_owned(), path: name.as_path().to_owned() });
+            return Err(PackError::Whiteout { node: self.node.to_owned(), path });
         }
         let mode = metadata.mode() & 0o7777;
         if metadata.is_dir() {
@@ -85,11 +85,7 @@ impl Walk<'_> {
             let modified = Modified::of(metadata);
             (EntryKind::File(Content { path, size: metadata.len(), modified }), mode)
         } else {
-            return Err(PackError::UnsupportedFile {
-                node: self.node.to_owned(),
-                path: name.as_path().to_owned(),
-                kind: describe(metadata),
-            });
+            return Err(PackError::UnsupportedFile { node: self.node.to_owned(), path, kind: describe(metadata) });
         };
         self.entries.push(Entry::new(name, kind, mode));
         Ok(())
