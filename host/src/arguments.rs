@@ -36,12 +36,14 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  Pack git and all it needs from this Debian machine, and run it:
+  Pack git and what it depends on from this Debian machine, and run it:
     layerwright build --from dpkg:git --to docker-archive:git.tar:git:latest
-    podman load -i git.tar && podman run --rm git:latest git --version
+    podman load -i git.tar
+    podman run --rm git:latest git --version
 
-  Pack a Nix build result, own settings first, popularity for the rest:
-    layerwright build --from nix:./result --planner groups,config=groups.json --planner popularity --to oci:out
+  Pack a Nix build result, own groups first, popularity for the rest:
+    layerwright build --from nix:./result --to oci:out \
+        --planner groups,config=groups.json --planner popularity
 
   Look at a plan before anything is written:
     layerwright plan --from nix:./result --format table";
@@ -71,8 +73,8 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   layerwright build --from nix:./result --to oci:out
-  layerwright build --from dpkg:git --max-layers 40 --to docker-archive:git.tar:git:latest
-  layerwright build --from nix:./result --tag app:1.2 --cmd /bin/app --to - | docker load")]
+  layerwright build --from dpkg:git --to docker-archive:git.tar:git:latest
+  layerwright build --from nix:./result --tag app:1.2 --to - | docker load")]
 pub(crate) struct BuildArguments {
     #[command(flatten)]
     pub(crate) closure: ClosureArguments,
@@ -89,9 +91,9 @@ pub(crate) struct BuildArguments {
 #[command(after_help = "\
 Examples:
   layerwright plan --from nix:./result --format table
-  layerwright plan --from graph:closure.json --planner groups,config=groups.json --planner popularity \\
-      --format store-layers
-  nix path-info --json -r ./result | layerwright plan --from graph:- -o plan.json")]
+  layerwright plan --from graph:closure.json --format store-layers \\
+      --planner groups,config=groups.json --planner popularity
+  nix path-info --json -r ./result | layerwright plan --from graph:-")]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) closure: ClosureArguments,
@@ -118,8 +120,9 @@ pub(crate) enum PlanFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  layerwright plan --from nix:./result -o plan.json && layerwright pack --plan plan.json --to oci:out
-  layerwright pack --plan store-layers.json --to docker-archive:image.tar:app:latest")]
+  layerwright plan --from nix:./result -o plan.json
+  layerwright pack --plan plan.json --to oci:out
+  layerwright pack --plan store-layers.json --to docker-archive:app.tar:app:1")]
 pub(crate) struct PackArguments {
     /// A plan that `plan` wrote, or a `store-layers` list; `-` is standard input
     #[arg(long, value_name = "FILE")]
@@ -158,7 +161,7 @@ pub(crate) enum PlannerCommand {
     },
     /// Show what a planner is, what it asks for and which settings it takes
     #[command(
-        after_help = "Examples:\n  layerwright planner inspect groups\n  layerwright planner inspect ./mine.wasm --json"
+        after_help = "Examples:\n  layerwright planner inspect groups\n  layerwright planner inspect mine.wasm --json"
     )]
     Inspect {
         /// Name of a built-in planner, or a file
@@ -179,7 +182,8 @@ pub(crate) struct ClosureArguments {
     /// nix:PATH...           what Nix says these paths need (several separated by commas)
     /// graph:FILE[#KEY]      what exportReferencesGraph wrote, with a key for an
     ///                       .attrs.json, or `nix path-info --json`; - is standard input
-    /// dpkg:NAME,...         these installed Debian packages and what they depend on
+    /// dpkg:NAME,...         these installed Debian packages and what they depend on;
+    ///                       name essential ones that you need: dpkg:git,dash,base-files
     #[arg(long, value_name = "SOURCE", verbatim_doc_comment)]
     pub(crate) from: Source,
     /// Read files, and the package database, below this folder instead of /
@@ -196,7 +200,8 @@ pub(crate) struct PlanningArguments {
     ///
     /// A file that exists wins; otherwise a built-in planner of that name, with or
     /// without `.wasm`. config=FILE is a JSON object of settings, KEY=VALUE sets one
-    /// of them. See `layerwright planner list`.
+    /// of them. max-layers=N counts the layer for what the planner leaves to others.
+    /// See `layerwright planner list`.
     #[arg(long = "planner", value_name = "SPEC", verbatim_doc_comment)]
     pub(crate) planners: Vec<PlannerSpec>,
     /// The most layers that the image may have
@@ -250,17 +255,25 @@ pub(crate) struct PackingArguments {
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
     /// Threads to pack with [default: one for each processor]; the bytes do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+/// More only cost memory.
+const MAX_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = text.parse::<NonZeroUsize>().ok().filter(|threads| threads.get() <= MAX_THREADS);
+    threads.ok_or_else(|| format!("write a number from 1 to {MAX_THREADS}"))
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Image settings")]
 pub(crate) struct SettingsArguments {
-    /// OCI image configuration to start from, e.g. {"Cmd": ["/bin/sh"]}; flags below add to it or replace
+    /// OCI configuration to start from, e.g. {"Cmd": ["/bin/sh"]}, or an image's config, of which only `config` is taken; flags below add to it or replace
     #[arg(long, value_name = "FILE")]
     pub(crate) image_config: Option<PathBuf>,
     /// Word of the entrypoint; repeat for each word, or give one JSON list

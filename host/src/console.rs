@@ -6,11 +6,20 @@ use anstream::eprintln;
 use clap::builder::styling::{AnsiColor, Style};
 use layerwright_planner::Level;
 
-use crate::sandbox::{LogLine, Usage};
+use crate::sandbox::{LogLine, Usage, printable};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default();
+
+/// Longest line that is shown, in bytes. Errors that list much come as several lines.
+const LINE_BYTES: usize = 8000;
+
+/// The one way to the terminal: names of nodes, files and fields in a message may be anybody's.
+fn show(heading: &str, text: &str) {
+    let lines: Vec<String> = text.lines().map(|line| printable(line, LINE_BYTES)).collect();
+    eprintln!("{heading}{}", lines.join("\n"));
+}
 
 /// How much is said. Colours follow the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
 pub(crate) struct Console {
@@ -35,24 +44,24 @@ impl Console {
     }
 
     pub(crate) fn error(&self, text: &str) {
-        eprintln!("{ERROR}error:{ERROR:#} {text}");
+        show(&format!("{ERROR}error:{ERROR:#} "), text);
     }
 
     pub(crate) fn warn(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{WARNING}warning:{WARNING:#} {text}");
+            show(&format!("{WARNING}warning:{WARNING:#} "), text);
         }
     }
 
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{NOTE}note:{NOTE:#} {text}");
+            show(&format!("{NOTE}note:{NOTE:#} "), text);
         }
     }
 
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            show("", text);
         }
     }
 

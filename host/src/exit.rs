@@ -11,14 +11,30 @@ use crate::interrupt;
 use crate::planner_spec::SettingsError;
 use crate::sandbox::{Failed, StrategyError};
 
+/// The command line is wrong, in a way that its parser does not see.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) anyhow::Error);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl Error for Usage {}
+
 /// The input, the files or the destination do not allow it.
 const INPUT: u8 = 1;
+/// As the command line's parser exits.
+const USAGE: u8 = 2;
 /// A planner said no.
 const REFUSED: u8 = 3;
 /// A planner broke a limit or a rule.
 const MISBEHAVED: u8 = 4;
 /// A file is no planner.
 const NOT_A_PLANNER: u8 = 5;
+/// As shells report a program that wrote to a closed pipe.
+const CLOSED_PIPE: u8 = 141;
 /// `verify` found something.
 pub(crate) const MISMATCH: u8 = 6;
 
@@ -31,7 +47,8 @@ Exit codes:
   4    a planner misbehaved: a trap, a limit, a proposal that breaks the rules
   5    a file is not a planner, or not the one that was pinned
   6    `verify` found mismatches
-  130  interrupted";
+  130  interrupted
+  141  whoever reads standard output has stopped reading";
 
 /// Returns `text` and the exit codes, for the help.
 pub(crate) fn with_codes(text: &str) -> String {
@@ -46,7 +63,7 @@ pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
     }
     // Whoever closed the pipe has seen enough.
     if is_broken_pipe(error) {
-        return ExitCode::from(INPUT);
+        return ExitCode::from(CLOSED_PIPE);
     }
     console.error(&chain_of_causes(error));
     if let Some(StrategyError::Misbehaved(failed)) = strategy_error(error) {
@@ -56,8 +73,11 @@ pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if find::<SettingsError>(error).is_some() {
-        return 2;
+    if find::<Usage>(error).is_some() {
+        return USAGE;
+    }
+    if let Some(SettingsError::Unknown { .. } | SettingsError::WrongType { .. }) = find(error) {
+        return USAGE;
     }
     if find::<crate::planners::PinMismatch>(error).is_some() {
         return NOT_A_PLANNER;

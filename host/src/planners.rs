@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::arguments::PlanningArguments;
 use crate::console::Console;
 use crate::planner_spec::{PlannerSpec, join_settings};
-use crate::sandbox::{Limits, Sandbox, Strategy, StrategyError};
+use crate::sandbox::{Limits, NotAStrategy, Sandbox, Strategy, StrategyError};
 
 /// Name and component of each planner that is part of the program.
 pub(crate) const BUILT_IN: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
@@ -66,13 +66,11 @@ pub(crate) fn find(spec: &PlannerSpec) -> Result<Component> {
 
 fn read_file(file: &str) -> Result<Component> {
     let size = fs::metadata(file)?.len();
-    // Not read at all if it is too large: the sandbox would refuse it anyway, with the same words.
-    let bytes = if size > Limits::COMPONENT_BYTES {
-        vec![0; usize::try_from(Limits::COMPONENT_BYTES)? + 1]
-    } else {
-        fs::read(file)?
-    };
-    Ok(Component { bytes, source: PlannerSource::File })
+    if size > Limits::COMPONENT_BYTES {
+        let reason = NotAStrategy::TooLarge { bytes: size };
+        return Err(StrategyError::NotAStrategy { planner: file.to_owned(), reason }.into());
+    }
+    Ok(Component { bytes: fs::read(file)?, source: PlannerSource::File })
 }
 
 fn built_in(name: &str) -> Result<Component> {

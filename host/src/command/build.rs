@@ -1,22 +1,24 @@
 //! `layerwright build`
 
-use std::path::absolute;
+use std::path::{Path, PathBuf, absolute};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use layerwright_packer::Destination;
 
-use super::output::write_file;
-use super::pack::{check_destination, pack_plan};
+use super::output::{check_writable, write_file};
+use super::pack::Packing;
 use super::plan::make_plan;
 use crate::arguments::BuildArguments;
 use crate::console::Console;
+use crate::exit::Usage;
 
 pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitCode> {
-    check_destination(&arguments.packing)?;
-    check_places(arguments)?;
+    let packing = Packing::check(&arguments.packing)?;
+    check_places(arguments).map_err(Usage)?;
+    arguments.save_plan.as_deref().map_or(Ok(()), check_writable)?;
     let (plan, files) = make_plan(&arguments.closure, &arguments.planning, console)?;
-    let code = pack_plan(&plan, &files, &arguments.closure.root, &arguments.packing, console)?;
+    let code = packing.run(&plan, &files, &arguments.closure.root, console)?;
     // Last, so that a build that fails leaves nothing.
     if let Some(file) = &arguments.save_plan {
         write_file(file, &plan.to_json())?;
@@ -24,17 +26,26 @@ pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitC
     Ok(code)
 }
 
-/// Refuses to write the plan over the image.
+/// Refuses to write the plan over the image, or into it.
 fn check_places(arguments: &BuildArguments) -> Result<()> {
-    let (Destination::DockerArchive { file: image, .. } | Destination::OciArchive { file: image, .. }) =
-        &arguments.packing.to
-    else {
-        return Ok(());
+    let Some(plan) = &arguments.save_plan else { return Ok(()) };
+    let is_taken = match &arguments.packing.to {
+        Destination::DockerArchive { file, .. } | Destination::OciArchive { file, .. } => real(plan)? == real(file)?,
+        Destination::OciLayout { dir, .. } => real(plan)?.starts_with(real(dir)?),
+        Destination::Stdout => false,
     };
-    match &arguments.save_plan {
-        Some(plan) if absolute(plan)? == absolute(image)? => {
-            bail!("--save-plan and --to name the same file: {}", plan.display())
-        }
-        _ => Ok(()),
+    if is_taken {
+        bail!("--save-plan and --to name the same place: {}", plan.display());
     }
+    Ok(())
+}
+
+/// The path without links, whether anything is there or not.
+fn real(path: &Path) -> Result<PathBuf> {
+    let path = absolute(path)?;
+    if let Ok(real) = path.canonicalize() {
+        return Ok(real);
+    }
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    Ok(parent.zip(path.file_name()).map_or(path.clone(), |(parent, name)| parent.join(name)))
 }

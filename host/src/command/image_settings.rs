@@ -9,23 +9,54 @@ use layerwright_packer::{Empty, ImageConfig, ImageSettings};
 use layerwright_planner::{NodeKind, Plan};
 
 use crate::arguments::SettingsArguments;
+use crate::exit::Usage;
 
-/// Joins what the user said with the defaults. Flags win over the file.
-pub(super) fn image_settings(arguments: &SettingsArguments, plan: &Plan) -> Result<ImageSettings> {
+/// What the user said, checked before any work is done. Whether the architecture is said is kept apart.
+pub(super) struct GivenSettings {
+    settings: ImageSettings,
+    architecture_is_given: bool,
+}
+
+impl GivenSettings {
+    /// Joins what the user said with the defaults. Flags win over the file.
+    pub(super) fn new(arguments: &SettingsArguments) -> Result<Self> {
+        let file = arguments.image_config.as_deref().map(read_config).transpose()?.unwrap_or_default();
+        let settings = join(arguments, file).map_err(Usage)?;
+        Ok(Self { settings, architecture_is_given: arguments.architecture.is_some() })
+    }
+
+    /// Completes them with what only the plan says.
+    pub(super) fn of_plan(mut self, plan: &Plan) -> ImageSettings {
+        if let Some(architecture) = architecture_of(plan).filter(|_| !self.architecture_is_given) {
+            self.settings.architecture = architecture;
+        }
+        self.settings
+    }
+}
+
+fn join(arguments: &SettingsArguments, file: ImageConfig) -> Result<ImageSettings> {
     let defaults = ImageSettings::default();
-    let architecture = arguments.architecture.clone().or_else(|| architecture_of(plan));
     let settings = ImageSettings {
-        config: config(arguments)?,
-        architecture: architecture.unwrap_or(defaults.architecture),
+        config: config(arguments, file)?,
+        architecture: arguments.architecture.clone().unwrap_or(defaults.architecture),
         os: arguments.os.clone(),
         created: created(arguments.created.as_deref())?.unwrap_or(defaults.created),
     };
-    settings.created_utc().context("--created")?;
+    let created = settings.created_utc().context("--created")?;
+    if created.starts_with('-') {
+        bail!("--created: {created} lies before the year 0, which no tool can read");
+    }
+    for (flag, name) in [("--architecture", &settings.architecture), ("--os", &settings.os)] {
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if !is_name {
+            bail!("{flag}: `{name}` is no name that Go has, such as amd64, arm64, linux");
+        }
+    }
     Ok(settings)
 }
 
-fn config(arguments: &SettingsArguments) -> Result<ImageConfig> {
-    let mut config = arguments.image_config.as_deref().map(read_config).transpose()?.unwrap_or_default();
+fn config(arguments: &SettingsArguments, file: ImageConfig) -> Result<ImageConfig> {
+    let mut config = file;
     if !arguments.entrypoint.is_empty() {
         config.entrypoint = Some(words(&arguments.entrypoint).context("--entrypoint")?);
     }
@@ -47,18 +78,25 @@ fn config(arguments: &SettingsArguments) -> Result<ImageConfig> {
     }
     config.user = arguments.user.clone().or(config.user);
     config.working_dir = arguments.workdir.clone().or(config.working_dir);
+    if let Some(dir) = config.working_dir.as_ref().filter(|dir| !dir.is_empty() && !dir.starts_with('/')) {
+        bail!("--workdir: `{dir}` is no absolute path");
+    }
     Ok(config)
 }
 
 fn read_config(file: &Path) -> Result<ImageConfig> {
     let context = || format!("reading the image configuration {}", file.display());
-    ImageConfig::from_json(&fs::read_to_string(file)?).with_context(context)
+    let mut config = ImageConfig::from_json(&fs::read_to_string(file)?).with_context(context)?;
+    for variable in config.env.take().into_iter().flatten() {
+        config.set_env(&variable).with_context(context)?;
+    }
+    Ok(config)
 }
 
 /// One word for each flag, or a single flag with a JSON list of words.
 fn words(given: &[String]) -> Result<Vec<String>> {
     match given {
-        [list] if list.starts_with('[') => {
+        [list] if list.starts_with('[') && list.ends_with(']') => {
             serde_json::from_str(list).with_context(|| format!("`{list}` is no JSON list of strings"))
         }
         words => Ok(words.to_vec()),

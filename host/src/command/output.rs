@@ -1,11 +1,12 @@
 //! Where results go: standard output, or a file that appears whole or not at all.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use fs_err::File;
 use serde::Serialize;
-use tempfile::Builder;
+use tempfile::{Builder, NamedTempFile};
 
 use crate::interrupt::Writing;
 
@@ -20,18 +21,62 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// Writes a file under a temporary name and renames it.
+/// `1 layer`, `2 layers`
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// Fails where [`write_file`] would: better before the work than after it.
+pub(crate) fn check_writable(file: &Path) -> Result<()> {
+    Place::of(file)?.temporary().map(drop)
+}
+
+/// Writes a file under a temporary name and renames it. What is no regular file, such as a pipe, is written into.
 pub(crate) fn write_file(file: &Path, text: &str) -> Result<()> {
     let _writing = Writing::start();
-    let write = || -> io::Result<()> {
-        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = Builder::new();
+    let context = || format!("writing {}", file.display());
+    let place = Place::of(file)?;
+    match place.temporary()? {
+        Some(mut temporary) => {
+            temporary.write_all(text.as_bytes()).with_context(context)?;
+            temporary.persist(&place.file).map_err(|error| error.error).with_context(context)?;
+        }
+        None => {
+            let mut special = File::options().write(true).open(&place.file)?;
+            special.write_all(text.as_bytes()).with_context(context)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a new file goes, with links followed: the file that a link leads to is replaced, and not the link.
+struct Place {
+    file: PathBuf,
+    is_special: bool,
+}
+
+impl Place {
+    fn of(file: &Path) -> Result<Self> {
+        let found = match file.metadata() {
+            Ok(metadata) if metadata.is_dir() => bail!("writing {}: it is a directory", file.display()),
+            Ok(metadata) => Some(metadata.is_file()),
+            Err(_) => None,
+        };
+        let file = if found.is_some() { file.canonicalize()? } else { file.to_owned() };
+        Ok(Self { file, is_special: found == Some(false) })
+    }
+
+    fn temporary(&self) -> Result<Option<NamedTempFile>> {
+        if self.is_special {
+            return Ok(None);
+        }
+        let dir = self.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // The mode that any program's new file has; the umask still applies.
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-        let mut temporary = builder.prefix(".layerwright-").permissions(permissions).tempfile_in(dir)?;
-        temporary.write_all(text.as_bytes())?;
-        temporary.persist(file)?;
-        Ok(())
-    };
-    write().with_context(|| format!("writing {}", file.display()))
+        let temporary = Builder::new().prefix(".layerwright-").permissions(permissions).tempfile_in(dir);
+        // The name of the temporary file would help nobody.
+        let temporary = temporary.map_err(|error| io::Error::from(error.kind()));
+        let context = || format!("writing {}: making a file in {}", self.file.display(), dir.display());
+        temporary.map(Some).with_context(context)
+    }
 }

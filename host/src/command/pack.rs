@@ -11,20 +11,21 @@ use layerwright_packer::{Destination, PackRequest, PackedImage, pack};
 use layerwright_planner::Plan;
 use serde::Serialize;
 
-use super::image_settings::image_settings;
-use super::output::print_json;
+use super::image_settings::GivenSettings;
+use super::output::{counted, print_json};
 use crate::arguments::{PackArguments, PackingArguments};
 use crate::console::Console;
+use crate::exit::Usage;
 use crate::interrupt::Writing;
 use crate::progress::Progress;
 use crate::source::NodeFilesByName;
 
 pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCode> {
-    check_destination(&arguments.packing)?;
+    let packing = Packing::check(&arguments.packing)?;
     let context = || format!("reading the plan {}", arguments.plan.display());
     let plan = read_plan(&arguments.plan).with_context(context)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
-    pack_plan(&plan, &files, &arguments.root, &arguments.packing, console)
+    packing.run(&plan, &files, &arguments.root, console)
 }
 
 /// A plan is an object, a list of store layers is a list.
@@ -40,51 +41,55 @@ fn read_plan(file: &Path) -> Result<Plan> {
     Ok(plan?)
 }
 
-/// Refuses what would only be found out after all the work.
-pub(super) fn check_destination(arguments: &PackingArguments) -> Result<()> {
-    if arguments.to == Destination::Stdout {
-        if arguments.json {
-            bail!("--json has no place to go: standard output takes the image with --to -");
-        }
-        if stdout().is_terminal() {
-            bail!(
-                "standard output is a terminal, which cannot take an image; pipe it into `docker load` or `podman load`"
-            );
-        }
-    }
-    Ok(())
+/// The second half of a build. What can be refused before any work is done has been.
+pub(super) struct Packing<'a> {
+    arguments: &'a PackingArguments,
+    settings: GivenSettings,
 }
 
-/// Writes the image and tells about it.
-pub(super) fn pack_plan(
-    plan: &Plan,
-    files: &NodeFilesByName,
-    root: &Path,
-    arguments: &PackingArguments,
-    console: &Console,
-) -> Result<ExitCode> {
-    files.check(plan)?;
-    let settings = image_settings(&arguments.settings, plan)?;
-    let request = PackRequest {
-        plan,
-        files: &|name| files.get(name),
-        root,
-        settings: &settings,
-        compression: arguments.compression,
-        destination: &arguments.to,
-        tags: &arguments.tags,
-        threads: arguments.threads,
-    };
-    let writing = Writing::start();
-    let progress = Progress::new(console, "layers");
-    let image = pack(&request, &progress).context("packing the image")?;
-    drop((progress, writing));
-    if arguments.json {
-        print_json(&Packed { destination: arguments.to.to_string(), image: &image })?;
-    } else {
-        console.say(&summary(&image, &arguments.to));
+impl<'a> Packing<'a> {
+    pub(super) fn check(arguments: &'a PackingArguments) -> Result<Self> {
+        if arguments.to == Destination::Stdout {
+            check_stdout(arguments).map_err(Usage)?;
+        }
+        Ok(Self { arguments, settings: GivenSettings::new(&arguments.settings)? })
     }
-    Ok(ExitCode::SUCCESS)
+
+    /// Writes the image and tells about it.
+    pub(super) fn run(self, plan: &Plan, files: &NodeFilesByName, root: &Path, console: &Console) -> Result<ExitCode> {
+        files.check(plan)?;
+        let Self { arguments, settings } = self;
+        let request = PackRequest {
+            plan,
+            files: &|name| files.get(name),
+            root,
+            settings: &settings.of_plan(plan),
+            compression: arguments.compression,
+            destination: &arguments.to,
+            tags: &arguments.tags,
+            threads: arguments.threads,
+        };
+        let writing = Writing::start();
+        let progress = Progress::new(console, "layers");
+        let image = pack(&request, &progress).context("packing the image")?;
+        drop((progress, writing));
+        if arguments.json {
+            print_json(&Packed { destination: arguments.to.to_string(), image: &image })?;
+        } else {
+            console.say(&summary(&image, &arguments.to));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn check_stdout(arguments: &PackingArguments) -> Result<()> {
+    if arguments.json {
+        bail!("--json has no place to go: standard output takes the image with --to -");
+    }
+    if stdout().is_terminal() {
+        bail!("standard output is a terminal, which cannot take an image; pipe it into `docker load` or `podman load`");
+    }
+    Ok(())
 }
 
 /// What `--json` prints.
@@ -101,5 +106,10 @@ fn summary(image: &PackedImage, destination: &Destination) -> String {
     let (stored, plain) = (BinaryBytes(stored), BinaryBytes(plain));
     let place =
         if *destination == Destination::Stdout { "standard output".to_owned() } else { destination.to_string() };
-    format!("wrote {place}\n  {} layers, {stored} ({plain} plain)\n  image ID {}", image.layers.len(), image.image_id)
+    let layers = counted(image.layers.len(), "layer");
+    let names = match image.references.as_slice() {
+        [] => String::new(),
+        names => format!("\n  named {}", names.join(", ")),
+    };
+    format!("wrote {place}\n  {layers}, {stored} ({plain} plain)\n  image ID {}{names}", image.image_id)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use layerwright_planner::Plan;
 
-use super::output::{print, write_file};
+use super::output::{check_writable, print, write_file};
 use super::plan_table::plan_table;
 use crate::arguments::{ClosureArguments, PlanArguments, PlanFormat, PlanningArguments};
 use crate::console::Console;
@@ -14,6 +14,7 @@ use crate::progress::spinner;
 use crate::source::{NodeFilesByName, ReadClosure};
 
 pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCode> {
+    arguments.output.as_deref().map_or(Ok(()), check_writable)?;
     let (plan, _) = make_plan(&arguments.closure, &arguments.planning, console)?;
     let text = match arguments.format {
         PlanFormat::Plan => plan.to_json(),

@@ -14,7 +14,7 @@ use crate::arguments::PlannerCommand;
 use crate::console::Console;
 use crate::planner_spec::PlannerSpec;
 use crate::planners::{BUILT_IN, find, sandbox};
-use crate::sandbox::{CONTRACT, Limits, Strategy};
+use crate::sandbox::{CONTRACT, Limits, Strategy, printable};
 
 pub(crate) fn run(command: &PlannerCommand, _: &Console) -> Result<ExitCode> {
     match command {
@@ -23,6 +23,9 @@ pub(crate) fn run(command: &PlannerCommand, _: &Console) -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// Longest line that is shown of a setting, in bytes.
+const SETTING_BYTES: usize = 300;
 
 /// What is known of a planner.
 #[derive(Serialize)]
@@ -105,10 +108,16 @@ fn shown(profile: &Profile) -> String {
     )
 }
 
-/// A line for each setting of the schema's top level.
+/// A line for each setting; those of objects and of lists of objects stand indented below.
 fn settings(schema: &Value) -> String {
+    let mut lines = Vec::new();
+    add_settings(schema, 0, &mut lines);
+    if lines.is_empty() { "none".into() } else { lines.join("\n           ") }
+}
+
+fn add_settings(schema: &Value, depth: usize, lines: &mut Vec<String>) {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let line = |(name, property): (&String, &Value)| {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let kind = property["type"].as_str().unwrap_or("any");
         let default = match property.get("default") {
             Some(default) => format!(", default {default}"),
@@ -116,8 +125,12 @@ fn settings(schema: &Value) -> String {
             None => String::new(),
         };
         let about = property["description"].as_str().map(|about| format!(": {about}")).unwrap_or_default();
-        format!("{name} ({kind}{default}){about}")
-    };
-    let lines: Vec<String> = schema["properties"].as_object().into_iter().flatten().map(line).collect();
-    if lines.is_empty() { "none".into() } else { lines.join("\n           ") }
+        let line = format!("{}{name} ({kind}{default}){about}", "  ".repeat(depth));
+        lines.push(printable(&line, SETTING_BYTES));
+        // As deep as anybody writes settings; a schema from a stranger may nest without end.
+        if depth < 3 {
+            add_settings(property, depth + 1, lines);
+            add_settings(&property["items"], depth + 1, lines);
+        }
+    }
 }

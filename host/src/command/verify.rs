@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use indicatif::BinaryBytes;
 use layerwright_packer::{ImageSource, verify};
 
-use super::output::{print, print_json};
+use super::output::{counted, print, print_json};
 use crate::arguments::VerifyArguments;
 use crate::console::Console;
 use crate::exit;
@@ -23,12 +23,13 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &Console) -> Result<Exit
         for mismatch in &report.mismatches {
             console.error(&mismatch.to_string());
         }
-        let (images, layers) = (report.images, report.layers);
+        let (images, layers) = (counted(report.images, "image"), counted(report.layers, "layer"));
         let verdict = match report.mismatches.len() {
             0 => "everything matches".to_owned(),
+            1 => "1 mismatch".to_owned(),
             count => format!("{count} mismatches"),
         };
-        print(&format!("{images} images, {layers} layers, {} read: {verdict}\n", BinaryBytes(report.bytes)))?;
+        print(&format!("{images}, {layers}, {} read: {verdict}\n", BinaryBytes(report.bytes)))?;
     }
     Ok(if report.mismatches.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::MISMATCH) })
 }

@@ -20,11 +20,12 @@ mod untrusted;
 
 pub(crate) use call::Usage;
 pub(crate) use engine::Sandbox;
-pub(crate) use error::{Failed, StrategyError};
+pub(crate) use error::{Failed, NotAStrategy, StrategyError};
 pub(crate) use inspect::CONTRACT;
 pub(crate) use limits::Limits;
 pub(crate) use log::LogLine;
 pub(crate) use strategy::Strategy;
+pub(crate) use untrusted::printable;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use layerwright_planner::Closure;
 use super::store_json;
 
 /// Largest graph that is read, unpacked. All of Debian is 50 MB.
-const MAX_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 512 << 20;
 
 /// Reads a graph, plain or packed with gzip or zstd; `-` is standard input. Its roots are the nodes that no other
 /// node refers to.
@@ -35,7 +35,7 @@ fn read_text(reader: impl Read) -> Result<String> {
     let mut text = String::new();
     let bytes = reader.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     if bytes as u64 > MAX_BYTES {
-        bail!("it is larger than {} GiB", MAX_BYTES >> 30);
+        bail!("it is larger than {} MiB", MAX_BYTES >> 20);
     }
     Ok(text)
 }

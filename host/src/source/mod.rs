@@ -53,10 +53,11 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || SourceError(text.to_owned());
         let (kind, rest) = text.split_once(':').filter(|(_, rest)| !rest.is_empty()).ok_or_else(wrong)?;
-        let names = || rest.split(',').filter(|name| !name.is_empty());
+        // An empty name is a variable that was not set, and never meant to be left out.
+        let names = || rest.split(',').map(|name| if name.is_empty() { Err(wrong()) } else { Ok(name) });
         match kind {
-            "nix" => Ok(Self::Nix(names().map(PathBuf::from).collect())),
-            "dpkg" => Ok(Self::Dpkg(names().map(str::to_owned).collect())),
+            "nix" => Ok(Self::Nix(names().map(|name| name.map(PathBuf::from)).collect::<Result<_, _>>()?)),
+            "dpkg" => Ok(Self::Dpkg(names().map(|name| name.map(str::to_owned)).collect::<Result<_, _>>()?)),
             "graph" => {
                 let (file, key) = rest.split_once('#').map_or((rest, None), |(file, key)| (file, Some(key.to_owned())));
                 Ok(Self::Graph { file: file.into(), key })
@@ -73,6 +74,7 @@ impl Source {
         match self {
             Self::Nix(paths) => nix::read(paths, root).map(store_paths).context("asking Nix for the closure"),
             Self::Graph { file, key } => {
+                let (file, key) = &with_hash_in_name(file, key);
                 let context = || format!("reading the graph {}", file.display());
                 graph::read(file, key.as_deref()).map(store_paths).with_context(context)
             }
@@ -109,7 +111,10 @@ impl NodeFilesByName {
         let Self::StorePaths = self else { return Ok(()) };
         match plan.closure().nodes().iter().find(|node| !is_store_path(&node.name)) {
             Some(node) => {
-                bail!("`{}` is no store path (/nix/store/NAME or the like), so it cannot be packed", node.name)
+                bail!(
+                    "`{}` is no store path (/nix/store/NAME, or in $NIX_STORE_DIR), so it cannot be packed",
+                    node.name
+                )
             }
             None => Ok(()),
         }
@@ -128,16 +133,21 @@ impl NodeFilesByName {
     }
 }
 
-/// Whether `name` is one name in a folder `store`, spelled without detours.
+/// A file whose own name has a `#` wins over a key.
+fn with_hash_in_name(file: &Path, key: &Option<String>) -> (PathBuf, Option<String>) {
+    let whole = key.as_ref().map(|key| PathBuf::from(format!("{}#{key}", file.display())));
+    match whole.filter(|whole| whole.exists() && !file.exists()) {
+        Some(whole) => (whole, None),
+        None => (file.to_owned(), key.clone()),
+    }
+}
+
+/// Whether `name` is one name in the store of Nix or Guix, or in the one that the user's Nix has.
 fn is_store_path(name: &str) -> bool {
     let Some((dir, name)) = name.rsplit_once('/') else { return false };
-    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+    let own = std::env::var("NIX_STORE_DIR").is_ok_and(|own| own == dir && own.starts_with('/'));
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b);
-    dir.starts_with('/')
-        && dir[1..].split('/').all(is_plain)
-        && dir.ends_with("/store")
-        && is_plain(name)
-        && name.bytes().all(allowed)
+    (own || matches!(dir, "/nix/store" | "/gnu/store")) && !matches!(name, "" | "." | "..") && name.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -156,18 +166,19 @@ mod tests {
             Ok(Source::Graph { file: "a.json".into(), key: Some("closure".into()) })
         );
         assert_eq!("dpkg:git,libc6:i386".parse(), Ok(Source::Dpkg(vec!["git".into(), "libc6:i386".into()])));
-        for text in ["", "nix:", "git", "rpm:bash"] {
+        for text in ["", "nix:", "git", "rpm:bash", "nix:,", "dpkg:git,,bash", "dpkg:,"] {
             assert_eq!(text.parse::<Source>(), Err(SourceError(text.into())));
         }
     }
 
     #[test]
     fn only_what_lies_in_a_store_is_packed() {
-        for name in ["/nix/store/aaa-x-1.0", "/gnu/store/a+b_c", "/tmp/root/nix/store/x"] {
+        for name in ["/nix/store/aaa-x-1.0", "/gnu/store/a+b_c"] {
             assert!(is_store_path(name), "{name}");
         }
         for name in [
             "/root/.ssh",
+            "/home/me/store/key",
             "x",
             "/nix/store/",
             "/nix/store/..",

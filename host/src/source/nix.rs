@@ -5,13 +5,15 @@
 //! 3. Where that fails (the command is experimental, or older than its flags), ask `nix-store --query --requisites`
 //!    and `nix-store --dump-db`, which every version has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use layerwright_planner::{Closure, NamedNode};
+use layerwright_planner::{Closure, NamedNode, lineage_of_store_path};
 
 use super::store_json;
 
@@ -20,6 +22,8 @@ const MAX_LINKS: usize = 40;
 
 /// Reads the closure of `paths` in the store below `root`.
 pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<Closure> {
+    // Nix takes a relative path for the name of a kind of store.
+    let root = &std::path::absolute(root)?;
     let roots = paths.iter().map(|path| store_path(path, root)).collect::<Result<BTreeSet<_>>>()?;
     let roots: Vec<String> = roots.into_iter().collect();
     let nodes = match path_info(&roots, root) {
@@ -79,56 +83,68 @@ fn parse_dump(text: &str) -> Result<Vec<NamedNode>> {
         if references.len() < count {
             bail!("`{path}` has {} references where it should have {count}", references.len());
         }
-        nodes.push(NamedNode { name: path.to_owned(), lineage: store_json::lineage(path), size, references });
+        nodes.push(NamedNode { name: path.to_owned(), lineage: lineage_of_store_path(path), size, references });
     }
     Ok(nodes)
 }
 
 /// Returns the store path that `path` is, lies in or leads to.
+///
+/// Follows links as the kernel does, one name after the other, but stops at the store: a store path that is a link is
+/// meant itself, and below a root it is not where its name says.
 fn store_path(path: &Path, root: &Path) -> Result<String> {
-    let mut at = std::path::absolute(path)?;
-    for _ in 0..MAX_LINKS {
-        if let Some(found) = inside_store(&at) {
-            return Ok(found);
+    let whole = std::path::absolute(path)?;
+    // A path into the store below a root may be written either way.
+    let whole = whole.strip_prefix(root).map_or(whole.clone(), |below| Path::new("/").join(below));
+    let mut rest: VecDeque<OsString> = names(&whole);
+    let mut at = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
         }
-        at = follow_one_link(&at, root).with_context(|| format!("finding the store path of {}", path.display()))?;
-    }
-    bail!("{} leads through too many links", path.display())
-}
-
-/// Replaces the first link in `path`. Fails where there is none: then it leads to no store.
-fn follow_one_link(path: &Path, root: &Path) -> Result<PathBuf> {
-    let mut done = PathBuf::new();
-    let mut parts = path.components();
-    while let Some(part) = parts.next() {
-        done.push(part);
-        if fs::symlink_metadata(&done)?.is_symlink() {
-            let target = done.parent().unwrap_or(Path::new("/")).join(fs::read_link(&done)?);
-            return Ok(normal(&target.join(parts.as_path())));
+        at.push(&name);
+        if inside_store(&at).is_some() || !is_link(&at, path)? {
+            continue;
         }
+        links += 1;
+        if links > MAX_LINKS {
+            bail!("{} leads through too many links", path.display());
+        }
+        let target = fs::read_link(&at)?;
+        at = if target.is_absolute() { PathBuf::from("/") } else { at.parent().unwrap_or(Path::new("/")).to_owned() };
+        names(&target).into_iter().rev().for_each(|name| rest.push_front(name));
     }
     let beside = if root == Path::new("/") { String::new() } else { format!(" below {}", root.display()) };
-    bail!("it is not in a Nix store{beside}, and no link into one")
+    inside_store(&at).with_context(|| format!("{} is not in a Nix store{beside}, and no link into one", path.display()))
 }
 
-/// `..` taken literally is right here: everything before it has been seen to be no link.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(normal.pop()),
-            Component::CurDir => {}
-            part => normal.push(part),
-        }
+/// The names in a path, with `..` among them.
+fn names(path: &Path) -> VecDeque<OsString> {
+    let is_name = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(is_name).map(|part| part.as_os_str().to_owned()).collect()
+}
+
+/// The store itself, and what lies above it, need not be on this machine.
+fn is_link(at: &Path, path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(at) {
+        Ok(metadata) => Ok(metadata.is_symlink()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && store_dir().starts_with(at) => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("finding the store path of {}", path.display())),
     }
-    normal
 }
 
-/// The store path that `path` lies in. Stores are where Nix says, or at the usual place.
+/// The store path that `path` lies in.
 fn inside_store(path: &Path) -> Option<String> {
-    let store = std::env::var_os("NIX_STORE_DIR").map_or_else(|| PathBuf::from("/nix/store"), PathBuf::from);
+    let store = store_dir();
     let Some(Component::Normal(name)) = path.strip_prefix(&store).ok()?.components().next() else { return None };
     Some(store.join(name).to_str()?.to_owned())
+}
+
+/// Stores are where Nix says, or at the usual place.
+fn store_dir() -> PathBuf {
+    std::env::var_os("NIX_STORE_DIR").map_or_else(|| PathBuf::from("/nix/store"), PathBuf::from)
 }
 
 #[cfg(test)]
@@ -159,6 +175,21 @@ mod tests {
         assert_eq!(store_path(&result, Path::new("/")).unwrap(), "/nix/store/hash-app");
         let second = link("second", "./result");
         assert_eq!(store_path(&second, Path::new("/")).unwrap(), "/nix/store/hash-app");
+        // Past the store path and back is another one.
+        assert_eq!(
+            store_path(Path::new("/nix/store/hash-a/../hash-b/x"), Path::new("/")).unwrap(),
+            "/nix/store/hash-b"
+        );
+        assert_eq!(
+            store_path(Path::new("/some/root/nix/store/hash-a"), Path::new("/some/root")).unwrap(),
+            "/nix/store/hash-a"
+        );
+        // `..` after a link starts from where the link leads.
+        std::fs::create_dir_all(dir.path().join("deep/er")).unwrap();
+        link("short", "deep/er");
+        link("deep/result", "/nix/store/hash-deep");
+        let through = link("through", "short/../result");
+        assert_eq!(store_path(&through, Path::new("/")).unwrap(), "/nix/store/hash-deep");
         let round = link("round", "round");
         assert!(store_path(&round, Path::new("/")).unwrap_err().to_string().contains("too many links"));
         assert!(format!("{:#}", store_path(dir.path(), Path::new("/")).unwrap_err()).contains("not in a Nix store"));

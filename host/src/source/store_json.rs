@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use layerwright_planner::{NamedNode, is_printable, lineage_of};
+use layerwright_planner::{NamedNode, is_printable, lineage_of_store_path};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -61,9 +61,7 @@ pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<NamedNode>, Sto
         (Document::List(_), Some(key)) => {
             Err(StoreJsonError::NoSuchKey { key: key.to_owned(), candidates: Vec::new() })
         }
-        (Document::List(entries), None) => {
-            entries.iter().enumerate().map(|(at, entry)| node(at, None, entry, None)).collect()
-        }
+        (Document::List(nodes), None) => nodes,
         (Document::Object(members), None) => parse_object(&members),
     }
 }
@@ -124,7 +122,7 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
         size.as_u64().ok_or_else(|| StoreJsonError::BadSize { at, path: name.clone(), value: size.to_string() })?;
     let references = info.references.ok_or_else(|| bad(Some(&name), "it has no `references`".into()))?;
     let references = references.iter().map(|reference| full(reference)).collect();
-    Ok(NamedNode { lineage: lineage(&name), name, size, references })
+    Ok(NamedNode { lineage: lineage_of_store_path(&name), name, size, references })
 }
 
 fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
@@ -135,15 +133,10 @@ fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
     Ok(())
 }
 
-/// The lineage of a store path: its last part, without hash and version.
-pub(crate) fn lineage(path: &str) -> String {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
-}
-
-/// JSON of which only the outermost shape is known. An object keeps members of one name apart.
+/// JSON of which only the outermost shape is known. An object keeps members of one name apart. A list is read at once,
+/// entry by entry: kept as text, a small packed file of many tiny entries would fill the memory.
 enum Document {
-    List(Vec<Box<RawValue>>),
+    List(Result<Vec<NamedNode>, StoreJsonError>),
     Object(Vec<(String, Box<RawValue>)>),
 }
 
@@ -163,11 +156,16 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Document, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = list.next_element()? {
-            entries.push(entry);
+        let mut nodes = Ok(Vec::new());
+        while let Some(entry) = list.next_element::<&RawValue>()? {
+            if let Ok(read) = &mut nodes {
+                match node(read.len(), None, entry, None) {
+                    Ok(node) => read.push(node),
+                    Err(error) => nodes = Err(error),
+                }
+            }
         }
-        Ok(Document::List(entries))
+        Ok(Document::List(nodes))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Document, A::Error> {

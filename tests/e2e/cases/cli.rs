@@ -117,7 +117,7 @@ fn quiet_says_nothing() -> Result<()> {
 fn an_image_is_not_written_to_a_terminal() -> Result<()> {
     let store = HandMade::sample()?;
     let refused =
-        on_a_terminal(&["build", "--from", &store.source()?, "--root", &store.root(), "--to", "-"]).exits(1)?;
+        on_a_terminal(&["build", "--from", &store.source()?, "--root", &store.root(), "--to", "-"]).exits(2)?;
     ensure!(refused.text()?.contains("standard output is a terminal"), "{}", refused.report());
     Ok(())
 }

@@ -174,7 +174,7 @@ fn compressed_streams_are_refused() -> Result<()> {
     let refused = build(&store, "-", &["--compression", "gzip"])?.exits(1)?;
     refused.says(&["cannot be compressed"])?;
     ensure!(refused.stdout.is_empty());
-    build(&store, "-", &["--json"])?.exits(1)?.says(&["--json"])
+    build(&store, "-", &["--json"])?.exits(2)?.says(&["--json"])
 }
 
 fn what_old_docker_cannot_read_is_warned_about() -> Result<()> {

@@ -5,15 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::PackageFile;
-use super::directory::files_in;
 use super::error::DpkgError;
-use super::file_list::{below, lines, parse_path};
+use super::file_list::{lines, parse_path};
 use super::merged_usr::MergedUsr;
+use super::root::Root;
 
 /// The links to add, by the file that was chosen; the order is that of the records, by name.
 #[derive(Debug, Default)]
@@ -29,13 +28,14 @@ struct Record {
 
 impl Alternatives {
     /// Reads the records in `var/lib/dpkg/alternatives` and the links in `etc/alternatives`.
-    pub(super) fn read(root: &Path, merged_usr: &MergedUsr) -> Result<Self, DpkgError> {
+    pub(super) fn read(root: Root<'_>, merged_usr: &MergedUsr) -> Result<Self, DpkgError> {
         let mut alternatives = Self::default();
-        for file in files_in(&root.join("var/lib/dpkg/alternatives"), is_record)? {
-            let name = file.file_name().unwrap_or_default();
-            let Some(target) = read_link(root, &choice(name.as_bytes()))? else { continue };
-            let record = parse(&fs_err::read(&file)?).map_err(|(line, reason)| DpkgError::InvalidLine {
-                file: file.clone(),
+        for path in root.read_dir(Path::new("/var/lib/dpkg/alternatives"), is_record)? {
+            let name = path.file_name().unwrap_or_default();
+            let Some(target) = root.read_link(&choice(name.as_bytes()))? else { continue };
+            let Some(text) = root.read(&path)? else { continue };
+            let record = parse(&text).map_err(|(line, reason)| DpkgError::InvalidLine {
+                file: root.named_path(&path),
                 line,
                 reason,
             })?;
@@ -72,27 +72,21 @@ fn choice(name: &[u8]) -> PathBuf {
 }
 
 /// Those links of a record that are there, each with the one in `/etc/alternatives` that it leads through.
-fn existing_links(root: &Path, merged_usr: &MergedUsr, name: &[u8], record: Record) -> Result<Vec<PathBuf>, DpkgError> {
+fn existing_links(
+    root: Root<'_>,
+    merged_usr: &MergedUsr,
+    name: &[u8],
+    record: Record,
+) -> Result<Vec<PathBuf>, DpkgError> {
     let mut links = Vec::new();
     for (name, link) in [(name.to_vec(), record.master)].into_iter().chain(record.slaves) {
         for path in [merged_usr.resolve(link), choice(&name)] {
-            if read_link(root, &path)?.is_some() {
+            if root.read_link(&path)?.is_some() {
                 links.push(path);
             }
         }
     }
     Ok(links)
-}
-
-/// Where a link leads; `None` where there is no link.
-fn read_link(root: &Path, link: &Path) -> Result<Option<PathBuf>, DpkgError> {
-    use io::ErrorKind::{InvalidInput, NotADirectory, NotFound};
-    match fs_err::read_link(below(root, link)) {
-        Ok(target) => Ok(Some(target)),
-        // `InvalidInput` is how the system says that something else than a link is there.
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory | InvalidInput) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Reads the head of a record: its mode, the master link, then name and link of each slave up to an empty line. What
@@ -145,8 +139,8 @@ mod tests {
     }
 
     fn added(root: &TestRoot, mut files: BTreeMap<String, Vec<PackageFile>>) -> Vec<(String, String)> {
-        let merged_usr = MergedUsr::read(root.path()).unwrap();
-        Alternatives::read(root.path(), &merged_usr).unwrap().add_to(&mut files);
+        let merged_usr = MergedUsr::read(root.root()).unwrap();
+        Alternatives::read(root.root(), &merged_usr).unwrap().add_to(&mut files);
         let optional = |(node, list): (String, Vec<PackageFile>)| {
             let paths = list.into_iter().filter(|file| !file.required);
             paths.map(move |file| (node.clone(), file.path.to_str().unwrap().to_string())).collect::<Vec<_>>()

@@ -1,13 +1,13 @@
 //! The installed packages, and how to find them by name.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 use debversion::Version;
 
 use super::error::DpkgError;
 use super::relation::{self, Qualifier};
+use super::root::Root;
 use super::status::{self, Package};
 
 /// Every package with files on the machine.
@@ -39,9 +39,11 @@ pub(super) struct Provider<'a> {
 
 impl Database {
     /// Reads `var/lib/dpkg/status` and `arch`.
-    pub(super) fn read(root: &Path) -> Result<Self, DpkgError> {
-        let file = root.join("var/lib/dpkg/status");
-        let mut packages = status::parse(&fs_err::read(&file)?, &file)?;
+    pub(super) fn read(root: Root<'_>) -> Result<Self, DpkgError> {
+        let path = Path::new("/var/lib/dpkg/status");
+        let file = root.named_path(path);
+        let Some(text) = root.read(path)? else { return Err(DpkgError::NoDatabase { path: file }) };
+        let mut packages = status::parse(&text, &file)?;
         packages.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
         if let Some(pair) = packages.windows(2).find(|pair| is_same(&pair[0], &pair[1])) {
             let package = format!("{}:{}", pair[0].name, pair[0].architecture);
@@ -101,20 +103,18 @@ fn is_same(a: &Package, b: &Package) -> bool {
 }
 
 /// The file exists only where architectures were added; the native one is on its first line.
-fn read_native(root: &Path) -> Result<Option<String>, DpkgError> {
-    let file = root.join("var/lib/dpkg/arch");
-    let text = match fs_err::read(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+fn read_native(root: Root<'_>) -> Result<Option<String>, DpkgError> {
+    let path = Path::new("/var/lib/dpkg/arch");
+    let Some(text) = root.read(path)? else { return Ok(None) };
     let first = text.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
     if first.is_empty() {
         return Ok(None);
     }
     let native = str::from_utf8(first).ok().filter(|name| status::is_architecture(name));
-    let native = native.ok_or(DpkgError::InvalidLine { file, line: 1, reason: "not an architecture" })?;
-    Ok(Some(native.to_string()))
+    match native {
+        Some(native) => Ok(Some(native.to_string())),
+        None => Err(DpkgError::InvalidLine { file: root.named_path(path), line: 1, reason: "not an architecture" }),
+    }
 }
 
 /// dpkg itself runs on the machine, so its package tells; a root without it tells by the majority of its packages.
@@ -163,9 +163,9 @@ mod tests {
         let root = TestRoot::new();
         root.package("dpkg", "1", "i386", "");
         root.write("var/lib/dpkg/arch", "amd64\ni386\n");
-        assert_eq!(Database::read(root.path()).unwrap().native(), "amd64");
+        assert_eq!(Database::read(root.root()).unwrap().native(), "amd64");
         root.write("var/lib/dpkg/arch", "../x\n");
-        assert!(Database::read(root.path()).is_err());
+        assert!(Database::read(root.root()).is_err());
     }
 
     #[test]
@@ -174,9 +174,9 @@ mod tests {
         for (name, architecture) in [("a", "arm64"), ("b", "arm64"), ("c", "i386"), ("d", "all"), ("e", "all")] {
             root.package(name, "1", architecture, "");
         }
-        assert_eq!(Database::read(root.path()).unwrap().native(), "arm64");
+        assert_eq!(Database::read(root.root()).unwrap().native(), "arm64");
         root.package("dpkg", "1", "i386", "");
-        assert_eq!(Database::read(root.path()).unwrap().native(), "i386");
+        assert_eq!(Database::read(root.root()).unwrap().native(), "i386");
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
         for (name, architecture) in [("b", "i386"), ("a", "all"), ("b", "amd64"), ("c", "all")] {
             root.package(name, "1", architecture, "");
         }
-        let database = Database::read(root.path()).unwrap();
+        let database = Database::read(root.root()).unwrap();
         let found: Vec<&str> = database.named("b").iter().map(|package| package.architecture.as_str()).collect();
         assert_eq!(found, ["amd64", "i386"]);
         assert!(database.named("d").is_empty());
@@ -196,7 +196,7 @@ mod tests {
         let root = TestRoot::new();
         root.package("a", "1", "all", "");
         root.package("a", "2", "all", "");
-        let error = Database::read(root.path()).unwrap_err();
+        let error = Database::read(root.root()).unwrap_err();
         assert_eq!(error.to_string(), "package `a:all` is in the status database twice");
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::DpkgError;
 use super::file_list::{lines, parse_path};
+use super::root::Root;
 
 /// All diversions of a machine, by where from. Strings compare far faster than paths, and every path is looked up here.
 #[derive(Debug, Default)]
@@ -21,13 +21,11 @@ struct Diversion {
 
 impl Diversions {
     /// Reads `var/lib/dpkg/diversions`: three lines each, from where, to where, and by whom or `:`.
-    pub(super) fn read(root: &Path) -> Result<Self, DpkgError> {
-        let file = root.join("var/lib/dpkg/diversions");
-        match fs_err::read(&file) {
-            Ok(text) => Self::parse(&text).map_err(|(line, reason)| DpkgError::InvalidLine { file, line, reason }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error.into()),
-        }
+    pub(super) fn read(root: Root<'_>) -> Result<Self, DpkgError> {
+        let path = Path::new("/var/lib/dpkg/diversions");
+        let Some(text) = root.read(path)? else { return Ok(Self::default()) };
+        let file = root.named_path(path);
+        Self::parse(&text).map_err(|(line, reason)| DpkgError::InvalidLine { file, line, reason })
     }
 
     /// Where a path lies that this package lists.

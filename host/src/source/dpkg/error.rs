@@ -88,6 +88,26 @@ pub(crate) enum DpkgError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A directory, or something that might never come to an end, such as a FIFO or a device.
+    #[error("`{}` is not a regular file", .path.display())]
+    NotRegular {
+        /// Where a file of the database should be.
+        path: PathBuf,
+    },
+    /// Going on would fill the memory.
+    #[error("`{}` is longer than {max_bytes} bytes", .path.display())]
+    TooBig {
+        /// The file.
+        path: PathBuf,
+        /// The longest that is read.
+        max_bytes: u64,
+    },
+    /// Going on would find no package at all.
+    #[error("there is no package database: `{}` does not exist", .path.display())]
+    NoDatabase {
+        /// Where its main file should be.
+        path: PathBuf,
+    },
     /// The packages do not form a graph.
     #[error(transparent)]
     Closure(#[from] ClosureError),

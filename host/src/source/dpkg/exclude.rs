@@ -1,13 +1,12 @@
 //! Paths that dpkg was told not to unpack (`path-exclude` in its configuration), as slim images are made.
 
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
-use super::directory::files_in;
 use super::error::DpkgError;
 use super::file_list::lines;
+use super::root::Root;
 
 /// The patterns in the order in which dpkg reads them.
 #[derive(Debug, Default)]
@@ -21,15 +20,12 @@ enum Action {
 
 impl PathFilters {
     /// Reads `etc/dpkg/dpkg.cfg.d/*`, then `etc/dpkg/dpkg.cfg`, as dpkg does.
-    pub(super) fn read(root: &Path) -> Result<Self, DpkgError> {
-        let directory = root.join("etc/dpkg");
+    pub(super) fn read(root: Root<'_>) -> Result<Self, DpkgError> {
         let mut filters = Self::default();
-        let fragments = files_in(&directory.join("dpkg.cfg.d"), is_fragment)?;
-        for file in fragments.into_iter().chain([directory.join("dpkg.cfg")]) {
-            match fs_err::read(&file) {
-                Ok(text) => filters.add(&text, &file)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+        let fragments = root.read_dir(Path::new("/etc/dpkg/dpkg.cfg.d"), is_fragment)?;
+        for path in fragments.into_iter().chain([PathBuf::from("/etc/dpkg/dpkg.cfg")]) {
+            if let Some(text) = root.read(&path)? {
+                filters.add(&text, &root.named_path(&path))?;
             }
         }
         Ok(filters)
@@ -157,7 +153,7 @@ mod tests {
         root.write("etc/dpkg/dpkg.cfg.d/slim", "path-exclude=/*\n");
         root.write("etc/dpkg/dpkg.cfg.d/slim.bak", "path-exclude=/c\n");
         root.write("etc/dpkg/dpkg.cfg.d/z_1-2", "path-include=/c\n");
-        let filters = PathFilters::read(root.path()).unwrap();
+        let filters = PathFilters::read(root.root()).unwrap();
         let excluded = ["/a", "/b", "/c"].map(|path| filters.exclude(path.as_bytes()));
         assert_eq!(excluded, [true, false, false]);
     }

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
-use std::io;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -21,24 +21,25 @@ use super::diversion::Diversions;
 use super::error::DpkgError;
 use super::exclude::PathFilters;
 use super::merged_usr::MergedUsr;
+use super::root::Root;
 use super::status::{MultiArch, Package};
 
 /// What is below these is made again when it is needed; images commonly come without it.
 const VOLATILE: [&[u8]; 6] = [b"/run/", b"/tmp/", b"/var/cache/", b"/var/lib/apt/lists/", b"/var/log/", b"/var/tmp/"];
 
 /// Everything that decides where the files of packages lie.
-pub(super) struct FileLists {
-    info: PathBuf,
+pub(super) struct FileLists<'a> {
+    root: Root<'a>,
     diversions: Diversions,
     filters: PathFilters,
     merged_usr: MergedUsr,
 }
 
-impl FileLists {
+impl<'a> FileLists<'a> {
     /// Reads what holds for all packages.
-    pub(super) fn read(root: &Path) -> Result<Self, DpkgError> {
+    pub(super) fn read(root: Root<'a>) -> Result<Self, DpkgError> {
         Ok(Self {
-            info: root.join("var/lib/dpkg/info"),
+            root,
             diversions: Diversions::read(root)?,
             filters: PathFilters::read(root)?,
             merged_usr: MergedUsr::read(root)?,
@@ -75,19 +76,18 @@ impl FileLists {
     }
 
     fn read_list(&self, package: &Package) -> Result<(PathBuf, Vec<u8>), DpkgError> {
-        let plain = self.info.join(format!("{}.list", package.name));
-        let qualified = self.info.join(format!("{}:{}.list", package.name, package.architecture));
+        let info = Path::new("/var/lib/dpkg/info");
+        let plain = info.join(format!("{}.list", package.name));
+        let qualified = info.join(format!("{}:{}.list", package.name, package.architecture));
         // The other form is tried too, as a package keeps its old one until it is installed again.
         let candidates = if package.multi_arch == MultiArch::Same { [qualified, plain] } else { [plain, qualified] };
         for file in &candidates {
-            match fs_err::read(file) {
-                Ok(list) => return Ok((file.clone(), list)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+            if let Some(list) = self.root.read(file)? {
+                return Ok((self.root.named_path(file), list));
             }
         }
-        let [path, _] = candidates;
-        Err(DpkgError::NoFileList { package: package.name.clone(), path })
+        let [path, _] = &candidates;
+        Err(DpkgError::NoFileList { package: package.name.clone(), path: self.root.named_path(path) })
     }
 }
 
@@ -96,22 +96,14 @@ fn is_volatile(path: &[u8]) -> bool {
 }
 
 /// Sum of the sizes of those files that are regular and there, in bytes.
-pub(super) fn regular_bytes(root: &Path, files: &[PackageFile]) -> Result<u64, DpkgError> {
+pub(super) fn regular_bytes(root: Root<'_>, files: &[PackageFile]) -> Result<u64, DpkgError> {
     let mut sum: u64 = 0;
     for file in files {
-        match fs_err::symlink_metadata(below(root, &file.path)) {
-            Ok(metadata) if metadata.is_file() => sum = sum.saturating_add(metadata.len()),
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(metadata) = root.metadata(&file.path)?.filter(Metadata::is_file) {
+            sum = sum.saturating_add(metadata.len());
         }
     }
     Ok(sum)
-}
-
-/// Where an absolute path of the root's lies on this machine.
-pub(super) fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// The lines of a file, whose last one may or may not be ended.
@@ -141,8 +133,8 @@ mod tests {
     use super::*;
 
     fn files(root: &TestRoot, name: &str) -> Result<Vec<PackageFile>, DpkgError> {
-        let database = Database::read(root.path()).unwrap();
-        FileLists::read(root.path())?.files(&database.named(name)[0])
+        let database = Database::read(root.root()).unwrap();
+        FileLists::read(root.root())?.files(&database.named(name)[0])
     }
 
     fn paths(root: &TestRoot, name: &str) -> Vec<String> {

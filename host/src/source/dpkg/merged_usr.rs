@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::DpkgError;
+use super::root::Root;
 
 /// The links among `/bin`, `/sbin` and `/lib*`, and the absolute paths that they lead to.
 #[derive(Debug, Default)]
@@ -16,16 +17,13 @@ pub(super) struct MergedUsr(BTreeMap<OsString, PathBuf>);
 
 impl MergedUsr {
     /// Reads the links in the root directory.
-    pub(super) fn read(root: &Path) -> Result<Self, DpkgError> {
+    pub(super) fn read(root: Root<'_>) -> Result<Self, DpkgError> {
         let mut links = BTreeMap::new();
-        for entry in fs_err::read_dir(root)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if is_merged_name(name.as_bytes())
-                && entry.file_type()?.is_symlink()
-                && let Some(target) = below_root(&fs_err::read_link(entry.path())?)
+        for link in root.read_dir(Path::new("/"), is_merged_name)? {
+            if let Some(target) = root.read_link(&link)?
+                && let Some(target) = leads_to(root, &target)?
             {
-                links.insert(name, target);
+                links.insert(link.file_name().unwrap_or_default().to_os_string(), target);
             }
         }
         Ok(Self(links))
@@ -56,17 +54,20 @@ fn is_merged_name(name: &[u8]) -> bool {
     name == b"bin" || name == b"sbin" || name.starts_with(b"lib")
 }
 
-/// The target of a link in the root directory as an absolute path; `None` where it would lead out of the root.
-fn below_root(target: &Path) -> Option<PathBuf> {
+/// Where a link in the root directory leads, as packages spell it, and so through links that are farther on; `None` if
+/// nobody can tell.
+fn leads_to(root: Root<'_>, target: &Path) -> io::Result<Option<PathBuf>> {
     let mut absolute = PathBuf::from("/");
     for component in target.components() {
         match component {
-            Component::RootDir | Component::CurDir => {}
             Component::Normal(name) => absolute.push(name),
-            Component::ParentDir | Component::Prefix(_) => return None,
+            // A name before it may be that of a link, and `..` then leaves the directory that this leads to.
+            Component::ParentDir if absolute != Path::new("/") => return root.real_path(target),
+            // The parent of the root is the root.
+            Component::ParentDir | Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }
-    Some(absolute)
+    Ok(Some(absolute))
 }
 
 #[cfg(test)]
@@ -79,15 +80,21 @@ mod tests {
         let root = TestRoot::new();
         root.symlink("usr/bin", "bin");
         root.symlink("/usr/lib64", "lib64");
-        root.symlink("../elsewhere", "libx32");
+        root.symlink("../../usr/libx32", "libx32");
+        root.write("data/real/lib32/x", "");
+        root.symlink("data/real/lib32", "through");
+        root.symlink("through/../lib32", "lib32");
+        root.symlink("nowhere/../lib", "lib");
         root.symlink("usr/share", "share");
         root.write("sbin/init", "");
-        let merged = MergedUsr::read(root.path()).unwrap();
+        let merged = MergedUsr::read(root.root()).unwrap();
         for (path, expected) in [
             ("/bin/sh", "/usr/bin/sh"),
             ("/bin", "/bin"),
             ("/lib64/ld.so", "/usr/lib64/ld.so"),
-            ("/libx32/x", "/libx32/x"),
+            ("/libx32/x", "/usr/libx32/x"),
+            ("/lib32/x", "/data/real/lib32/x"),
+            ("/lib/x", "/lib/x"),
             ("/share/x", "/share/x"),
             ("/sbin/init", "/sbin/init"),
             ("/usr/bin/sh", "/usr/bin/sh"),
@@ -102,7 +109,7 @@ mod tests {
         let root = TestRoot::new();
         root.symlink("usr/lib", "lib");
         root.symlink("usr/lib64", "lib64");
-        let merged = MergedUsr::read(root.path()).unwrap();
+        let merged = MergedUsr::read(root.root()).unwrap();
         let links = |path: &str| merged.links_to(Path::new(path)).collect::<Vec<_>>();
         assert_eq!(links("/usr/lib64/ld.so"), [Path::new("/lib64")]);
         assert_eq!(links("/usr/lib/x86_64/libc.so"), [Path::new("/lib")]);

@@ -2,7 +2,8 @@
 //!
 //! A node is an installed package, named `NAME_VERSION_ARCHITECTURE` as its `.deb` file would be; it refers to the
 //! packages that satisfy its `Depends` and `Pre-Depends` on this machine. Nothing is downloaded, and dpkg is not run:
-//! everything is read from the text files below `var/lib/dpkg`, which are not trusted. Start at [`read`].
+//! everything is read from the text files below `var/lib/dpkg`, which are not trusted, and neither are the links on the
+//! way to them: see `root`. Start at [`read`].
 //!
 //! ```text
 //! status, arch    -> Database      who is installed        status, database
@@ -15,7 +16,6 @@
 
 mod alternative;
 mod database;
-mod directory;
 mod diversion;
 mod error;
 mod exclude;
@@ -24,6 +24,7 @@ mod merged_usr;
 mod paragraph;
 mod relation;
 mod resolve;
+mod root;
 mod status;
 #[cfg(test)]
 mod test_root;
@@ -39,6 +40,7 @@ pub(crate) use self::error::DpkgError;
 use self::alternative::Alternatives;
 use self::database::Database;
 use self::file_list::FileLists;
+use self::root::Root;
 use self::status::Package;
 
 /// Some installed packages, what they need, and the files of each.
@@ -68,6 +70,7 @@ pub(crate) struct PackageFile {
 ///
 /// A package that is not installed or not configured, a dependency that nothing satisfies, a malformed database.
 pub(crate) fn read(root: &Path, names: &[String]) -> Result<DpkgClosure, DpkgError> {
+    let root = Root::new(root);
     let database = Database::read(root)?;
     let roots = names.iter().map(|name| wanted::find(&database, name)).collect::<Result<Vec<_>, _>>()?;
     let resolved = resolve::closure(&database, &roots)?;
@@ -96,12 +99,13 @@ pub(crate) fn read(root: &Path, names: &[String]) -> Result<DpkgClosure, DpkgErr
 ///
 /// A node whose package is not installed any more, or in another version than its name says; a malformed database.
 pub(crate) fn files_of(root: &Path, node_names: &[String]) -> Result<BTreeMap<String, Vec<PackageFile>>, DpkgError> {
+    let root = Root::new(root);
     let database = Database::read(root)?;
     let packages = node_names.iter().map(|name| wanted::find_node(&database, name)).collect::<Result<Vec<_>, _>>()?;
     collect_files(root, &packages)
 }
 
-fn collect_files(root: &Path, packages: &[&Package]) -> Result<BTreeMap<String, Vec<PackageFile>>, DpkgError> {
+fn collect_files(root: Root<'_>, packages: &[&Package]) -> Result<BTreeMap<String, Vec<PackageFile>>, DpkgError> {
     let lists = FileLists::read(root)?;
     let mut files = BTreeMap::new();
     for package in packages {
@@ -147,6 +151,38 @@ mod tests {
         let read = read(root.path(), &names(&["app"])).unwrap();
         let sizes: Vec<u64> = read.closure.nodes().iter().map(|node| node.size).collect();
         assert_eq!(sizes, [3 * 1024, 5]);
+    }
+
+    #[test]
+    fn a_database_behind_links_is_that_of_the_root() {
+        let root = sample();
+        for moved in ["var", "etc", "usr"] {
+            fs_err::create_dir_all(root.path().join("data")).unwrap();
+            fs_err::create_dir_all(root.path().join(moved)).unwrap();
+            fs_err::rename(root.path().join(moved), root.path().join("data").join(moved)).unwrap();
+            root.symlink(&format!("/data/{moved}"), moved);
+        }
+        let read = read(root.path(), &names(&["app"])).unwrap();
+        assert_eq!(read.files["lib_1.5_amd64"].len(), 3);
+        assert_eq!(read.closure.nodes()[1].size, 5);
+    }
+
+    #[test]
+    fn neither_database_nor_sizes_are_those_of_the_machine() {
+        let machine = sample();
+        let root = TestRoot::new();
+        root.package("app", "1", "amd64", "");
+        root.list("app", &["/x/lib.so"]);
+        root.symlink(machine.path().join("usr/lib").to_str().unwrap(), "x");
+        assert_eq!(read(root.path(), &names(&["app"])).unwrap().closure.nodes()[0].size, 0);
+
+        let root = tempfile::tempdir().unwrap();
+        fs_err::create_dir_all(root.path().join("var/lib")).unwrap();
+        let link = root.path().join("var/lib/dpkg");
+        fs_err::os::unix::fs::symlink(machine.path().join("var/lib/dpkg"), &link).unwrap();
+        let error = read(root.path(), &names(&["app"])).unwrap_err();
+        let message = format!("there is no package database: `{}/status` does not exist", link.display());
+        assert_eq!(error.to_string(), message);
     }
 
     #[test]

@@ -146,7 +146,7 @@ mod tests {
         for (name, version, architecture, fields) in others {
             root.package(name, version, architecture, fields);
         }
-        let database = Database::read(root.path()).unwrap();
+        let database = Database::read(root.root()).unwrap();
         let references = references(&database, &database.named("app")[0]).map_err(|error| error.to_string())?;
         Ok(references.iter().map(|package| package.node_name()).collect())
     }
@@ -220,7 +220,7 @@ mod tests {
         root.package("app", "1", "i386", "Depends: lib\n");
         root.package("lib", "1", "amd64", "Multi-Arch: same\n");
         root.package("lib", "1", "i386", "Multi-Arch: same\n");
-        let database = Database::read(root.path()).unwrap();
+        let database = Database::read(root.root()).unwrap();
         let references = references(&database, &database.named("app")[0]).unwrap();
         assert_eq!(references[0].architecture, "i386");
     }
@@ -237,7 +237,7 @@ mod tests {
         root.package("app", "1", "amd64", "Depends: a | b\n");
         root.package_in_state("install ok unpacked", "a", "1", "amd64", "");
         let closure_of_app = || {
-            let database = Database::read(root.path()).unwrap();
+            let database = Database::read(root.root()).unwrap();
             let names = closure(&database, &[&database.named("app")[0]]);
             names.map(|nodes| nodes.len()).map_err(|error| error.to_string())
         };
@@ -261,7 +261,7 @@ mod tests {
         let root = TestRoot::new();
         root.package("a", "1", "all", "Depends: b, a\n");
         root.package("b", "1", "all", "Depends: a\n");
-        let database = Database::read(root.path()).unwrap();
+        let database = Database::read(root.root()).unwrap();
         let resolved = closure(&database, &[&database.named("b")[0]]).unwrap();
         assert_eq!(resolved.iter().map(|(package, _)| package.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }

@@ -6,6 +6,8 @@ use fs_err::OpenOptions;
 use std::io::Write;
 use tempfile::TempDir;
 
+use super::root::Root;
+
 /// A root directory that is removed with this value.
 pub(super) struct TestRoot(TempDir);
 
@@ -19,6 +21,10 @@ impl TestRoot {
 
     pub(super) fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    pub(super) fn root(&self) -> Root<'_> {
+        Root::new(self.path())
     }
 
     /// Adds an installed package; `fields` are whole lines.

@@ -125,7 +125,7 @@ mod tests {
         root.package("mawk", "1", "amd64", "Provides: awk\n");
         root.package("original-awk", "1", "amd64", "Provides: awk\n");
         root.package_in_state("install ok unpacked", "half", "1", "amd64", "");
-        Database::read(root.path()).unwrap()
+        Database::read(root.root()).unwrap()
     }
 
     #[test]
