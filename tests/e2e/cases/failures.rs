@@ -112,11 +112,13 @@ fn expect_clean_after(signal: Signal) -> Result<()> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
         wait_for_staging(&mut child, &folder, scheme)?;
-        kill_process(Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?, signal)?;
-        let asked = Instant::now();
+        let process = Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?;
+        kill_process(process, signal)?;
+        // Impatient users press twice, while it is cleaning up. By then it may be gone, and not waited for.
+        std::thread::sleep(Duration::from_millis(10));
+        kill_process(process, signal)?;
         let output = child.wait_with_output()?;
         ensure!(output.status.code() == Some(130), "{scheme}: {:?}", output.status);
-        ensure!(asked.elapsed() < Duration::from_secs(5), "{scheme}: it took {:?} to stop", asked.elapsed());
         ensure!(std::str::from_utf8(&output.stderr)?.contains("interrupted"));
         let after = tree::read(&folder.path("."))?;
         ensure!(ignoring_folders(before) == ignoring_folders(after), "{scheme}: {:?}", folder.names()?);
