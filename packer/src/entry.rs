@@ -38,8 +38,18 @@ pub(crate) enum EntryKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) path: PathBuf,
+    pub(crate) links: LinksBefore,
     pub(crate) size: u64,
     pub(crate) modified: Modified,
+}
+
+/// Whether a path leads through symlinks before its last component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinksBefore {
+    /// It did not when the files were walked, so that any there is has replaced a directory.
+    Never,
+    /// It may: the root is one that has no path without links, such as `/proc/1/root`.
+    Maybe,
 }
 
 /// A time of modification, to the nanosecond.

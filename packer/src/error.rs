@@ -52,7 +52,7 @@ pub enum PackError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The same file would be in the layer twice.
+    /// The same file would be in the image twice.
     #[error("node `{node}` lies within node `{outer}`")]
     NestedNodes {
         /// The inner one.
@@ -83,6 +83,12 @@ pub enum PackError {
         path: PathBuf,
         /// What happened to it.
         change: FileChange,
+    },
+    /// Sizes would no longer be numbers. Only sparse files are so long, which a layer holds with their holes.
+    #[error("with `{}` a layer is longer than 8 EiB", path.display())]
+    LayerTooLong {
+        /// In the image.
+        path: PathBuf,
     },
     /// Docker would fail when it mounts the image.
     #[error(

@@ -5,6 +5,7 @@
 //! flight takes the memory of two blocks, whatever its size.
 
 use std::io::Write;
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
@@ -19,6 +20,8 @@ use crate::{DiffId, Digest, tar};
 #[derive(Debug)]
 pub(crate) struct LayerFiles {
     entries: Vec<Entry>,
+    /// Of the zeros after the last entry.
+    trailer: usize,
     tar_bytes: u64,
 }
 
@@ -32,16 +35,17 @@ pub(crate) struct Blob {
 }
 
 impl LayerFiles {
-    pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        let mut header = Vec::new();
-        let mut length = 0;
+    pub(crate) fn new(entries: Vec<Entry>) -> Result<Self, PackError> {
+        let mut length = 0_u64;
         for entry in &entries {
-            header.clear();
-            tar::append_header(entry, &mut header);
-            length += header.len() as u64 + entry.size() + u64::from(tar::padding(entry.size()));
+            let longer = tar::entry_length(entry).and_then(|more| length.checked_add(more));
+            // More than half of what a number can say is nothing but the holes of sparse files.
+            length = longer
+                .filter(|length| i64::try_from(*length).is_ok())
+                .ok_or_else(|| PackError::LayerTooLong { path: Path::new("/").join(entry.name.as_path()) })?;
         }
-        let tar_bytes = length + tar::trailer(length) as u64;
-        Self { entries, tar_bytes }
+        let trailer = tar::trailer(length);
+        Ok(Self { entries, trailer, tar_bytes: length + trailer as u64 })
     }
 
     /// The size of the tar, known before any file is read.
@@ -85,7 +89,6 @@ impl LayerFiles {
     pub(crate) fn write_tar(&self, consume: Consume<'_>) -> Result<(), PackError> {
         let mut blocks = Blocks::new(usize::try_from(self.tar_bytes).unwrap_or(usize::MAX).min(BLOCK_BYTES), consume);
         let mut header = Vec::new();
-        let mut length = 0;
         for entry in &self.entries {
             header.clear();
             tar::append_header(entry, &mut header);
@@ -94,10 +97,11 @@ impl LayerFiles {
                 copy_content(content, &mut blocks)?;
                 blocks.append(&[0; tar::BLOCK][..usize::from(tar::padding(content.size))])?;
             }
-            length += header.len() as u64 + entry.size() + u64::from(tar::padding(entry.size()));
         }
-        blocks.append(&vec![0; tar::trailer(length)])?;
-        blocks.finish()
+        blocks.append(&vec![0; self.trailer])?;
+        let written = blocks.finish()?;
+        debug_assert_eq!(written, self.tar_bytes, "each file had the size of the walk");
+        Ok(())
     }
 }
 
@@ -108,12 +112,13 @@ pub(crate) type Consume<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), PackError>;
 pub(crate) struct Blocks<'a> {
     block: Vec<u8>,
     filled: usize,
+    emitted: u64,
     consume: Consume<'a>,
 }
 
 impl<'a> Blocks<'a> {
     pub(crate) fn new(size: usize, consume: Consume<'a>) -> Self {
-        Self { block: vec![0; size], filled: 0, consume }
+        Self { block: vec![0; size], filled: 0, emitted: 0, consume }
     }
 
     /// Where the next bytes go. Never empty.
@@ -138,12 +143,17 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> Result<(), PackError> {
-        if self.filled == 0 { Ok(()) } else { self.emit() }
+    /// Returns how many bytes there were.
+    pub(crate) fn finish(mut self) -> Result<u64, PackError> {
+        if self.filled > 0 {
+            self.emit()?;
+        }
+        Ok(self.emitted)
     }
 
     fn emit(&mut self) -> Result<(), PackError> {
         (self.consume)(&self.block[..self.filled])?;
+        self.emitted += self.filled as u64;
         self.filled = 0;
         Ok(())
     }
@@ -153,6 +163,7 @@ impl<'a> Blocks<'a> {
 mod tests {
     use super::*;
     use crate::Compression;
+    use crate::entry::{Content, EntryName, LinksBefore, Modified};
     use crate::fixture::{Fixture, H, plan, pseudo_random, write_layer};
 
     fn layer_of(content: &[u8]) -> (Fixture, LayerFiles) {
@@ -199,6 +210,21 @@ mod tests {
         let (_fixture, plain) = layer_of(&vec![0; 3 << 20]);
         let digest = |layer| write_layer(layer, Compression::None).unwrap().0.digest;
         assert_eq!(digest(&sparse), digest(&plain));
+    }
+
+    #[test]
+    fn sparse_files_longer_than_any_tar_are_an_error() {
+        let content = || Content {
+            path: "/x".into(),
+            links: LinksBefore::Never,
+            size: i64::MAX.unsigned_abs(),
+            modified: Modified::of(&fs_err::metadata("/").unwrap()),
+        };
+        let entry = |name: &[u8]| Entry::new(EntryName(name.to_vec()), EntryKind::File(content()), 0o644);
+        for entries in [vec![entry(b"a/b")], vec![entry(b"a/b"), entry(b"c"), entry(b"d")]] {
+            let message = LayerFiles::new(entries).unwrap_err().to_string();
+            assert_eq!(message, "with `/a/b` a layer is longer than 8 EiB");
+        }
     }
 
     #[test]

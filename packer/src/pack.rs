@@ -185,7 +185,7 @@ impl<'a> Work<'a> {
         let threads = request.threads.map_or_else(available, NonZeroUsize::get);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         let layers = pool.install(|| walk_layers(request.plan, request.files, request.root, observer))?;
-        observer.planned(layers.len(), layers.iter().map(LayerFiles::tar_bytes).sum());
+        observer.planned(layers.len(), layers.iter().map(LayerFiles::tar_bytes).fold(0, u64::saturating_add));
         let names = Names::new(request.destination, request.tags);
         Ok(Self { request, observer, layers, names, compression, created, pool })
     }

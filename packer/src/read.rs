@@ -4,18 +4,21 @@
 //! in between would shift everything after it. And a file that is written while it is read would give a layer with bytes
 //! that it never had. So:
 //!
-//! 1. What is opened must be a regular file with the size and time of modification of the walk.
+//! 1. What is opened must be a regular file with the size and time of modification of the walk, and no directory on the
+//!    way to it may have become a symlink, which could lead out of the root.
 //! 2. It must have exactly as many bytes.
 //! 3. Afterwards, size and time must still be the same.
 
 use std::fs::Metadata;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use fs_err::File;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
-use crate::entry::{Content, Modified};
+use crate::entry::{Content, LinksBefore, Modified};
 use crate::error::{FileChange, PackError};
 use crate::layer::Blocks;
 
@@ -50,7 +53,11 @@ fn open(content: &Content) -> Result<File, PackError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let path = &content.path;
     let changed = |change| PackError::FileChanged { path: path.clone(), change };
-    match rustix::fs::open(path, flags, Mode::empty()) {
+    let opened = match content.links {
+        LinksBefore::Never => open_without_links(path, flags),
+        LinksBefore::Maybe => rustix::fs::open(path, flags, Mode::empty()),
+    };
+    match opened {
         Ok(file) => Ok(File::from_parts(file.into(), path)),
         Err(Errno::NOENT | Errno::NOTDIR) => Err(changed(FileChange::Vanished)),
         Err(Errno::LOOP | Errno::NXIO) => Err(changed(FileChange::Replaced)),
@@ -58,6 +65,15 @@ fn open(content: &Content) -> Result<File, PackError> {
             let message = format!("failed to open `{}`: {error}", path.display());
             Err(PackError::Read(io::Error::new(error.kind(), message)))
         }
+    }
+}
+
+/// Linux before 5.6 does not know the call, and sandboxes of that time forbid it; there only the last component is
+/// looked at.
+fn open_without_links(path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::open(path, flags, Mode::empty()),
+        opened => opened,
     }
 }
 
@@ -84,14 +100,17 @@ fn read_some(file: &mut File, buffer: &mut [u8]) -> Result<usize, PackError> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::path::Path;
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::fixture::{Fixture, H, plan, write_layer};
+    use crate::walk::walk_layers;
+    use crate::{Compression, NodeFiles, Unobserved};
 
     fn content_of(path: &Path) -> Content {
         let metadata = fs_err::symlink_metadata(path).unwrap();
-        Content { path: path.into(), size: metadata.len(), modified: Modified::of(&metadata) }
+        let links = LinksBefore::Maybe;
+        Content { path: path.into(), links, size: metadata.len(), modified: Modified::of(&metadata) }
     }
 
     fn copied(content: &Content) -> Result<Vec<u8>, PackError> {
@@ -159,6 +178,39 @@ mod tests {
             symlink(path.with_extension("old"), path).unwrap();
         };
         check(replace, "was replaced by something else");
+    }
+
+    #[test]
+    fn directory_replaced_by_symlink_is_an_error() {
+        if openat2(CWD, "/", OFlags::PATH, Mode::empty(), ResolveFlags::NO_SYMLINKS).is_err() {
+            eprintln!("not tested: the kernel has no openat2");
+            return;
+        }
+        let (fixture, elsewhere) = (Fixture::new(), Fixture::new());
+        let node = format!("{H}-a");
+        for fixture in [&fixture, &elsewhere] {
+            fixture.dir(&format!("{node}/bin"), 0o755);
+            fixture.file(&format!("{node}/bin/x"), 0o444, b"0123456789");
+            set_modified_of_read_only(&fixture.at(&format!("{node}/bin/x")));
+        }
+        let link = fixture.at("/link");
+        symlink(fixture.root(), &link).unwrap();
+        for root in [fixture.root(), &link] {
+            let files = |name: &str| NodeFiles::Tree(name.into());
+            let layer = walk_layers(&plan(&[&[&node]]), &files, root, &Unobserved).unwrap().remove(0);
+            write_layer(&layer, Compression::None).unwrap();
+            let (bin, aside) = (fixture.at(&format!("{node}/bin")), fixture.at("/aside"));
+            fs_err::rename(&bin, &aside).unwrap();
+            symlink(elsewhere.at(&format!("{node}/bin")), &bin).unwrap();
+            let error = write_layer(&layer, Compression::None).unwrap_err();
+            assert!(matches!(error, PackError::FileChanged { change: FileChange::Replaced, .. }), "{error}");
+            fs_err::remove_file(&bin).unwrap();
+            fs_err::rename(&aside, &bin).unwrap();
+        }
+    }
+
+    fn set_modified_of_read_only(path: &Path) {
+        File::open(path).unwrap().into_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     }
 
     #[test]

@@ -149,6 +149,13 @@ pub(crate) fn append_header(entry: &Entry, out: &mut Vec<u8>) {
     Header { name: &name, type_flag, mode, uid, gid, size: entry.size(), link, device, capability }.append_to(out);
 }
 
+/// Returns how long an entry is, with its headers and padding. `None` for more than a number can say.
+pub(crate) fn entry_length(entry: &Entry) -> Option<u64> {
+    let mut header = Vec::new();
+    append_header(entry, &mut header);
+    entry.size().checked_next_multiple_of(BLOCK as u64)?.checked_add(header.len() as u64)
+}
+
 /// Returns how many zeros follow `size` bytes of content.
 pub(crate) fn padding(size: u64) -> u16 {
     u16::try_from(size.next_multiple_of(BLOCK as u64) - size).expect("less than a block")

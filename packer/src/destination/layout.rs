@@ -17,6 +17,7 @@
 //! Two builds that both find no DIR end alike: the second one cannot rename onto the first one's, and adds to it.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,13 @@ impl LayoutInPlace {
         let exists = match fs_err::metadata(dir) {
             Ok(metadata) if metadata.is_dir() => check_is_layout_or_empty(dir).map(|()| true)?,
             Ok(_) => return Err(occupied(dir, "is no directory; for a file, write oci-archive:")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Without the slash at the end, behind which the link would be followed.
+                match fs_err::symlink_metadata(dir.components().as_path()) {
+                    Ok(_) => return Err(occupied(dir, "is a symlink that leads nowhere")),
+                    Err(_) => false,
+                }
+            }
             Err(error) => return Err(no_place(dir, parent(dir), &error)),
         };
         let staging = if exists { staging_in(dir, dir)? } else { staging_beside(dir)? };
@@ -73,11 +80,12 @@ impl LayoutInPlace {
         }
         let lock = File::open(&self.dir).map_err(PackError::Write)?;
         flock(lock.file(), FlockOperation::LockExclusive).map_err(|error| PackError::Write(error.into()))?;
+        check_parts(&self.dir)?;
         merge(&self.dir, self.staging.path(), &staged, image)
     }
 
     /// Makes the staging directory a layout and renames it. Returns whether nobody else was there first.
-    fn publish(&self, staged: &[(Digest, u64)], image: (&Documents, &Names)) -> Result<bool, PackError> {
+    fn publish(&self, staged: &[Digest], image: (&Documents, &Names)) -> Result<bool, PackError> {
         let staging = self.staging.path();
         merge(staging, staging, staged, image)?;
         match rustix::fs::rename(staging, &self.dir) {
@@ -85,7 +93,7 @@ impl LayoutInPlace {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 check_is_layout_or_empty(&self.dir)?;
                 // Blobs back to where a merge looks for them.
-                for (digest, _) in staged {
+                for digest in staged {
                     rename(&staging.join(oci::blob_name(digest)), &staging.join(digest.hex()))?;
                 }
                 Ok(false)
@@ -98,19 +106,19 @@ impl LayoutInPlace {
     }
 }
 
-/// Gives every blob and document in the staging directory the name of its digest. Returns each once, with its size.
-fn stage(staging: &Path, blobs: &[Blob], documents: &Documents) -> Result<Vec<(Digest, u64)>, PackError> {
+/// Gives every blob and document in the staging directory the name of its digest. Returns each once.
+fn stage(staging: &Path, blobs: &[Blob], documents: &Documents) -> Result<Vec<Digest>, PackError> {
     let mut staged = BTreeSet::new();
     for (index, blob) in blobs.iter().enumerate() {
         let path = staging.join(staged_blob(index));
-        match staged.insert((blob.digest, blob.blob_bytes)) {
+        match staged.insert(blob.digest) {
             true => rename(&path, &staging.join(blob.digest.hex()))?,
             false => fs_err::remove_file(path).map_err(PackError::Write)?,
         }
     }
     for document in [&documents.config, &documents.manifest] {
         fs_err::write(staging.join(document.digest.hex()), &document.text).map_err(PackError::Write)?;
-        staged.insert((document.digest, document.text.len() as u64));
+        staged.insert(document.digest);
     }
     Ok(staged.into_iter().collect())
 }
@@ -119,7 +127,7 @@ fn stage(staging: &Path, blobs: &[Blob], documents: &Documents) -> Result<Vec<(D
 fn merge(
     dir: &Path,
     staging: &Path,
-    staged: &[(Digest, u64)],
+    staged: &[Digest],
     (documents, names): (&Documents, &Names),
 ) -> Result<(), PackError> {
     let index = FileInPlace::new(&dir.join(oci::INDEX_FILE))?;
@@ -132,12 +140,9 @@ fn merge(
         fs_err::write(layout, oci::LAYOUT).map_err(PackError::Write)?;
     }
     fs_err::create_dir_all(dir.join(oci::BLOBS)).map_err(PackError::Write)?;
-    for (digest, size) in staged {
-        let path = dir.join(oci::blob_name(digest));
-        let is_there = fs_err::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() == *size);
-        if !is_there {
-            rename(&staging.join(digest.hex()), &path)?;
-        }
+    for digest in staged {
+        // Also where there is one: it may be damaged, and ours is not.
+        rename(&staging.join(digest.hex()), &dir.join(oci::blob_name(digest)))?;
     }
     index.commit(new_index)
 }
@@ -164,8 +169,33 @@ fn check_is_layout_or_empty(dir: &Path) -> Result<(), PackError> {
         is_empty &= name.as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
     }
     match is_empty || dir.join(oci::LAYOUT_FILE).is_file() {
-        true => Ok(()),
+        true => check_parts(dir),
         false => Err(occupied(dir, "is neither empty nor an image layout")),
+    }
+}
+
+/// What we write to must lie in the layout. Its owner may be somebody else, and a link in it lead to a file of ours.
+fn check_parts(dir: &Path) -> Result<(), PackError> {
+    let blobs = Path::new(oci::BLOBS);
+    let directories = blobs.ancestors().filter(|part| !part.as_os_str().is_empty());
+    for part in directories {
+        check_part(&dir.join(part), Metadata::is_dir, "is no directory, as it must be in an image layout")?;
+    }
+    for part in [oci::INDEX_FILE, oci::LAYOUT_FILE] {
+        check_part(&dir.join(part), Metadata::is_file, "is no regular file, as it must be in an image layout")?;
+    }
+    Ok(())
+}
+
+/// A symlink is never what is expected.
+fn check_part(path: &Path, is_expected: fn(&Metadata) -> bool, reason: &'static str) -> Result<(), PackError> {
+    match fs_err::symlink_metadata(path) {
+        Ok(metadata) if !is_expected(&metadata) => Err(occupied(path, reason)),
+        // The parent is reported by itself.
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(PackError::Write(error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -179,7 +209,7 @@ fn rename(from: &Path, to: &Path) -> Result<(), PackError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use serde_json::{Value, json};
 
@@ -291,13 +321,53 @@ mod tests {
     }
 
     #[test]
-    fn damaged_blob_of_another_size_is_replaced() {
+    fn damaged_blobs_are_replaced() {
         let (_dir, layout) = dir();
         let fixture = Fixture::store();
         let packed = fixture.pack(&store_plan(), &format!("oci:{layout}")).unwrap();
         let blob = format!("{layout}/blobs/sha256/{}", packed.layers[0].digest.hex());
-        fs_err::write(blob, "cut").unwrap();
-        fixture.pack(&store_plan(), &format!("oci:{layout}")).unwrap();
+        let mut same_size = fs_err::read(&blob).unwrap();
+        same_size[20] ^= 1;
+        for damaged in [b"cut".to_vec(), same_size] {
+            fs_err::write(&blob, damaged).unwrap();
+            fixture.pack(&store_plan(), &format!("oci:{layout}")).unwrap();
+            assert_verified(&layout);
+        }
+    }
+
+    #[test]
+    fn links_in_a_layout_are_refused_and_not_written_through() {
+        let fixture = Fixture::store();
+        for (part, reason) in [
+            ("index.json", "is no regular file, as it must be in an image layout"),
+            ("oci-layout", "is no regular file, as it must be in an image layout"),
+            ("blobs", "is no directory, as it must be in an image layout"),
+            ("blobs/sha256", "is no directory, as it must be in an image layout"),
+        ] {
+            let (dir, layout) = dir();
+            fixture.pack(&small_plan(), &format!("oci:{layout}:1")).unwrap();
+            let (part, victim) = (format!("{layout}/{part}"), dir.path().join("victim"));
+            fs_err::rename(&part, &victim).unwrap();
+            let before = victim.is_file().then(|| fs_err::read(&victim).unwrap());
+            symlink(&victim, &part).unwrap();
+            let message = fixture.pack(&store_plan(), &format!("oci:{layout}:2")).unwrap_err().to_string();
+            assert_eq!(message, format!("`{part}` {reason}"));
+            assert_eq!(victim.is_file().then(|| fs_err::read(&victim).unwrap()), before);
+            assert!(list(Path::new(&layout)).iter().all(|name| !name.starts_with(TEMPORARY_PREFIX)));
+        }
+    }
+
+    #[test]
+    fn link_to_a_layout_is_followed_and_one_to_nowhere_refused() {
+        let (dir, layout) = dir();
+        let link = dir.path().join("link").display().to_string();
+        symlink("layout", &link).unwrap();
+        for end in ["", "/"] {
+            let message = Fixture::new().pack(&small_plan(), &format!("oci:{link}{end}")).unwrap_err().to_string();
+            assert_eq!(message, format!("`{link}{end}` is a symlink that leads nowhere"));
+        }
+        fs_err::create_dir(&layout).unwrap();
+        Fixture::store().pack(&small_plan(), &format!("oci:{link}")).unwrap();
         assert_verified(&layout);
     }
 

@@ -1,12 +1,13 @@
 //! Follows the documents of an image and compares what they say with what is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 
 use super::documents::{Config, Descriptor, DockerImage, Index, Layout, Manifest, Platform};
 use super::facts::{Encoding, Facts};
-use super::mismatch::shown;
+use super::mismatch::{MAX_MISMATCHES, shown};
 use super::store::{Store, Text};
 use super::{ImageSource, Mismatch, VerifyError, VerifyReport};
 use crate::{Digest, oci};
@@ -14,11 +15,11 @@ use crate::{Digest, oci};
 /// An index of indexes is as deep as anybody goes.
 const MAX_DEPTH: usize = 4;
 
-/// How many manifests are followed; an index that lists more is made to keep us busy.
-const MAX_MANIFESTS: usize = 10_000;
+/// How many manifests are followed, and how many images of `manifest.json`; a list of more is made to keep us busy.
+const MAX_MANIFESTS: usize = 1000;
 
-/// Nobody reads on after so many.
-const MAX_MISMATCHES: usize = 10_000;
+/// How many layers all manifests may list together. What is known of each is kept.
+const MAX_LAYERS: usize = 100_000;
 
 const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
@@ -29,6 +30,10 @@ const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 pub(super) struct Check<'a> {
     store: Store<'a>,
     report: VerifyReport,
+    /// What is in the report.
+    known: HashSet<Mismatch>,
+    /// Configs that `manifest.json` names, by what their bytes are: all its images may have the same.
+    configs: BTreeMap<Digest, Option<Rc<Config>>>,
     checked: BTreeSet<Digest>,
     /// What `index.json` lists itself.
     listed: Vec<Image>,
@@ -38,14 +43,24 @@ pub(super) struct Check<'a> {
     is_listed_whole: bool,
     /// What `manifest.json` lists.
     docker: Vec<Image>,
+    /// Of all images so far.
+    seen_layers: usize,
 }
 
 /// An image as tools tell it from others, by what the documents say and not by what is there: a damaged layer is still
 /// the one that they both mean.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Image {
     config: Digest,
-    layers: Vec<Digest>,
+    /// Of the list of the layers' digests.
+    layers: Digest,
+}
+
+impl Image {
+    fn new(config: Digest, layers: &[Digest]) -> Self {
+        let names: Vec<String> = layers.iter().map(ToString::to_string).collect();
+        Self { config, layers: Digest::of(names.join("\n").as_bytes()) }
+    }
 }
 
 /// A member of an archive that `manifest.json` names.
@@ -62,7 +77,9 @@ impl<'a> Check<'a> {
     pub(super) fn new(mut store: Store<'a>) -> Self {
         let report = VerifyReport { mismatches: store.take_mismatches(), ..VerifyReport::default() };
         let (listed, nested, docker) = (Vec::new(), Vec::new(), Vec::new());
-        Self { store, report, checked: BTreeSet::new(), listed, nested, is_listed_whole: true, docker }
+        let known = report.mismatches.iter().cloned().collect();
+        let (configs, checked) = (BTreeMap::new(), BTreeSet::new());
+        Self { store, report, known, configs, checked, listed, nested, is_listed_whole: true, docker, seen_layers: 0 }
     }
 
     pub(super) fn run(mut self, image: &ImageSource) -> Result<VerifyReport, VerifyError> {
@@ -116,16 +133,21 @@ impl<'a> Check<'a> {
     }
 
     fn check_manifest_or_index(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), VerifyError> {
+        let is_known = descriptor.digest.parse().is_ok_and(|digest| self.checked.contains(&digest));
+        if !is_known && (depth > MAX_DEPTH || self.checked.len() >= MAX_MANIFESTS) {
+            self.is_listed_whole = false;
+            self.malformed(
+                oci::INDEX_FILE,
+                "it lists more than 1000 manifests, which are not all checked, or too deep",
+            );
+            return Ok(());
+        }
         let Some((digest, facts)) = self.check_blob(descriptor)? else {
             self.is_listed_whole = false;
             return Ok(());
         };
         self.is_listed_whole &= facts.digest == digest;
         if !self.checked.insert(digest) {
-            return Ok(());
-        }
-        if depth > MAX_DEPTH || self.checked.len() > MAX_MANIFESTS {
-            self.malformed(oci::INDEX_FILE, "it lists too many manifests, or too deep");
             return Ok(());
         }
         let name = digest.to_string();
@@ -157,6 +179,9 @@ impl<'a> Check<'a> {
         depth: usize,
     ) -> Result<(), VerifyError> {
         self.report.images += 1;
+        if !self.may_check(name, manifest.layers.len()) {
+            return Ok(());
+        }
         let config = self.check_blob(&manifest.config)?;
         let digests: Vec<Digest> = manifest.layers.iter().filter_map(|layer| layer.digest.parse().ok()).collect();
         self.store.prefetch(&digests)?;
@@ -165,7 +190,12 @@ impl<'a> Check<'a> {
             Some((digest, _)) if is_image => {
                 let text = self.store.blob_text(&digest)?;
                 let platform = descriptor.platform.as_ref().map(|platform| (name, platform));
-                text.and_then(|text| self.check_config(&digest.to_string(), text, manifest.layers.len(), platform))
+                let name = digest.to_string();
+                let config: Option<Config> = text.and_then(|text| self.parse(&name, text));
+                config.map(|config| {
+                    self.check_config(&name, &config, manifest.layers.len(), platform);
+                    config.rootfs.diff_ids.unwrap_or_default()
+                })
             }
             _ => None,
         };
@@ -181,7 +211,7 @@ impl<'a> Check<'a> {
             descriptor.annotations.as_ref().is_some_and(|all| all.contains_key(DOCKER_REFERENCE_TYPE));
         if let (Ok(config), true, false) = (manifest.config.digest.parse(), is_image, is_about_another) {
             let list = if depth == 0 { &mut self.listed } else { &mut self.nested };
-            list.push(Image { config, layers: digests });
+            list.push(Image::new(config, &digests));
         }
         Ok(())
     }
@@ -206,33 +236,36 @@ impl<'a> Check<'a> {
         Ok(Some((digest, facts)))
     }
 
-    /// Returns the diff IDs.
-    fn check_config(
-        &mut self,
-        name: &str,
-        text: Text,
-        layers: usize,
-        stated: Option<(&str, &Platform)>,
-    ) -> Option<Vec<String>> {
-        let config: Config = self.parse(name, text)?;
-        let diff_ids = config.rootfs.diff_ids.unwrap_or_default();
-        if diff_ids.len() != layers {
-            self.found(Mismatch::DiffIdCount { config: name.into(), layers, diff_ids: diff_ids.len() });
+    /// Counts the layers of an image. Returns whether they are not too many.
+    fn may_check(&mut self, document: &str, layers: usize) -> bool {
+        self.seen_layers = self.seen_layers.saturating_add(layers);
+        let may = self.seen_layers <= MAX_LAYERS;
+        if !may {
+            self.is_listed_whole = false;
+            self.malformed(document, "it lists more layers than any image, which are not checked");
         }
-        if let Some(history) = config.history {
+        may
+    }
+
+    fn check_config(&mut self, name: &str, config: &Config, layers: usize, stated: Option<(&str, &Platform)>) {
+        let diff_ids = config.rootfs.diff_ids.as_ref().map_or(0, Vec::len);
+        if diff_ids != layers {
+            self.found(Mismatch::DiffIdCount { config: name.into(), layers, diff_ids });
+        }
+        if let Some(history) = &config.history {
             let entries = history.iter().filter(|entry| !entry.empty_layer).count();
             if entries != layers {
                 self.found(Mismatch::HistoryCount { config: name.into(), layers, entries });
             }
         }
         if let Some((manifest, platform)) = stated {
-            let actual = shown_platform(&config.os.unwrap_or_default(), &config.architecture.unwrap_or_default());
+            let shown = |text: &Option<String>| text.clone().unwrap_or_default();
+            let actual = shown_platform(&shown(&config.os), &shown(&config.architecture));
             let stated = shown_platform(&platform.os, &platform.architecture);
             if stated != actual && stated != "unknown/unknown" {
                 self.found(Mismatch::Platform { manifest: manifest.into(), stated, actual });
             }
         }
-        Some(diff_ids)
     }
 
     fn check_layer(&mut self, layer: &str, facts: &Facts, stated: Option<&String>) {
@@ -292,10 +325,15 @@ impl<'a> Check<'a> {
         if let (Some(name), true) = (reference, images.is_empty()) {
             return Err(VerifyError::UnknownName { name: name.into() });
         }
-        for image in images {
+        let is_whole = images.len() <= MAX_MANIFESTS;
+        if !is_whole {
+            let reason = "it lists more than 1000 images, of which the others are not checked";
+            self.malformed(oci::DOCKER_MANIFEST_FILE, reason);
+        }
+        for image in images.into_iter().take(MAX_MANIFESTS) {
             self.check_docker_image(image, has_index);
         }
-        Ok(true)
+        Ok(is_whole)
     }
 
     fn check_docker_image(&mut self, image: &DockerImage, has_index: bool) {
@@ -304,9 +342,15 @@ impl<'a> Check<'a> {
             self.report.images += 1;
             self.report.layers += names.len();
         }
+        if !self.may_check(oci::DOCKER_MANIFEST_FILE, names.len()) {
+            return;
+        }
         let config = self.check_member(&image.config);
-        let diff_ids =
-            config.as_ref().and_then(|config| self.check_config(&config.label, config.text.clone(), names.len(), None));
+        let parsed = config.as_ref().and_then(|config| self.docker_config(config));
+        if let (Some(config), Some(parsed)) = (&config, &parsed) {
+            self.check_config(&config.label, parsed, names.len(), None);
+        }
+        let diff_ids = parsed.as_ref().and_then(|parsed| parsed.rootfs.diff_ids.as_ref());
         let mut layers = Vec::new();
         for (at, name) in names.iter().enumerate() {
             let Some(layer) = self.check_member(name) else {
@@ -314,14 +358,23 @@ impl<'a> Check<'a> {
                 continue;
             };
             let multi_member_layers = self.report.multi_member_layers;
-            self.check_layer(&layer.label, &layer.facts, diff_ids.as_ref().and_then(|diff_ids| diff_ids.get(at)));
+            self.check_layer(&layer.label, &layer.facts, diff_ids.and_then(|diff_ids| diff_ids.get(at)));
             if has_index {
                 self.report.multi_member_layers = multi_member_layers;
             }
             layers.push(layer.digest);
         }
         let config = config.map(|config| config.digest).or_else(|| stated_digest(image.config.as_bytes()));
-        self.docker.extend(config.map(|config| Image { config, layers }));
+        self.docker.extend(config.map(|config| Image::new(config, &layers)));
+    }
+
+    fn docker_config(&mut self, config: &Named) -> Option<Rc<Config>> {
+        if let Some(known) = self.configs.get(&config.facts.digest) {
+            return known.clone();
+        }
+        let parsed = self.parse(&config.label, config.text.clone()).map(Rc::new);
+        self.configs.insert(config.facts.digest, parsed.clone());
+        parsed
     }
 
     /// A member that is named for its digest must have it: a blob of a layout, or a config as docker writes it.
@@ -344,6 +397,7 @@ impl<'a> Check<'a> {
     fn compare(&mut self, index_is_whole: bool, docker_is_whole: bool) {
         let (index, docker) = (oci::INDEX_FILE, oci::DOCKER_MANIFEST_FILE);
         let missing = |from: &[Image], to: &[Image]| -> Vec<Digest> {
+            let to: BTreeSet<&Image> = to.iter().collect();
             from.iter().filter(|image| !to.contains(image)).map(|image| image.config).collect()
         };
         if index_is_whole {
@@ -376,8 +430,7 @@ impl<'a> Check<'a> {
 
     /// What several documents refer to is reported once.
     fn found(&mut self, mismatch: Mismatch) {
-        let known = &self.report.mismatches;
-        if known.len() < MAX_MISMATCHES && !known.contains(&mismatch) {
+        if self.report.mismatches.len() < MAX_MISMATCHES && self.known.insert(mismatch.clone()) {
             self.report.mismatches.push(mismatch);
         }
     }

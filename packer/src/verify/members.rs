@@ -13,6 +13,9 @@ const BLOCK: usize = 512;
 /// Longest header before a header: a pax header, or GNU's long names.
 const MAX_EXTENSION_BYTES: u64 = 1 << 20;
 
+/// As long as any path that Linux takes. Names are kept, other than what comes before a header.
+const MAX_NAME_BYTES: usize = 4096;
+
 /// A member of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Member {
@@ -29,6 +32,17 @@ pub(super) enum MemberKind {
     Link(Vec<u8>),
     /// A directory, or what no image needs.
     Other,
+}
+
+impl Member {
+    /// The lengths of its names.
+    pub(super) fn name_bytes(&self) -> impl Iterator<Item = usize> {
+        let link = match &self.kind {
+            MemberKind::Link(link) => Some(link.len()),
+            _ => None,
+        };
+        [self.name.len()].into_iter().chain(link)
+    }
 }
 
 /// Why an archive cannot be read on.
@@ -92,7 +106,12 @@ impl<R: Read> Members<R> {
                 extension.add(type_flag, content).ok_or_else(|| damaged(&header, "is no valid extension"))?;
                 continue;
             }
-            return Ok(Some(member(&header, extension, self.left)));
+            let member = member(&header, extension, self.left);
+            return if member.name_bytes().max() > Some(MAX_NAME_BYTES) {
+                Err(damaged(&header, "has a name longer than 4096 bytes"))
+            } else {
+                Ok(Some(member))
+            };
         }
     }
 

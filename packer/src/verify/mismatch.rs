@@ -8,10 +8,13 @@ use crate::{DiffId, Digest};
 /// Longer texts from an image are cut off in messages.
 const MAX_SHOWN: usize = 200;
 
+/// Nobody reads on after so many.
+pub(super) const MAX_MISMATCHES: usize = 10_000;
+
 /// A statement of an image that does not hold.
 ///
 /// Texts that come from the image are escaped and cut off, so that they can be printed.
-#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "mismatch", rename_all = "kebab-case")]
 pub enum Mismatch {
     /// Something refers to bytes that are not there.

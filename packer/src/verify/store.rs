@@ -1,8 +1,9 @@
 //! The bytes of an image, in a directory or in an archive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
@@ -13,7 +14,7 @@ use rustix::fs::OFlags;
 
 use super::facts::{Encoding, Facts, Peek, examine};
 use super::members::{Member, MemberKind, Members, MembersError};
-use super::mismatch::shown;
+use super::mismatch::{MAX_MISMATCHES, shown};
 use super::{ImageSource, Mismatch, VerifyError};
 use crate::progress::Observer;
 use crate::{Digest, oci};
@@ -26,6 +27,9 @@ const MAX_KEPT_BYTES: u64 = 64 << 20;
 
 /// An archive of an image has a few hundred members.
 const MAX_MEMBERS: usize = 100_000;
+
+/// All names of an archive together, several times what so many blobs of a layout need.
+const MAX_NAME_BYTES: usize = 32 << 20;
 
 /// A symlink to a symlink is as far as `docker save` ever went.
 const MAX_LINKS: usize = 4;
@@ -60,7 +64,7 @@ enum Held {
 /// The bytes of a document.
 #[derive(Clone, Debug)]
 pub(super) enum Text {
-    Bytes(Vec<u8>),
+    Bytes(Arc<[u8]>),
     /// Longer than any document, or than one wants to keep.
     TooLong,
 }
@@ -181,7 +185,7 @@ impl<'a> Store<'a> {
 fn read_text(from: impl Read) -> io::Result<Text> {
     let mut bytes = Vec::new();
     from.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(if bytes.len() as u64 > MAX_DOCUMENT_BYTES { Text::TooLong } else { Text::Bytes(bytes) })
+    Ok(if bytes.len() as u64 > MAX_DOCUMENT_BYTES { Text::TooLong } else { Text::Bytes(bytes.into()) })
 }
 
 /// Opens what must be a regular file; a FIFO in its place must not make us wait.
@@ -219,17 +223,22 @@ fn read_members(archive: impl Read) -> Result<Place, MembersError> {
     let mut archive = Members::new(archive);
     let mut members = BTreeMap::new();
     let mut mismatches = Vec::new();
+    let mut duplicates = BTreeSet::new();
     let mut may_keep = MAX_KEPT_BYTES;
-    while let Some(Member { name, kind, size }) = archive.next()? {
+    let (mut count, mut name_bytes) = (0, 0);
+    while let Some(member) = archive.next()? {
+        count += 1;
+        name_bytes += member.name_bytes().sum::<usize>();
+        if count > MAX_MEMBERS || name_bytes > MAX_NAME_BYTES {
+            return Err(MembersError::Damaged("it has more members, or longer names, than any image".into()));
+        }
+        let Member { name, kind, size } = member;
         let held = match kind {
             MemberKind::Other => continue,
             MemberKind::Link(target) => Held::Link(target),
             MemberKind::File => hold(&mut archive, size, &mut may_keep)?,
         };
-        if members.len() == MAX_MEMBERS {
-            return Err(MembersError::Damaged("it has more members than any image".into()));
-        }
-        if members.contains_key(&name) {
+        if members.contains_key(&name) && mismatches.len() < MAX_MISMATCHES && duplicates.insert(name.clone()) {
             mismatches.push(Mismatch::DuplicateMember { name: shown(&name) });
         }
         // The last one stands, as if the archive were unpacked.
@@ -253,7 +262,7 @@ fn hold<R: Read>(archive: &mut Members<R>, size: u64, may_keep: &mut u64) -> Res
     let text = match bytes.trim_ascii_start().first() {
         Some(b'{' | b'[') => {
             *may_keep -= size;
-            Text::Bytes(bytes)
+            Text::Bytes(bytes.into())
         }
         // No document, and the text is only there to be reported as malformed.
         _ => Text::Bytes(bytes.into_iter().take(1).collect()),

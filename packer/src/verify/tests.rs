@@ -193,8 +193,46 @@ fn broken_archives_of_other_tools_are_reported() {
     check(&|members| drop(members.remove(1)), "upper/layer.tar is missing");
     check(&|members| members[2].1.push(b' '), ".json has the digest");
     check(&|members| members.push(members[1].clone()), "the archive holds upper/layer.tar twice");
+    check(&|members| members.extend(vec![members[1].clone(); 3]), "the archive holds upper/layer.tar twice");
     check(&|members| members[3].1[0] = b'x', "manifest.json is malformed");
     check(&|members| members[3].1 = vec![b' '; 5 << 20], "manifest.json is malformed: it is longer");
+}
+
+#[test]
+fn archives_made_to_keep_us_busy_are_refused() {
+    let check = |change: &dyn Fn(&mut ArchiveMembers), expected: &str| {
+        let (_dir, path) = plain_archive(false, change);
+        let error = verify(&path.parse().unwrap(), &Unobserved).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let long = |name: usize| (vec!["n"; name].join("/"), Vec::new());
+    check(&|members| members.push(long(2049)), "has a name longer than 4096 bytes");
+    check(&|members| members.extend(vec![long(2048); 8200]), "it has more members, or longer names, than any image");
+    let (_dir, path) = plain_archive(false, |members| members.push(long(2048)));
+    assert_verified(&path);
+    for (name, type_flag) in [("a", b'5'), ("a", b'0')] {
+        let mut header = Vec::new();
+        crate::tar::Header { type_flag, ..crate::tar::Header::file(name.as_bytes(), 0) }.append_to(&mut header);
+        let mut bytes = header.repeat(100_001);
+        bytes.extend_from_slice(&fs_err::read(&path).unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(at(&dir, "many"), bytes).unwrap();
+        let error = verify(&at(&dir, "many").parse().unwrap(), &Unobserved).unwrap_err().to_string();
+        assert!(error.contains("it has more members, or longer names, than any image"), "{error}");
+    }
+}
+
+#[test]
+fn many_images_with_one_config_are_checked_up_to_a_limit() {
+    for (count, expected) in [(1000, 0), (1001, 1)] {
+        let (_dir, path) = plain_archive(false, |members| {
+            let images: Vec<serde_json::Value> = serde_json::from_slice(&members[3].1).unwrap();
+            members[3].1 = serde_json::to_vec(&vec![images[0].clone(); count]).unwrap();
+        });
+        let found = mismatches(&path);
+        assert_eq!(found.len(), expected, "{found:?}");
+        assert!(found.iter().all(|one| one.contains("manifest.json is malformed: it lists more than 1000 images")));
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use rustix::fs::{lgetxattr, major, minor};
 use rustix::io::Errno;
 
 use super::resolve::{ResolveError, Resolved, Root, components};
-use crate::entry::{Content, Entry, EntryKind, EntryName, Modified};
+use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore, Modified};
 use crate::error::{MissingFile, PackError};
 use crate::files::ListedFile;
 
@@ -126,7 +126,7 @@ impl Walk<'_> {
         if name.is_whiteout() {
             return Err(PackError::Whiteout { node: self.node.to_owned(), path });
         }
-        if let Some(kind) = kind_of(&path, metadata)? {
+        if let Some(kind) = kind_of(&path, self.root.links(), metadata)? {
             let capability = if metadata.is_file() { read_capability(&path)? } else { None };
             let mode = if metadata.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 };
             let (uid, gid) = (metadata.uid(), metadata.gid());
@@ -148,14 +148,14 @@ impl Walk<'_> {
 }
 
 /// `None` for a socket, which no layer can hold and which means nothing without its process.
-fn kind_of(path: &Path, metadata: &Metadata) -> Result<Option<EntryKind>, PackError> {
+fn kind_of(path: &Path, links: LinksBefore, metadata: &Metadata) -> Result<Option<EntryKind>, PackError> {
     let kind = metadata.file_type();
     let device = metadata.rdev();
     Ok(Some(if kind.is_dir() {
         EntryKind::Directory
     } else if kind.is_file() {
         let modified = Modified::of(metadata);
-        EntryKind::File(Content { path: path.to_owned(), size: metadata.len(), modified })
+        EntryKind::File(Content { path: path.to_owned(), links, size: metadata.len(), modified })
     } else if kind.is_symlink() {
         let target = fs_err::read_link(path).map_err(PackError::Read)?;
         EntryKind::Symlink { target: target.into_os_string().into_vec() }

@@ -48,7 +48,7 @@ pub(crate) fn walk_layers(
     observer: &dyn Observer,
 ) -> Result<Vec<LayerFiles>, PackError> {
     let names: Vec<&str> = plan.layers().iter().flat_map(|layer| plan.names(layer)).collect();
-    let root = Root::new(root);
+    let root = Root::real(root)?;
     let walked: Vec<_> = names
         .par_iter()
         .map(|node| if observer.cancelled() { Err(PackError::Cancelled) } else { walk_node(node, files(node), &root) })
@@ -59,6 +59,7 @@ pub(crate) fn walk_layers(
     if !missing.is_empty() {
         return Err(PackError::missing(missing));
     }
+    check_not_nested(&walked)?;
     let mut walked = walked.into_iter();
     plan.layers().iter().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
 }
@@ -70,6 +71,24 @@ fn walk_node<'a>(node: &'a str, files: NodeFiles, root: &Root<'_>) -> Result<Wal
         NodeFiles::List(files) => WalkedFiles::List(list::walk_list(node, &files, root, &mut missing)?),
     };
     Ok(Walked { node, files, missing })
+}
+
+/// Over the whole plan: a file that is in two layers is there twice all the same.
+fn check_not_nested(walked: &[Walked<'_>]) -> Result<(), PackError> {
+    let top = |walked: &'_ Walked<'_>| match &walked.files {
+        WalkedFiles::Tree(entries) => entries.first().map(|entry| entry.name.clone()),
+        WalkedFiles::List(_) => None,
+    };
+    let mut tops: Vec<(EntryName, &str)> = walked.iter().filter_map(|one| Some((top(one)?, one.node))).collect();
+    tops.sort();
+    // What lies within a directory follows it, so neighbours are enough.
+    let nested = tops.array_windows().find(|[(outer, _), (inner, _)]| inner.as_path().starts_with(outer.as_path()));
+    match nested {
+        Some([(_, outer), (_, node)]) => {
+            Err(PackError::NestedNodes { node: (*node).to_owned(), outer: (*outer).to_owned() })
+        }
+        None => Ok(()),
+    }
 }
 
 fn assemble(nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
@@ -85,23 +104,15 @@ fn assemble(nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
         (Some((tree, _)), Some((list, _))) => {
             Err(PackError::MixedNodes { tree: (*tree).to_owned(), list: (*list).to_owned() })
         }
-        (Some(_), None) => assemble_trees(trees),
-        _ => Ok(assemble_lists(lists)),
+        (Some(_), None) => assemble_trees(trees.into_iter().map(|(_, entries)| entries).collect()),
+        _ => assemble_lists(lists),
     }
 }
 
-fn assemble_trees(trees: Vec<(&str, Vec<Entry>)>) -> Result<LayerFiles, PackError> {
-    let mut tops: Vec<(&EntryName, &str)> = trees.iter().map(|(node, entries)| (&entries[0].name, *node)).collect();
-    tops.sort();
-    // What lies within a directory follows it, so neighbours are enough.
-    if let Some([(_, outer), (_, node)]) =
-        tops.array_windows().find(|[(outer, _), (inner, _)]| inner.as_path().starts_with(outer.as_path()))
-    {
-        return Err(PackError::NestedNodes { node: (*node).to_owned(), outer: (*outer).to_owned() });
-    }
-    let parents: BTreeSet<EntryName> = tops.iter().flat_map(|(name, _)| parents(name)).collect();
+fn assemble_trees(trees: Vec<Vec<Entry>>) -> Result<LayerFiles, PackError> {
+    let parents: BTreeSet<EntryName> = trees.iter().flat_map(|entries| parents(&entries[0].name)).collect();
     let parents = parents.into_iter().map(|name| Entry::new(name, EntryKind::Directory, 0o755));
-    Ok(LayerFiles::new(parents.chain(trees.into_iter().flat_map(|(_, entries)| entries)).collect()))
+    LayerFiles::new(parents.chain(trees.into_iter().flatten()).collect())
 }
 
 /// The directories above an absolute name, without the root.
@@ -110,7 +121,7 @@ fn parents(name: &EntryName) -> impl Iterator<Item = EntryName> {
     slashes.map(|(at, _)| EntryName(name.0[..at].to_vec()))
 }
 
-fn assemble_lists(lists: Vec<(&str, BTreeMap<EntryName, Entry>)>) -> LayerFiles {
+fn assemble_lists(lists: Vec<(&str, BTreeMap<EntryName, Entry>)>) -> Result<LayerFiles, PackError> {
     let mut merged = BTreeMap::new();
     for (name, entry) in lists.into_iter().flat_map(|(_, entries)| entries) {
         merged.entry(name).or_insert(entry);
@@ -145,7 +156,7 @@ mod tests {
     fn layer_of_nothing() {
         let parents = ["/nix", "/nix/store"]
             .map(|name| Entry::new(EntryName(name.as_bytes().to_vec()), EntryKind::Directory, 0o755));
-        let (blob, _) = write_layer(&LayerFiles::new(parents.into()), Compression::None).unwrap();
+        let (blob, _) = write_layer(&LayerFiles::new(parents.into()).unwrap(), Compression::None).unwrap();
         assert_eq!(blob.diff_id.hex(), "51bd17f30e93810af6bf5676577745937afc69e167332e2b5d345b00a478c823");
     }
 
@@ -249,7 +260,10 @@ mod tests {
         fixture.file(&format!("{H}-t/a"), 0o444, b"");
         fixture.file(&format!("{H}-t-a"), 0o444, b"");
         let [outer, inner, beside] = [format!("{H}-t"), format!("{H}-t/a"), format!("{H}-t-a")];
-        assert_eq!(error(&fixture, &[&outer, &beside, &inner]), format!("node `{inner}` lies within node `{outer}`"));
+        for layers in [vec![[&*outer, &*beside, &*inner].as_slice()], vec![&[&*inner], &[&*beside, &*outer]]] {
+            let message = fixture.walk(&plan(&layers)).unwrap_err().to_string();
+            assert_eq!(message, format!("node `{inner}` lies within node `{outer}`"), "{layers:?}");
+        }
     }
 
     #[test]

@@ -4,21 +4,27 @@
 //! follow the link, but with the target `/usr/lib64` it would leave the root; and an image needs the link itself, too.
 //! So directories are resolved component by component, and everything on the way is kept.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::entry::EntryName;
+use crate::entry::{EntryName, LinksBefore};
+use crate::error::PackError;
 
 /// As many symlinks as Linux follows.
 const MAX_LINKS: u32 = 40;
 
 /// The directory below which everything is looked up.
 pub(super) struct Root<'a> {
-    path: &'a Path,
+    /// As it was given.
+    named: &'a Path,
+    path: Cow<'a, Path>,
+    links: LinksBefore,
 }
 
 /// A directory with the way to it.
@@ -58,7 +64,27 @@ pub(super) enum ResolveError {
 
 impl<'a> Root<'a> {
     pub(super) fn new(path: &'a Path) -> Self {
-        Self { path }
+        Self { named: path, path: path.into(), links: LinksBefore::Maybe }
+    }
+
+    /// Follows the symlinks to the root once and for all, so that no resolved path leads through one.
+    pub(super) fn real(path: &'a Path) -> Result<Self, PackError> {
+        let real = match fs_err::canonicalize(path) {
+            // Then everything is missing, and reported as that.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::new(path)),
+            real => real.map_err(PackError::Read)?,
+        };
+        let identity = |path: &Path| fs_err::metadata(path).map(|found| (found.dev(), found.ino()));
+        // The text of a link below `/proc` is not where it leads.
+        match identity(path).map_err(PackError::Read)? == identity(&real).map_err(PackError::Read)? {
+            true => Ok(Self { named: path, path: real.into(), links: LinksBefore::Never }),
+            false => Ok(Self::new(path)),
+        }
+    }
+
+    /// Whether a path made of a resolved name leads through symlinks.
+    pub(super) fn links(&self) -> LinksBefore {
+        self.links
     }
 
     /// The path on this machine of a name relative to the root.
@@ -68,7 +94,7 @@ impl<'a> Root<'a> {
 
     /// The path on this machine of what a node names, with the symlinks in it.
     pub(super) fn named_path(&self, path: &Path) -> PathBuf {
-        self.path.join(path.strip_prefix("/").unwrap_or(path))
+        self.named.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// Follows every symlink of `path`, the last component included.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::resolve::{ResolveError, Root, components};
-use crate::entry::{Content, Entry, EntryKind, EntryName, Modified, compare_names};
+use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore, Modified, compare_names};
 use crate::error::{FileChange, MissingFile, PackError};
 
 /// Returns the entries under their absolute names, owned by root, sorted by components.
@@ -32,7 +32,7 @@ pub(super) fn walk_tree(
     });
     match found {
         Ok((metadata, host_path)) => {
-            let mut walk = Walk { node, entries: Vec::new() };
+            let mut walk = Walk { node, links: root.links(), entries: Vec::new() };
             walk.add(EntryName(path.as_os_str().as_bytes().to_vec()), host_path, &metadata)?;
             Ok(walk.entries)
         }
@@ -64,6 +64,7 @@ fn split_store_path(path: &Path) -> Result<(&[u8], OsString), &'static str> {
 
 struct Walk<'a> {
     node: &'a str,
+    links: LinksBefore,
     entries: Vec<Entry>,
 }
 
@@ -83,7 +84,7 @@ impl Walk<'_> {
             (EntryKind::Symlink { target: target.into_os_string().into_vec() }, 0o777)
         } else if metadata.is_file() {
             let modified = Modified::of(metadata);
-            (EntryKind::File(Content { path, size: metadata.len(), modified }), mode)
+            (EntryKind::File(Content { path, links: self.links, size: metadata.len(), modified }), mode)
         } else {
             return Err(PackError::UnsupportedFile { node: self.node.to_owned(), path, kind: describe(metadata) });
         };
