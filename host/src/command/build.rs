@@ -40,12 +40,11 @@ fn check_places(arguments: &BuildArguments) -> Result<()> {
     Ok(())
 }
 
-/// The path without links, whether anything is there or not.
+/// The path without links, as far as anything is there.
 fn real(path: &Path) -> Result<PathBuf> {
     let path = absolute(path)?;
-    if let Ok(real) = path.canonicalize() {
-        return Ok(real);
-    }
-    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
-    Ok(parent.zip(path.file_name()).map_or(path.clone(), |(parent, name)| parent.join(name)))
+    let there = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    let Some((ancestor, real)) = there else { return Ok(path) };
+    let rest = path.strip_prefix(ancestor)?;
+    Ok(if rest == Path::new("") { real } else { real.join(rest) })
 }

@@ -57,13 +57,13 @@ struct Place {
 
 impl Place {
     fn of(file: &Path) -> Result<Self> {
-        let found = match file.metadata() {
+        match file.metadata() {
             Ok(metadata) if metadata.is_dir() => bail!("writing {}: it is a directory", file.display()),
-            Ok(metadata) => Some(metadata.is_file()),
-            Err(_) => None,
-        };
-        let file = if found.is_some() { file.canonicalize()? } else { file.to_owned() };
-        Ok(Self { file, is_special: found == Some(false) })
+            Ok(metadata) if metadata.is_file() => Ok(Self { file: file.canonicalize()?, is_special: false }),
+            // Where a link such as /dev/stdout leads has no name.
+            Ok(_) => Ok(Self { file: file.to_owned(), is_special: true }),
+            Err(_) => Ok(Self { file: file.to_owned(), is_special: false }),
+        }
     }
 
     fn temporary(&self) -> Result<Option<NamedTempFile>> {
@@ -71,6 +71,9 @@ impl Place {
             return Ok(None);
         }
         let dir = self.file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !dir.is_dir() {
+            bail!("writing {}: there is no folder {}", self.file.display(), dir.display());
+        }
         // The mode that any program's new file has; the umask still applies.
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         let temporary = Builder::new().prefix(".layerwright-").permissions(permissions).tempfile_in(dir);

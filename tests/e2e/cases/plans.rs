@@ -12,6 +12,9 @@ use crate::run::{Folder, layerwright};
 pub(super) const CASES: &[Case] = &[
     case!(plan_and_pack_equal_build),
     case!(a_plan_for_packages_can_be_packed_later, Debian, Git),
+    case!(store_layers_of_packages_can_be_packed_too, Debian, Git),
+    case!(a_plan_goes_where_a_link_leads),
+    case!(a_plan_is_not_written_over_the_image),
     case!(a_plan_comes_from_standard_input),
     case!(store_layers_list_the_same_layers),
     case!(store_layers_are_packed_bottom_most_first),
@@ -48,6 +51,46 @@ fn a_plan_for_packages_can_be_packed_later() -> Result<()> {
     layerwright(&["pack", "--plan", &plan, "--to", &to("packed")]).ok()?;
     layerwright(&["build", "--from", "dpkg:git", "--max-layers", "7", "--to", &to("built")]).ok()?;
     ensure!(fs::read(folder.path("packed"))? == fs::read(folder.path("built"))?);
+    Ok(())
+}
+
+fn store_layers_of_packages_can_be_packed_too() -> Result<()> {
+    let folder = Folder::new()?;
+    let lists = folder.path("lists.json");
+    let plan = ["plan", "--from", "dpkg:git", "--max-layers", "7", "--format", "store-layers", "-o", &lists];
+    layerwright(&plan).ok()?;
+    let to = format!("oci:{}", folder.path("packed"));
+    let packed = layerwright(&["pack", "--plan", &lists, "--to", &to, "--json"]).ok()?.json()?;
+    ensure!(packed["layers"].as_array().context("there are layers")?.len() == 7);
+    Ok(())
+}
+
+fn a_plan_goes_where_a_link_leads() -> Result<()> {
+    let store = HandMade::sample()?;
+    let folder = Folder::new()?;
+    let (link, file) = (folder.path("link"), folder.write("file", "old")?);
+    std::os::unix::fs::symlink("file", &link)?;
+    layerwright(&["plan", "--from", &store.source()?, "-o", &link]).ok()?;
+    ensure!(fs::symlink_metadata(&link)?.is_symlink());
+    ensure!(fs::read_to_string(file)?.starts_with('{'));
+    // What is no regular file is written into, and stays what it is.
+    layerwright(&["plan", "--from", &store.source()?, "-o", "/dev/stdout"]).ok()?.says(&[])?;
+    Ok(())
+}
+
+fn a_plan_is_not_written_over_the_image() -> Result<()> {
+    let store = HandMade::sample()?;
+    let folder = Folder::new()?;
+    fs::create_dir(folder.path("real"))?;
+    std::os::unix::fs::symlink("real", folder.path("link"))?;
+    let (image, plan) = (folder.path("real/x"), folder.path("link/x"));
+    for (to, plan) in
+        [(format!("docker-archive:{image}"), plan.clone()), (format!("oci:{image}"), plan + "/index.json")]
+    {
+        let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to, "--save-plan", &plan];
+        layerwright(&build).exits(2)?.says(&["the same place"])?;
+    }
+    ensure!(fs::read_dir(folder.path("real"))?.next().is_none());
     Ok(())
 }
 
