@@ -8,6 +8,7 @@ mod arguments;
 mod command;
 mod console;
 mod exit;
+mod input;
 mod interrupt;
 mod planner_spec;
 mod planners;

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::arguments::PlanningArguments;
 use crate::console::Console;
+use crate::input::{MAX_SETTINGS_BYTES, read_text};
 use crate::planner_spec::{PlannerSpec, join_settings};
 use crate::sandbox::{Limits, NotAStrategy, Sandbox, Strategy, StrategyError};
 
@@ -83,6 +84,11 @@ fn built_in(name: &str) -> Result<Component> {
     Ok(Component { bytes: bytes.to_vec(), source: PlannerSource::BuiltIn })
 }
 
+fn read_settings(file: &Path) -> Result<String> {
+    let context = || format!("reading a planner's settings {}", file.display());
+    read_text(fs::File::open(file).context("reading a planner's settings")?, MAX_SETTINGS_BYTES).with_context(context)
+}
+
 struct ChainLink<'a> {
     strategy: Strategy<'a>,
     source: PlannerSource,
@@ -95,8 +101,8 @@ impl<'a> ChainLink<'a> {
     fn load(sandbox: &'a Sandbox, spec: &PlannerSpec, console: &'a Console) -> Result<Self> {
         let Component { bytes, source } = find(spec)?;
         let strategy = sandbox.load(&spec.planner, &bytes)?;
-        let file = spec.config.as_ref().map(|file| fs::read_to_string(file).context("reading a planner's settings"));
-        let settings = join_settings(spec, file.transpose()?.as_deref(), &strategy.description().config_schema)?;
+        let file = spec.config.as_deref().map(read_settings).transpose()?;
+        let settings = join_settings(spec, file.as_deref(), &strategy.description().config_schema)?;
         Ok(Self { strategy, source, max_layers: spec.max_layers, settings, console })
     }
 }

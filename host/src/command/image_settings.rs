@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use fs_err as fs;
+use fs_err::File;
 use jiff::Timestamp;
 use layerwright_packer::{Empty, ImageConfig, ImageSettings};
 use layerwright_planner::{NodeKind, Plan};
 
 use crate::arguments::SettingsArguments;
 use crate::exit::Usage;
+use crate::input::{MAX_SETTINGS_BYTES, read_text};
 
 /// What the user said, checked before any work is done. Whether the architecture is said is kept apart.
 pub(super) struct GivenSettings {
@@ -86,7 +87,8 @@ fn config(arguments: &SettingsArguments, file: ImageConfig) -> Result<ImageConfi
 
 fn read_config(file: &Path) -> Result<ImageConfig> {
     let context = || format!("reading the image configuration {}", file.display());
-    let mut config = ImageConfig::from_json(&fs::read_to_string(file)?).with_context(context)?;
+    let text = read_text(File::open(file)?, MAX_SETTINGS_BYTES).with_context(context)?;
+    let mut config = ImageConfig::from_json(&text).with_context(context)?;
     for variable in config.env.take().into_iter().flatten() {
         config.set_env(&variable).with_context(context)?;
     }

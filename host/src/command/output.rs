@@ -28,6 +28,7 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 
 /// Fails where [`write_file`] would: better before the work than after it.
 pub(crate) fn check_writable(file: &Path) -> Result<()> {
+    let _writing = Writing::start();
     Place::of(file)?.temporary().map(drop)
 }
 

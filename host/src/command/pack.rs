@@ -1,11 +1,10 @@
 //! `layerwright pack`, and the second half of `layerwright build`.
 
-use std::io::{IsTerminal, Read, stdin, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use fs_err as fs;
 use indicatif::BinaryBytes;
 use layerwright_packer::{Destination, PackRequest, PackedImage, pack};
 use layerwright_planner::Plan;
@@ -16,6 +15,7 @@ use super::output::{counted, print_json};
 use crate::arguments::{PackArguments, PackingArguments};
 use crate::console::Console;
 use crate::exit::Usage;
+use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 use crate::interrupt::Writing;
 use crate::progress::Progress;
 use crate::source::NodeFilesByName;
@@ -30,13 +30,7 @@ pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCo
 
 /// A plan is an object, a list of store layers is a list.
 fn read_plan(file: &Path) -> Result<Plan> {
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        stdin().lock().read_to_string(&mut text)?;
-        text
-    } else {
-        fs::read_to_string(file)?
-    };
+    let text = read_text(input::open(file)?, MAX_GRAPH_BYTES)?;
     let plan = if text.trim_start().starts_with('[') { Plan::from_store_layers(&text) } else { Plan::from_json(&text) };
     Ok(plan?)
 }
