@@ -69,7 +69,7 @@ mod verify;
 mod walk;
 
 pub use compress::{Compression, CompressionError, EncoderError};
-pub use destination::{Destination, DestinationError, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
+pub use destination::{Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
 pub use digest::{DiffId, Digest, DigestError};
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};

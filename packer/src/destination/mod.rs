@@ -17,7 +17,8 @@ use std::str::FromStr;
 use thiserror::Error;
 
 pub(crate) use index::IndexName;
-pub(crate) use place::{FileInPlace, staging_beside};
+pub use place::FileInPlace;
+pub(crate) use place::staging_beside;
 pub use reference::{ImageReference, ReferenceError};
 
 /// More layers than these Docker's overlay driver does not mount.

@@ -14,13 +14,17 @@ pub(crate) const TEMPORARY_PREFIX: &str = ".layerwright-";
 
 /// The place for a file, checked before the work begins.
 #[derive(Debug)]
-pub(crate) struct FileInPlace {
+pub struct FileInPlace {
     path: PathBuf,
 }
 
 impl FileInPlace {
     /// Follows symlinks, so that the file they lead to is replaced and not they.
-    pub(crate) fn new(path: &Path) -> Result<Self, PackError> {
+    ///
+    /// # Errors
+    ///
+    /// What is there already and is no regular file, or cannot be looked at.
+    pub fn new(path: &Path) -> Result<Self, PackError> {
         let occupied = |reason| Err(PackError::Occupied { path: path.to_owned(), reason });
         match fs_err::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path: path.to_owned() }),
@@ -30,17 +34,23 @@ impl FileInPlace {
                 Self::new(&target)
             }
             Ok(metadata) if metadata.is_file() => Ok(Self { path: path.to_owned() }),
-            Ok(metadata) if metadata.is_dir() => occupied("is a directory; an archive is a file"),
+            Ok(metadata) if metadata.is_dir() => occupied("is a directory, and a file is to be written"),
             Ok(_) => occupied("is no regular file; write - for standard output"),
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is, with symlinks followed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// A temporary file beside the place, with the permissions that the file is to have.
-    pub(crate) fn create(&self) -> Result<NamedTempFile, PackError> {
+    ///
+    /// # Errors
+    ///
+    /// Where the directory is missing or does not let us write; the error names it.
+    pub fn create(&self) -> Result<NamedTempFile, PackError> {
         let mut builder = tempfile::Builder::new();
         // Less the umask, as for any new file.
         builder.prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(0o666));
@@ -49,7 +59,11 @@ impl FileInPlace {
     }
 
     /// Puts the temporary file into the place.
-    pub(crate) fn commit(&self, file: NamedTempFile) -> Result<(), PackError> {
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be renamed.
+    pub fn commit(&self, file: NamedTempFile) -> Result<(), PackError> {
         file.persist(&self.path).map_err(|error| {
             let message = format!("failed to rename a file to `{}`: {}", self.path.display(), error.error);
             PackError::Write(io::Error::new(error.error.kind(), message))
@@ -113,7 +127,7 @@ mod tests {
         let fifo = fixture.at("/fifo");
         for (path, reason) in [
             (fifo.to_str().unwrap(), "is no regular file; write - for standard output"),
-            (fixture.root().to_str().unwrap(), "is a directory; an archive is a file"),
+            (fixture.root().to_str().unwrap(), "is a directory, and a file is to be written"),
         ] {
             let error = fixture.pack(&store_plan(), &format!("docker-archive:{path}")).unwrap_err();
             assert_eq!(error.to_string(), format!("`{path}` {reason}"));
