@@ -2,16 +2,19 @@
 
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
+mod limits;
+mod planner;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
+pub(crate) use self::limits::LimitArguments;
+pub(crate) use self::planner::PlannerCommand;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
-use crate::sandbox::Limits;
 use crate::source::Source;
 
 /// Decides which parts of a software closure share a container image layer, and writes the image.
@@ -150,30 +153,6 @@ pub(crate) struct VerifyArguments {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum PlannerCommand {
-    /// List the built-in planners
-    #[command(after_help = "Example:\n  layerwright planner list --json")]
-    List {
-        /// Print the list as JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show what a planner is, what it asks for and which settings it takes
-    #[command(
-        after_help = "Examples:\n  layerwright planner inspect groups\n  layerwright planner inspect mine.wasm --json"
-    )]
-    Inspect {
-        /// Name of a built-in planner, or a file
-        planner: PlannerSpec,
-        /// Print it as JSON
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        limits: LimitArguments,
-    },
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Closure")]
 pub(crate) struct ClosureArguments {
@@ -209,30 +188,6 @@ pub(crate) struct PlanningArguments {
     pub(crate) max_layers: NonZeroU32,
     #[command(flatten)]
     pub(crate) limits: LimitArguments,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Sandbox")]
-pub(crate) struct LimitArguments {
-    /// Instructions that a planner may execute, roughly
-    #[arg(long, value_name = "N", default_value_t = Limits::DEFAULT_FUEL)]
-    planner_fuel: u64,
-    /// Memory that a planner may have, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = Limits::DEFAULT_MEMORY_BYTES >> 20, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
-    planner_memory: u64,
-    /// Seconds that a planner may take
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::DEFAULT_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    planner_timeout: u64,
-}
-
-impl LimitArguments {
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            fuel: self.planner_fuel,
-            memory_bytes: self.planner_memory << 20,
-            timeout: Duration::from_secs(self.planner_timeout),
-        }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -1,84 +1,20 @@
-//! `layerwright planner list` and `layerwright planner inspect`
-
-use std::process::ExitCode;
+//! `layerwright planner inspect`
 
 use anyhow::Result;
-use comfy_table::{Table, presets};
 use indicatif::BinaryBytes;
 use layerwright_planner::PlannerSource;
-use serde::Serialize;
 use serde_json::Value;
 
-use super::output::{print, print_json};
-use crate::arguments::PlannerCommand;
-use crate::console::Console;
+use super::profile::Profile;
+use crate::command::output::{print, print_json};
 use crate::planner_spec::PlannerSpec;
-use crate::planners::{BUILT_IN, find, sandbox};
-use crate::sandbox::{CONTRACT, Limits, Strategy, printable};
-
-pub(crate) fn run(command: &PlannerCommand, _: &Console) -> Result<ExitCode> {
-    match command {
-        PlannerCommand::List { json } => list(*json)?,
-        PlannerCommand::Inspect { planner, json, limits } => inspect(planner, limits.limits(), *json)?,
-    }
-    Ok(ExitCode::SUCCESS)
-}
+use crate::planners::{find, sandbox};
+use crate::sandbox::{Limits, printable};
 
 /// Longest line that is shown of a setting, in bytes.
 const SETTING_BYTES: usize = 300;
 
-/// What is known of a planner.
-#[derive(Serialize)]
-struct Profile {
-    name: String,
-    version: String,
-    summary: String,
-    source: PlannerSource,
-    contract: &'static str,
-    digest: String,
-    size_bytes: usize,
-    imports: Vec<String>,
-    exports: Vec<String>,
-    config_schema: Value,
-}
-
-impl Profile {
-    fn new(strategy: &Strategy<'_>, source: PlannerSource) -> Self {
-        let description = strategy.description();
-        let inspection = strategy.inspection();
-        Self {
-            name: description.name.clone(),
-            version: description.version.clone(),
-            summary: description.summary.clone(),
-            source,
-            contract: CONTRACT,
-            digest: strategy.digest().to_string(),
-            size_bytes: strategy.size(),
-            imports: inspection.granted.clone(),
-            exports: inspection.exports.clone(),
-            config_schema: serde_json::from_str(&description.config_schema).unwrap_or_default(),
-        }
-    }
-}
-
-fn list(json: bool) -> Result<()> {
-    let sandbox = sandbox(Limits::default())?;
-    let profile = |(name, bytes): &(&str, &[u8])| {
-        sandbox.load(name, bytes).map(|strategy| Profile::new(&strategy, PlannerSource::BuiltIn))
-    };
-    let profiles = BUILT_IN.iter().map(profile).collect::<Result<Vec<_>, _>>()?;
-    if json {
-        return print_json(&profiles);
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["NAME", "VERSION", "SUMMARY"]);
-    for Profile { name, version, summary, .. } in profiles {
-        table.add_row([name, version, summary]);
-    }
-    print(&format!("{table}\n"))
-}
-
-fn inspect(spec: &PlannerSpec, limits: Limits, json: bool) -> Result<()> {
+pub(super) fn run(spec: &PlannerSpec, limits: Limits, json: bool) -> Result<()> {
     let component = find(spec)?;
     let sandbox = sandbox(limits)?;
     let strategy = sandbox.load(&spec.planner, &component.bytes)?;

@@ -1,0 +1,27 @@
+//! `layerwright planner list`
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use layerwright_planner::PlannerSource;
+
+use super::profile::Profile;
+use crate::command::output::{print, print_json};
+use crate::planners::{BUILT_IN, sandbox};
+use crate::sandbox::Limits;
+
+pub(super) fn run(json: bool) -> Result<()> {
+    let sandbox = sandbox(Limits::default())?;
+    let profile = |(name, bytes): &(&str, &[u8])| {
+        sandbox.load(name, bytes).map(|strategy| Profile::new(&strategy, PlannerSource::BuiltIn))
+    };
+    let profiles = BUILT_IN.iter().map(profile).collect::<Result<Vec<_>, _>>()?;
+    if json {
+        return print_json(&profiles);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["NAME", "VERSION", "SUMMARY"]);
+    for Profile { name, version, summary, .. } in profiles {
+        table.add_row([name, version, summary]);
+    }
+    print(&format!("{table}\n"))
+}
