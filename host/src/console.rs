@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use anstream::eprintln;
 use clap::builder::styling::{AnsiColor, Style};
+use indicatif::{BinaryBytes, HumanCount};
 use layerwright_planner::Level;
 
 use crate::sandbox::{LogLine, Usage, printable};
@@ -74,9 +75,14 @@ impl Console {
             }
         }
         if self.verbose {
-            let Usage { fuel, memory_bytes } = usage;
-            let memory = indicatif::BinaryBytes(memory_bytes);
-            self.note(&format!("planner `{planner}` used {fuel} instructions and {memory} of memory"));
+            let Usage { fuel, memory_bytes, time, limits } = usage;
+            let memory = format!("{} of {}", BinaryBytes(memory_bytes), BinaryBytes(limits.memory_bytes));
+            let (time, timeout) = (time.as_secs_f64(), limits.timeout.as_secs());
+            self.note(&format!(
+                "planner `{planner}` used {} of {} instructions, {memory} of memory, {time:.3} of {timeout} s",
+                HumanCount(fuel),
+                HumanCount(limits.fuel),
+            ));
         }
     }
 }

@@ -116,12 +116,18 @@ fn chain_of_causes(error: &anyhow::Error) -> String {
     text
 }
 
+/// How many of the last lines that a planner said are shown: enough for a traceback.
+const LOG_TAIL: usize = 25;
+
 fn show_failed(failed: &Failed, console: &Console) {
     console.note(&format!("the component's digest is {}", failed.digest));
-    if !failed.frames.is_empty() {
-        console.note(&format!("it was in: {}", failed.frames.join(" < ")));
+    for (at, frame) in failed.frames.iter().enumerate() {
+        console.note(&format!("{} {frame}", if at == 0 { "it was in" } else { "called by" }));
     }
-    let tail = failed.log.len().saturating_sub(10);
+    let tail = failed.log.len().saturating_sub(LOG_TAIL);
+    if tail > 0 {
+        console.note(&format!("it said {} lines, of which these are the last", failed.log.len()));
+    }
     for line in &failed.log[tail..] {
         console.note(&format!("it said: {}", line.text));
     }

@@ -53,9 +53,9 @@ pub(crate) fn sandbox(limits: Limits) -> Result<Sandbox> {
 }
 
 /// Finds a planner and verifies its pin: a file that exists wins, otherwise a built-in one of that name.
-pub(crate) fn find(spec: &PlannerSpec) -> Result<Component> {
-    let component =
-        if Path::new(&spec.planner).is_file() { read_file(&spec.planner)? } else { built_in(&spec.planner)? };
+pub(crate) fn find(spec: &PlannerSpec, limits: &Limits) -> Result<Component> {
+    let is_file = Path::new(&spec.planner).is_file();
+    let component = if is_file { read_file(&spec.planner, limits)? } else { built_in(&spec.planner)? };
     if let Some(pinned) = &spec.pin {
         let found = Digest::of(&component.bytes);
         if found != *pinned {
@@ -65,10 +65,10 @@ pub(crate) fn find(spec: &PlannerSpec) -> Result<Component> {
     Ok(component)
 }
 
-fn read_file(file: &str) -> Result<Component> {
-    let size = fs::metadata(file)?.len();
-    if size > Limits::COMPONENT_BYTES {
-        let reason = NotAStrategy::TooLarge { bytes: size };
+fn read_file(file: &str, limits: &Limits) -> Result<Component> {
+    let (bytes, limit) = (fs::metadata(file)?.len(), limits.component_bytes);
+    if bytes > limit {
+        let reason = NotAStrategy::TooLarge { bytes, limit };
         return Err(StrategyError::NotAStrategy { planner: file.to_owned(), reason }.into());
     }
     Ok(Component { bytes: fs::read(file)?, source: PlannerSource::File })
@@ -99,7 +99,7 @@ struct ChainLink<'a> {
 
 impl<'a> ChainLink<'a> {
     fn load(sandbox: &'a Sandbox, spec: &PlannerSpec, console: &'a Console) -> Result<Self> {
-        let Component { bytes, source } = find(spec)?;
+        let Component { bytes, source } = find(spec, sandbox.limits())?;
         let strategy = sandbox.load(&spec.planner, &bytes)?;
         let file = spec.config.as_deref().map(read_settings).transpose()?;
         let settings = join_settings(spec, file.as_deref(), &strategy.description().config_schema)?;

@@ -1,31 +1,46 @@
 //! What a planner may use.
 
-use std::time::Duration;
+use clap::{Args, value_parser};
 
-use clap::Args;
-
-use crate::sandbox::Limits;
+use crate::sandbox::{Limit, Limits};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sandbox")]
 pub(crate) struct LimitArguments {
-    /// Instructions that a planner may execute, roughly
-    #[arg(long, value_name = "N", default_value_t = Limits::DEFAULT_FUEL)]
-    planner_fuel: u64,
-    /// Memory that a planner may have, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = Limits::DEFAULT_MEMORY_BYTES >> 20, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
-    planner_memory: u64,
-    /// Seconds that a planner may take
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::DEFAULT_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    planner_timeout: u64,
+    /// Instructions that a planner may execute, roughly [default: 100 billion, and 200,000 more for each node and reference]
+    #[arg(long, value_name = "N")]
+    planner_fuel: Option<u64>,
+    /// Memory that a planner may have, in MiB [default: 1024, and 1 more for each 1,024 nodes and references]
+    #[arg(long, value_name = "MIB", value_parser = value_parser!(u64).range(1..=1 << 20))]
+    planner_memory: Option<u64>,
+    /// Seconds that a planner may take [default: 60, and 1 more for each 1,000 nodes and references]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=1_000_000))]
+    planner_timeout: Option<u64>,
+    /// What a planner may return at once, in MiB [default: 16, and 1 more for each 16,384 nodes and references]
+    #[arg(long, value_name = "MIB", value_parser = value_parser!(u64).range(1..=1 << 12), hide_short_help = true)]
+    planner_output: Option<u64>,
+    /// What a planner may log and print, in KiB
+    #[arg(long, value_name = "KIB", default_value_t = Limits::LOG_BYTES >> 10, value_parser = value_parser!(u64).range(1..=1 << 20), hide_short_help = true)]
+    planner_log: u64,
+    /// How deep the calls of a planner may nest: KiB of stack
+    #[arg(long, value_name = "KIB", default_value_t = Limits::STACK_BYTES as u64 >> 10, value_parser = value_parser!(u64).range(64..=1 << 20), hide_short_help = true)]
+    planner_stack: u64,
+    /// How large a planner's file may be, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = Limits::COMPONENT_BYTES >> 20, value_parser = value_parser!(u64).range(1..=1 << 12), hide_short_help = true)]
+    planner_size: u64,
 }
 
 impl LimitArguments {
     pub(crate) fn limits(&self) -> Limits {
+        let or = |given: Option<u64>, default| given.map_or(default, Limit::fixed);
         Limits {
-            fuel: self.planner_fuel,
-            memory_bytes: self.planner_memory << 20,
-            timeout: Duration::from_secs(self.planner_timeout),
+            fuel: or(self.planner_fuel, Limits::FUEL),
+            memory_bytes: or(self.planner_memory.map(|mib| mib << 20), Limits::MEMORY_BYTES),
+            timeout_ms: or(self.planner_timeout.map(|seconds| seconds * 1000), Limits::TIMEOUT_MS),
+            output_bytes: or(self.planner_output.map(|mib| mib << 20), Limits::OUTPUT_BYTES),
+            log_bytes: self.planner_log << 10,
+            stack_bytes: usize::try_from(self.planner_stack << 10).expect("the parser keeps it below 1 GiB"),
+            component_bytes: self.planner_size << 20,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use layerwright_planner::Generation;
 use wasmtime::Store;
@@ -10,23 +11,29 @@ use wasmtime::Store;
 use super::bindings::{Planner, PlannerPre};
 use super::engine::{Sandbox, TICK};
 use super::error::{Misdeed, Phase, frames, misdeed};
-use super::limits::{Limits, Meter};
+use super::limits::{CallLimits, Limits, Meter};
 use super::log::{Log, LogLine};
+use super::wasi::Wasi;
 
 /// What the host keeps for a strategy while it runs.
 pub(super) struct State {
     pub(super) log: Log,
     pub(super) history: Vec<Generation>,
+    pub(super) wasi: Wasi,
     meter: Meter,
 }
 
-/// What a call used.
+/// What a call used, and what it was allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// Instructions, roughly.
     pub(crate) fuel: u64,
     /// Bytes of memory at the end, which is the most it had: memories do not shrink.
     pub(crate) memory_bytes: u64,
+    /// By the clock: the one figure that differs from run to run.
+    pub(crate) time: Duration,
+    /// The bounds of this call.
+    pub(crate) limits: CallLimits,
 }
 
 /// How a call ended.
@@ -40,43 +47,47 @@ pub(super) struct Outcome<T> {
 pub(super) fn call<T: Send>(
     sandbox: &Sandbox,
     component: &PlannerPre<State>,
+    limits: CallLimits,
     history: &[Generation],
     phase: Phase,
     function: impl FnOnce(&mut Store<State>, &Planner) -> wasmtime::Result<T> + Send,
 ) -> Outcome<T> {
-    let state = State { log: Log::default(), history: history.to_vec(), meter: Meter::new(&sandbox.limits) };
-    let run = move || {
-        let mut store = store(sandbox, state);
-        let mut at = Phase::Start;
-        let result = component.instantiate(&mut store).and_then(|instance| {
-            at = phase;
-            function(&mut store, &instance)
-        });
-        let fuel = sandbox.limits.fuel - store.get_fuel().expect("the engine counts fuel");
-        let result = result.map_err(|error| (at, misdeed(&error, &sandbox.limits), frames(&error)));
-        let State { log, meter, .. } = store.into_data();
-        Outcome { result, usage: Usage { fuel, memory_bytes: meter.used_bytes() }, log: log.into_lines() }
-    };
-    on_thread("strategy", run)
+    let (log, meter) = (Log::new(limits.log_bytes), Meter::new(&limits));
+    let mut store = store(sandbox, State { log, history: history.to_vec(), wasi: Wasi::default(), meter }, &limits);
+    let (mut at, start) = (Phase::Start, Instant::now());
+    let result = guarded(limits.stack_bytes, || {
+        let instance = component.instantiate(&mut store)?;
+        at = phase;
+        function(&mut store, &instance)
+    });
+    let time = start.elapsed();
+    let fuel = limits.fuel - store.get_fuel().expect("the engine counts fuel");
+    let result = result.map_err(|error| (at, misdeed(&error, &limits), frames(&error)));
+    let State { log, meter, .. } = store.into_data();
+    let usage = Usage { fuel, memory_bytes: meter.used_bytes(), time, limits };
+    Outcome { result, usage, log: log.into_lines() }
 }
 
-fn store(sandbox: &Sandbox, state: State) -> Store<State> {
+fn store(sandbox: &Sandbox, state: State, limits: &CallLimits) -> Store<State> {
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| &mut state.meter);
-    store.set_hostcall_fuel(Limits::RETURNED_BYTES);
+    store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
     // Both count from here on, so that initialisers are bounded too.
-    store.set_fuel(sandbox.limits.fuel).expect("the engine counts fuel");
-    let ticks = sandbox.limits.timeout.as_millis() / TICK.as_millis();
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX >> 1).saturating_add(1));
+    store.set_fuel(limits.fuel).expect("the engine counts fuel");
+    let ticks = limits.timeout.as_millis() / TICK.as_millis();
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).min(u64::MAX >> 1) + 1);
     store
 }
 
-/// The thread on which strangers' bytes are parsed and compiled.
+/// The thread on which strangers' bytes are parsed, compiled and run.
 const GUARDED: &str = "guarded";
 
-/// Runs a parser or compiler over a stranger's bytes. What panics there is an error, and neither ends the program nor
-/// prints anything.
-pub(super) fn guarded<T: Send>(work: impl FnOnce() -> wasmtime::Result<T> + Send) -> wasmtime::Result<T> {
+/// Runs the engine over a stranger's bytes, on a thread with stack enough for frames of `stack_bytes`. What panics there
+/// is an error, and neither ends the program nor prints anything.
+pub(super) fn guarded<T: Send>(
+    stack_bytes: usize,
+    work: impl FnOnce() -> wasmtime::Result<T> + Send,
+) -> wasmtime::Result<T> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let print = std::panic::take_hook();
@@ -86,15 +97,12 @@ pub(super) fn guarded<T: Send>(work: impl FnOnce() -> wasmtime::Result<T> + Send
             }
         }));
     });
-    on_thread(GUARDED, || catch_unwind(AssertUnwindSafe(work)))
-        .unwrap_or_else(|_| Err(wasmtime::Error::msg("the compiler failed on it")))
-}
-
-/// Runs `work` on a thread with stack enough. A panic there goes on here.
-fn on_thread<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name(name.to_owned()).stack_size(Limits::THREAD_STACK_BYTES);
-        let handle = thread.spawn_scoped(scope, work).expect("the system starts a thread");
-        handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    let caught = thread::scope(|scope| {
+        let thread = thread::Builder::new().name(GUARDED.to_owned());
+        let thread = thread.stack_size(stack_bytes + Limits::HOST_STACK_BYTES);
+        let handle = thread.spawn_scoped(scope, || catch_unwind(AssertUnwindSafe(work)));
+        handle.expect("the system starts a thread").join()
+    });
+    let bug = |_| wasmtime::Error::msg("the WebAssembly engine failed on it, which is a bug of the engine");
+    caught.map_err(bug)?.map_err(bug)?
 }

@@ -22,14 +22,18 @@ impl Sandbox {
     ///
     /// Where this machine cannot run compiled WebAssembly.
     pub(crate) fn new(limits: Limits) -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config())?;
+        let engine = Engine::new(&config(limits.stack_bytes))?;
         start_clock(&engine);
         Ok(Self { engine, limits })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 }
 
 /// Everything that could differ between machines, or between two runs, is set here and nowhere else.
-fn config() -> Config {
+fn config(stack_bytes: usize) -> Config {
     let mut config = Config::new();
     config
         // Another compiler would count fuel differently.
@@ -41,7 +45,7 @@ fn config() -> Config {
         .relaxed_simd_deterministic(true)
         // Nothing here is asynchronous, and mistakes were found in that part.
         .concurrency_support(false)
-        .max_wasm_stack(Limits::STACK_BYTES)
+        .max_wasm_stack(stack_bytes)
         // The default asks the environment.
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config

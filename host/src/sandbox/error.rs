@@ -5,11 +5,12 @@ use std::time::Duration;
 use layerwright_packer::Digest;
 use layerwright_planner::Failure;
 use thiserror::Error;
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, FrameSymbol, Trap, WasmBacktrace};
 
-use super::limits::{Limits, MemoryExceeded, TableExceeded};
+use super::limits::{CallLimits, MemoryExceeded};
 use super::log::{LogFlood, LogLine};
 use super::untrusted::printable;
+use super::wasi::{Denied, Exited, RandomFlood};
 
 /// Longest text of a strategy or of the engine that an error shows, in bytes.
 const TEXT_BYTES: usize = 2000;
@@ -99,15 +100,36 @@ pub(crate) enum Misdeed {
         /// Bytes it may have.
         limit: u64,
     },
-    /// Native stack, or the component's own.
-    #[error("its stack overflowed; the limit of {} KiB is fixed", Limits::STACK_BYTES >> 10)]
-    StackOverflow,
+    /// Native stack
+    #[error("its stack overflowed: it may have {} KiB; --planner-stack raises the limit", limit >> 10)]
+    StackOverflow {
+        /// The limit.
+        limit: usize,
+    },
+    /// The stack that the component keeps in its memory, as compilers of most languages lay it out.
+    #[error("its stack overflowed: the one in its own memory, whose size was set when it was linked")]
+    OwnStackOverflow,
+    /// The answer, or one message, is too large.
+    #[error("it handed over more than {} MiB at once; --planner-output raises the limit", limit >> 20)]
+    TooMuchData {
+        /// The limit.
+        limit: u64,
+    },
+    /// It said too much.
+    #[error("it logged more than {} KiB, or too many lines; --planner-log raises the limit", limit >> 10)]
+    LogFlood {
+        /// The limit.
+        limit: u64,
+    },
     /// One of the limits that no flag raises.
     #[error("it {0}; the limit is fixed")]
     FixedLimit(String),
-    /// The answer, or one message, is too large.
-    #[error("it handed over more than {} MiB at once; the limit is fixed", Limits::RETURNED_BYTES >> 20)]
-    TooMuchData,
+    /// It used what can be imported and does not exist.
+    #[error("it {0}: a planner sees its request and the history of earlier images, and nothing else")]
+    Denied(String),
+    /// It ended itself.
+    #[error("it ended itself (`exit`); its last messages may say why")]
+    Exited,
     /// A panic, `abort`, or a failed assertion.
     #[error("it gave up (`unreachable`); its last messages may say why")]
     Abort,
@@ -141,17 +163,19 @@ pub(crate) enum NotAStrategy {
     #[error("it is compiled native code (.cwasm), which no sandbox could hold; use the .wasm file it was made from")]
     NativeCode,
     /// Larger than any strategy needs to be.
-    #[error("it has {bytes} bytes, but at most {} are allowed", Limits::COMPONENT_BYTES)]
+    #[error("it has {bytes} bytes, but at most {limit} are allowed; --planner-size raises the limit")]
     TooLarge {
         /// Its size.
         bytes: u64,
+        /// The limit.
+        limit: u64,
     },
     /// The parser or the compiler does not take it.
     #[error("it is a damaged or unsupported component: {0}")]
     Invalid(String),
-    /// It asks for more than a strategy gets.
-    #[error("it asks for what no planner gets: {}", .0.join(", "))]
-    ForbiddenImports(Vec<String>),
+    /// It asks for what does not exist here.
+    #[error("it imports what no planner gets: {}", .0.join(", "))]
+    UnknownImports(Vec<String>),
     /// Some other component.
     #[error("it does not export the interface {wanted}; it exports {}", if found.is_empty() { "nothing".to_owned() } else { found.join(", ") })]
     OtherWorld {
@@ -166,38 +190,87 @@ pub(crate) enum NotAStrategy {
 }
 
 /// Reads out of the engine's error what the strategy did.
-pub(super) fn misdeed(error: &wasmtime::Error, limits: &Limits) -> Misdeed {
+pub(super) fn misdeed(error: &wasmtime::Error, limits: &CallLimits) -> Misdeed {
     if let Some(MemoryExceeded { wanted, limit }) = error.downcast_ref() {
         return Misdeed::OutOfMemory { wanted: *wanted, limit: *limit };
     }
-    if let Some(exceeded) = error.downcast_ref::<TableExceeded>() {
-        return Misdeed::FixedLimit(exceeded.to_string());
+    if let Some(LogFlood { limit_bytes }) = error.downcast_ref() {
+        return Misdeed::LogFlood { limit: *limit_bytes };
     }
-    if let Some(flood) = error.downcast_ref::<LogFlood>() {
+    if let Some(flood) = error.downcast_ref::<RandomFlood>() {
         return Misdeed::FixedLimit(flood.to_string());
     }
+    if let Some(denied) = error.downcast_ref::<Denied>() {
+        return Misdeed::Denied(printable(&denied.to_string(), TEXT_BYTES));
+    }
+    if error.downcast_ref::<Exited>().is_some() {
+        return Misdeed::Exited;
+    }
+    trap(error, limits)
+}
+
+fn trap(error: &wasmtime::Error, limits: &CallLimits) -> Misdeed {
     let text = printable(&format!("{:#}", error.root_cause()), TEXT_BYTES);
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Misdeed::OutOfFuel { limit: limits.fuel },
         Some(Trap::Interrupt) => Misdeed::Timeout { limit: limits.timeout },
-        Some(Trap::StackOverflow) => Misdeed::StackOverflow,
+        Some(Trap::StackOverflow) => Misdeed::StackOverflow { limit: limits.stack_bytes },
         Some(Trap::UnreachableCodeReached) => Misdeed::Abort,
+        Some(Trap::MemoryOutOfBounds) if is_below_zero(&format!("{error:#}")) => Misdeed::OwnStackOverflow,
         Some(_) => Misdeed::Trap(text),
         // The engine has no type of its own for this one.
-        None if text.contains("fuel allocated for hostcalls") => Misdeed::TooMuchData,
+        None if text.contains("fuel allocated for hostcalls") => Misdeed::TooMuchData { limit: limits.output_bytes },
         None if text.contains("count too high") => Misdeed::FixedLimit(format!("asked for too much: {text}")),
         None => Misdeed::Malformed(text),
     }
 }
 
-/// Names of the functions that were running, innermost first.
+/// Most frames that an error shows.
+const FRAMES: usize = 8;
+
+/// How the names of functions begin that only carry a panic to the trap.
+const PANIC_MACHINERY: [&str; 7] = ["abort", "__rust", "rust_", "std::", "core::", "alloc::", "_Exit"];
+
+/// The functions that were running, innermost first, with file and line where the component carries them.
 pub(super) fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    let frames = backtrace.frames().iter().take(8);
-    frames.map(|frame| printable(&rustc_name(frame.func_name().unwrap_or("?")), 200)).collect()
+    let mut frames: Vec<String> = backtrace.frames().iter().flat_map(calls).collect();
+    // A recursion is one line, however deep.
+    frames.dedup();
+    let machinery = frames.iter().take_while(|frame| PANIC_MACHINERY.iter().any(|name| frame.starts_with(name)));
+    let author = machinery.count();
+    if author < frames.len() {
+        frames.drain(..author);
+    }
+    frames.truncate(FRAMES);
+    frames
+}
+
+/// The call of one frame, after those that were inlined into it.
+fn calls(frame: &FrameInfo) -> Vec<String> {
+    let place = |symbol: &FrameSymbol| {
+        let line = symbol.line().map(|line| format!(":{line}")).unwrap_or_default();
+        symbol.file().map(|file| format!(" ({file}{line})")).unwrap_or_default()
+    };
+    let name =
+        |name: Option<&str>| name.or(frame.func_name()).map_or_else(|| "a function without a name".into(), rustc_name);
+    let call = |name: String, place: &str| printable(&format!("{name}{place}"), 300);
+    match frame.symbols() {
+        [] => vec![call(name(None), "")],
+        symbols => symbols.iter().map(|symbol| call(name(symbol.name()), &place(symbol))).collect(),
+    }
 }
 
 /// A mangled name as its author wrote it, where it is one.
 fn rustc_name(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// Compilers put a component's own stack below its data, so that it runs over into addresses below zero, which are the
+/// last ones.
+fn is_below_zero(text: &str) -> bool {
+    const SUSPECT_BYTES: u64 = 64 << 20;
+    let address = text.split("wasm address 0x").nth(1).and_then(|rest| rest.split(' ').next());
+    let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    address.is_some_and(|address| address > (1 << 32) - SUSPECT_BYTES)
 }

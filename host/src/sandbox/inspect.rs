@@ -5,6 +5,7 @@ use wasmtime::component::Component;
 
 use super::error::NotAStrategy;
 use super::untrusted::printable;
+use super::wasi::{self, Presence};
 
 /// The contract that this program offers.
 pub(crate) const CONTRACT: &str = "layerwright:planner@0.1.0";
@@ -17,12 +18,16 @@ const GRANTED: [&str; 3] =
     ["layerwright:planner/diagnostics@0.1.0", "layerwright:planner/history@0.1.0", "layerwright:planner/types@0.1.0"];
 
 /// Names of what a component wants and offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inspection {
-    /// Imports that it gets.
+    /// Imports that do what they say: the contract's.
     pub(crate) granted: Vec<String>,
-    /// Imports that no planner gets.
+    /// Imports of WASI that can be used and have no effect: a clock that stands still, an environment without anything.
+    pub(crate) inert: Vec<String>,
+    /// Imports of WASI that end the strategy when they are used.
     pub(crate) denied: Vec<String>,
+    /// Imports that do not exist here. With any of them the component is no strategy.
+    pub(crate) unknown: Vec<String>,
     /// Exports.
     pub(crate) exports: Vec<String>,
 }
@@ -30,15 +35,29 @@ pub(crate) struct Inspection {
 impl Inspection {
     pub(super) fn new(component: &Component, engine: &Engine) -> Self {
         let ty = component.component_type();
-        let imports = ty.imports(engine).map(|(name, _)| printable(name, 200));
-        let (granted, denied) = imports.partition(|name| GRANTED.contains(&name.as_str()));
-        Self { granted, denied, exports: ty.exports(engine).map(|(name, _)| printable(name, 200)).collect() }
+        let mut inspection = Self::default();
+        for (name, _) in ty.imports(engine) {
+            inspection.list_for(name).push(printable(name, 200));
+        }
+        inspection.exports = ty.exports(engine).map(|(name, _)| printable(name, 200)).collect();
+        inspection
+    }
+
+    fn list_for(&mut self, import: &str) -> &mut Vec<String> {
+        if GRANTED.contains(&import) {
+            return &mut self.granted;
+        }
+        match wasi::presence(import) {
+            Presence::Inert => &mut self.inert,
+            Presence::Denied => &mut self.denied,
+            Presence::Absent => &mut self.unknown,
+        }
     }
 
     /// Whether the names are those of the contract.
     pub(super) fn check(&self) -> Result<(), NotAStrategy> {
-        if !self.denied.is_empty() {
-            return Err(NotAStrategy::ForbiddenImports(self.denied.clone()));
+        if !self.unknown.is_empty() {
+            return Err(NotAStrategy::UnknownImports(self.unknown.clone()));
         }
         if !self.exports.iter().any(|name| name == EXPORT) {
             return Err(NotAStrategy::OtherWorld { wanted: EXPORT.into(), found: self.exports.clone() });

@@ -1,57 +1,125 @@
 //! What a strategy may use.
+//!
+//! What grows with the work that it is given grows with the graph: a number to start from, and more for each node and
+//! each reference. A number that the user gives is taken as it is.
 
 use std::time::Duration;
 
+use layerwright_planner::Closure;
 use wasmtime::ResourceLimiter;
 
-/// Bounds for one call of a strategy.
+/// All bounds, as the user set them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Instructions, roughly: wasmtime's fuel. Deterministic for one version of the program.
-    pub(crate) fuel: u64,
-    /// Bytes of all its memories together.
-    pub(crate) memory_bytes: u64,
-    /// Time by the clock. A guard behind the fuel, for whatever that does not count.
-    pub(crate) timeout: Duration,
+    pub(crate) fuel: Limit,
+    /// Bytes of all its memories and tables together.
+    pub(crate) memory_bytes: Limit,
+    /// Milliseconds by the clock. A guard behind the fuel, for whatever that does not count.
+    pub(crate) timeout_ms: Limit,
+    /// Bytes that it may hand over in one call or return.
+    pub(crate) output_bytes: Limit,
+    /// Bytes that it may say over one call.
+    pub(crate) log_bytes: u64,
+    /// Native stack for its frames.
+    pub(crate) stack_bytes: usize,
+    /// Size of a component.
+    pub(crate) component_bytes: u64,
+}
+
+/// One bound: so much, and so much more for each node and each reference of the graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    base: u64,
+    per_unit: u64,
+}
+
+impl Limit {
+    /// The same for every graph.
+    pub(crate) const fn fixed(limit: u64) -> Self {
+        Self { base: limit, per_unit: 0 }
+    }
+
+    fn at(self, units: u64) -> u64 {
+        self.base.saturating_add(self.per_unit.saturating_mul(units))
+    }
 }
 
 impl Limits {
-    /// An interpreter in a component plans 100,000 nodes with less than 15 billion. Five to ten seconds of a tight
-    /// loop: a strategy that hangs is found out soon.
-    pub(crate) const DEFAULT_FUEL: u64 = 100_000_000_000;
-    /// Interpreters plan 100,000 nodes in less than 100 MiB.
-    pub(crate) const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
+    /// Interpreters plan 100,000 nodes and 700,000 references with less than 15 billion. The start lasts for five to
+    /// ten seconds of a tight loop: a strategy that hangs is found out soon.
+    pub(crate) const FUEL: Limit = Limit { base: 100_000_000_000, per_unit: 200_000 };
+    /// Interpreters plan 100,000 nodes in less than 100 MiB; a bit matrix of popularity takes ten times that.
+    pub(crate) const MEMORY_BYTES: Limit = Limit { base: 1 << 30, per_unit: 1 << 10 };
     /// Ten times what the fuel lasts on a current machine.
-    pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-
-    /// Bytes that it may hand over in one call or return. A proposal for 100,000 nodes is 1 MiB.
-    pub(crate) const RETURNED_BYTES: usize = 16 << 20;
-    /// Native stack for its frames.
+    pub(crate) const TIMEOUT_MS: Limit = Limit { base: 60_000, per_unit: 1 };
+    /// A proposal for 100,000 nodes is 1 MiB.
+    pub(crate) const OUTPUT_BYTES: Limit = Limit { base: 16 << 20, per_unit: 64 };
+    /// As the contract promises it.
+    pub(crate) const LOG_BYTES: u64 = 1 << 20;
+    /// Twice the engine's own default, which is too little for recursion over deep graphs.
     pub(crate) const STACK_BYTES: usize = 1 << 20;
-    /// Native stack of the thread that it runs on: its own, and generously what the host needs on top. Overrunning
-    /// this one would end the process.
-    pub(crate) const THREAD_STACK_BYTES: usize = Self::STACK_BYTES + (7 << 20);
-    /// Size of a component. Those with a Python interpreter inside are 18 MB.
+    /// Those with a Python interpreter inside are 18 MB.
     pub(crate) const COMPONENT_BYTES: u64 = 64 << 20;
-    /// Log lines over one call, and their bytes together.
-    pub(crate) const LOG_LINES: usize = 10_000;
-    /// See [`Self::LOG_LINES`].
-    pub(crate) const LOG_BYTES: usize = 1 << 20;
-    /// Elements of each table. Tables hold function references; interpreters have some thousands.
-    const TABLE_ELEMENTS: usize = 1 << 20;
+
+    /// Native stack that the host needs on top of the strategy's on the same thread, generously: overrunning it would
+    /// end the process.
+    pub(super) const HOST_STACK_BYTES: usize = 7 << 20;
     /// Interpreters come as several core modules.
     const INSTANCES: usize = 64;
     const TABLES: usize = 64;
     const MEMORIES: usize = 16;
+    /// What an element of a table costs the host, at most.
+    const TABLE_ELEMENT_BYTES: u64 = 16;
+
+    /// Returns the bounds of one call.
+    pub(super) fn for_call(&self, units: u64) -> CallLimits {
+        CallLimits {
+            fuel: self.fuel.at(units),
+            memory_bytes: self.memory_bytes.at(units),
+            timeout: Duration::from_millis(self.timeout_ms.at(units)),
+            output_bytes: self.output_bytes.at(units),
+            log_bytes: self.log_bytes,
+            stack_bytes: self.stack_bytes,
+        }
+    }
+}
+
+/// How much of a graph there is for [`Limit`]: nodes and references.
+pub(super) fn units(closure: &Closure) -> u64 {
+    let references: usize = closure.nodes().iter().map(|node| node.references.len()).sum();
+    (closure.len() + references) as u64
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { fuel: Self::DEFAULT_FUEL, memory_bytes: Self::DEFAULT_MEMORY_BYTES, timeout: Self::DEFAULT_TIMEOUT }
+        Self {
+            fuel: Self::FUEL,
+            memory_bytes: Self::MEMORY_BYTES,
+            timeout_ms: Self::TIMEOUT_MS,
+            output_bytes: Self::OUTPUT_BYTES,
+            log_bytes: Self::LOG_BYTES,
+            stack_bytes: Self::STACK_BYTES,
+            component_bytes: Self::COMPONENT_BYTES,
+        }
     }
 }
 
-/// Counts memory over all memories of a store; wasmtime's own limiter counts each for itself.
+/// The bounds of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallLimits {
+    /// See [`Limits::fuel`].
+    pub(crate) fuel: u64,
+    /// See [`Limits::memory_bytes`].
+    pub(crate) memory_bytes: u64,
+    /// See [`Limits::timeout_ms`].
+    pub(crate) timeout: Duration,
+    pub(super) output_bytes: u64,
+    pub(super) log_bytes: u64,
+    pub(super) stack_bytes: usize,
+}
+
+/// Counts memory over all memories and tables of a store; wasmtime's own limiter counts each for itself.
 #[derive(Debug)]
 pub(super) struct Meter {
     limit: u64,
@@ -66,35 +134,32 @@ pub(super) struct MemoryExceeded {
     pub(super) limit: u64,
 }
 
-/// A larger table was asked for than allowed.
-#[derive(Debug, thiserror::Error)]
-#[error("asked for a table of {wanted} elements, but at most {} are allowed", Limits::TABLE_ELEMENTS)]
-pub(super) struct TableExceeded {
-    pub(super) wanted: usize,
-}
-
 impl Meter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &CallLimits) -> Self {
         Self { limit: limits.memory_bytes, used: 0 }
     }
 
     pub(super) fn used_bytes(&self) -> u64 {
         self.used
     }
-}
 
-impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let wanted = self.used.saturating_add(desired.saturating_sub(current) as u64);
+    fn grow(&mut self, bytes: u64) -> wasmtime::Result<bool> {
+        let wanted = self.used.saturating_add(bytes);
         if wanted > self.limit {
             return Err(MemoryExceeded { wanted, limit: self.limit }.into());
         }
         self.used = wanted;
         Ok(true)
     }
+}
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > Limits::TABLE_ELEMENTS { Err(TableExceeded { wanted: desired }.into()) } else { Ok(true) }
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.grow(desired.saturating_sub(current) as u64)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.grow((desired.saturating_sub(current) as u64).saturating_mul(Limits::TABLE_ELEMENT_BYTES))
     }
 
     fn instances(&self) -> usize {

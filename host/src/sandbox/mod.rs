@@ -17,12 +17,13 @@ mod limits;
 mod log;
 mod strategy;
 mod untrusted;
+mod wasi;
 
 pub(crate) use call::Usage;
 pub(crate) use engine::Sandbox;
 pub(crate) use error::{Failed, NotAStrategy, StrategyError};
 pub(crate) use inspect::CONTRACT;
-pub(crate) use limits::Limits;
+pub(crate) use limits::{Limit, Limits};
 pub(crate) use log::LogLine;
 pub(crate) use strategy::Strategy;
 pub(crate) use untrusted::printable;

@@ -10,9 +10,10 @@ use super::call::{Outcome, State, Usage, call, guarded};
 use super::engine::Sandbox;
 use super::error::{Failed, Misdeed, NotAStrategy, Phase, StrategyError};
 use super::inspect::Inspection;
-use super::limits::Limits;
+use super::limits::units;
 use super::log::LogLine;
 use super::untrusted::printable;
+use super::wasi;
 
 /// A strategy that passed inspection and has described itself.
 pub(crate) struct Strategy<'s> {
@@ -46,7 +47,8 @@ impl Sandbox {
             .compile(bytes)
             .map_err(|reason| StrategyError::NotAStrategy { planner: planner.to_owned(), reason })?;
         let digest = Digest::of(bytes);
-        let outcome = call(self, &component, &[], Phase::Describe, |store, instance| {
+        let limits = self.limits.for_call(0);
+        let outcome = call(self, &component, limits, &[], Phase::Describe, |store, instance| {
             instance.layerwright_planner_strategy().call_describe(store)
         });
         let Outcome { result, log, .. } = outcome;
@@ -60,14 +62,16 @@ impl Sandbox {
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<(PlannerPre<State>, Inspection), NotAStrategy> {
-        look_at_header(bytes)?;
+        look_at_header(bytes, self.limits.component_bytes)?;
         let invalid = |error: wasmtime::Error| NotAStrategy::Invalid(printable(&format!("{error:#}"), 1000));
-        let component = guarded(|| Component::from_binary(&self.engine, bytes)).map_err(invalid)?;
+        let compile = || Component::from_binary(&self.engine, bytes);
+        let component = guarded(self.limits.stack_bytes, compile).map_err(invalid)?;
         let inspection = Inspection::new(&component, &self.engine);
         inspection.check()?;
         let link = || {
             let mut linker = Linker::new(&self.engine);
             bindings::link(&mut linker)?;
+            wasi::link(&mut linker, &component)?;
             PlannerPre::new(linker.instantiate_pre(&component)?)
         };
         let pre = link().map_err(|error| NotAStrategy::OtherTypes(printable(&format!("{error:#}"), 1000)))?;
@@ -82,9 +86,10 @@ impl Strategy<'_> {
     ///
     /// [`StrategyError::Refused`] or [`StrategyError::Misbehaved`].
     pub(crate) fn plan(&self, request: &Request, history: &[Generation]) -> Result<Planned, StrategyError> {
+        let limits = self.sandbox.limits.for_call(units(&request.closure));
         let request = bindings::request(request);
         let Outcome { result, usage, log } =
-            call(self.sandbox, &self.component, history, Phase::Plan, |store, instance| {
+            call(self.sandbox, &self.component, limits, history, Phase::Plan, |store, instance| {
                 instance.layerwright_planner_strategy().call_plan(store, &request)
             });
         let version = self.description.version.clone();
@@ -137,9 +142,9 @@ impl Strategy<'_> {
 }
 
 /// Tells what a file is by its first bytes, because the compiler's own words for it help nobody.
-fn look_at_header(bytes: &[u8]) -> Result<(), NotAStrategy> {
-    if bytes.len() as u64 > Limits::COMPONENT_BYTES {
-        return Err(NotAStrategy::TooLarge { bytes: bytes.len() as u64 });
+fn look_at_header(bytes: &[u8], limit: u64) -> Result<(), NotAStrategy> {
+    if bytes.len() as u64 > limit {
+        return Err(NotAStrategy::TooLarge { bytes: bytes.len() as u64, limit });
     }
     if let Some(Precompiled::Module | Precompiled::Component) = Engine::detect_precompiled(bytes) {
         return Err(NotAStrategy::NativeCode);

@@ -75,7 +75,12 @@ impl Module<'_> {
 }
 
 fn tight() -> Limits {
-    Limits { fuel: 50_000_000, memory_bytes: 8 << 20, timeout: Duration::from_secs(20) }
+    Limits {
+        fuel: Limit::fixed(50_000_000),
+        memory_bytes: Limit::fixed(8 << 20),
+        timeout_ms: Limit::fixed(20_000),
+        ..Limits::default()
+    }
 }
 
 fn plan(module: &Module<'_>, limits: Limits) -> StrategyError {
@@ -116,7 +121,7 @@ fn an_endless_loop_ends_wherever_it_is() {
 
 #[test]
 fn the_clock_stops_what_fuel_does_not() {
-    let limits = Limits { fuel: u64::MAX >> 1, timeout: Duration::from_millis(200), ..tight() };
+    let limits = Limits { fuel: Limit::fixed(u64::MAX >> 1), timeout_ms: Limit::fixed(200), ..tight() };
     let start = Instant::now();
     let (phase, message) = misdeed(&Module { plan: LOOP, ..Module::default() }, limits);
     assert_eq!(
@@ -145,8 +150,8 @@ fn deep_recursion_is_a_stack_overflow() {
         plan: "(call $deep) (unreachable)",
         ..Module::default()
     };
-    let (_, message) = misdeed(&module, Limits { fuel: 1 << 40, ..tight() });
-    assert_eq!(message, "its stack overflowed; the limit of 1024 KiB is fixed");
+    let (_, message) = misdeed(&module, Limits { fuel: Limit::fixed(1 << 40), ..tight() });
+    assert_eq!(message, "its stack overflowed: it may have 1024 KiB; --planner-stack raises the limit");
 }
 
 #[test]
@@ -162,8 +167,9 @@ fn a_crash_says_where_and_what_was_said_before() {
 #[test]
 fn a_flood_of_messages_ends() {
     let flood = "(loop $l (call $log (i32.const 1) (i32.const 0) (i32.const 4)) (br $l)) (unreachable)";
-    let (_, message) = misdeed(&Module { plan: flood, ..Module::default() }, Limits { fuel: 1 << 40, ..tight() });
-    assert_eq!(message, "it logged more than 10000 lines or 1048576 bytes; the limit is fixed");
+    let (_, message) =
+        misdeed(&Module { plan: flood, ..Module::default() }, Limits { fuel: Limit::fixed(1 << 40), ..tight() });
+    assert_eq!(message, "it logged more than 1024 KiB, or too many lines; --planner-log raises the limit");
 }
 
 #[test]
@@ -184,7 +190,7 @@ fn a_huge_answer_is_not_copied() {
         (i32.store (i32.const 520) (i32.const 250000))
         (i32.const 512)";
     let (_, message) = misdeed(&Module { plan: huge, ..Module::default() }, tight());
-    assert_eq!(message, "it handed over more than 16 MiB at once; the limit is fixed");
+    assert_eq!(message, "it handed over more than 16 MiB at once; --planner-output raises the limit");
 }
 
 #[test]
@@ -228,8 +234,8 @@ fn what_is_no_strategy_is_named() {
         refusal(&empty),
         "it does not export the interface layerwright:planner/strategy@0.1.0; it exports nothing"
     );
-    let sockets = wat::parse_str(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#).unwrap();
-    assert_eq!(refusal(&sockets), "it asks for what no planner gets: wasi:sockets/tcp@0.2.0");
+    let sockets = wat::parse_str(r#"(component (import "other:sockets/tcp@0.2.0" (instance)))"#).unwrap();
+    assert_eq!(refusal(&sockets), "it imports what no planner gets: other:sockets/tcp@0.2.0");
     let other = r#"(component (instance $i) (export "layerwright:planner/strategy@0.1.0" (instance $i)))"#;
     assert!(refusal(&wat::parse_str(other).unwrap()).starts_with("it was built for another version of the contract"));
     assert!(matches!(
@@ -240,6 +246,6 @@ fn what_is_no_strategy_is_named() {
 
 #[test]
 fn a_compiler_that_panics_is_an_error() {
-    let result: wasmtime::Result<()> = super::call::guarded(|| panic!("a bug in the compiler"));
-    assert_eq!(result.unwrap_err().to_string(), "the compiler failed on it");
+    let result: wasmtime::Result<()> = super::call::guarded(1 << 20, || panic!("a bug in the compiler"));
+    assert_eq!(result.unwrap_err().to_string(), "the WebAssembly engine failed on it, which is a bug of the engine");
 }

@@ -20,6 +20,18 @@ pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
     shown
 }
 
+/// The same for bytes that should be UTF-8: those that are not are shown as escapes.
+pub(super) fn printable_bytes(bytes: &[u8], max_bytes: usize) -> String {
+    // An escape is longer than what it stands for, so there is nothing to be shown behind this.
+    let bytes = &bytes[..bytes.len().min(max_bytes + 1)];
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text += chunk.valid();
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    printable(&text, max_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

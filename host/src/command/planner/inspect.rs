@@ -15,7 +15,7 @@ use crate::sandbox::{Limits, printable};
 const SETTING_BYTES: usize = 300;
 
 pub(super) fn run(spec: &PlannerSpec, limits: Limits, json: bool) -> Result<()> {
-    let component = find(spec)?;
+    let component = find(spec, &limits)?;
     let sandbox = sandbox(limits)?;
     let strategy = sandbox.load(&spec.planner, &component.bytes)?;
     let profile = Profile::new(&strategy, component.source);
@@ -38,7 +38,7 @@ fn shown(profile: &Profile) -> String {
          imports    {}\n\
          exports    {}\n\
          settings   {}\n",
-        list(&profile.imports),
+        list(&profile.imports.granted),
         list(&profile.exports),
         settings(&profile.config_schema),
     )

@@ -16,9 +16,18 @@ pub(super) struct Profile {
     pub(super) contract: &'static str,
     pub(super) digest: String,
     pub(super) size_bytes: usize,
-    pub(super) imports: Vec<String>,
+    pub(super) imports: Imports,
     pub(super) exports: Vec<String>,
     pub(super) config_schema: Value,
+}
+
+/// What comes of each import.
+#[derive(Serialize)]
+pub(super) struct Imports {
+    pub(super) granted: Vec<String>,
+    pub(super) inert: Vec<String>,
+    pub(super) denied: Vec<String>,
+    pub(super) unknown: Vec<String>,
 }
 
 impl Profile {
@@ -33,7 +42,12 @@ impl Profile {
             contract: CONTRACT,
             digest: strategy.digest().to_string(),
             size_bytes: strategy.size(),
-            imports: inspection.granted.clone(),
+            imports: Imports {
+                granted: inspection.granted.clone(),
+                inert: inspection.inert.clone(),
+                denied: inspection.denied.clone(),
+                unknown: inspection.unknown.clone(),
+            },
             exports: inspection.exports.clone(),
             config_schema: serde_json::from_str(&description.config_schema).unwrap_or_default(),
         }
