@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{BinaryBytes, HumanCount};
 use layerwright_planner::Level;
 
-use crate::sandbox::{LogLine, Usage, printable};
+use crate::sandbox::{LogLine, Notice, Usage, printable};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -23,6 +23,7 @@ fn show(heading: &str, text: &str) {
 }
 
 /// How much is said. Colours follow the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+#[derive(Clone, Copy)]
 pub(crate) struct Console {
     lowest: Level,
     verbose: bool,
@@ -63,6 +64,18 @@ impl Console {
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
             show("", text);
+        }
+    }
+
+    /// Tells why there is a pause, or why the next one will not be shorter.
+    pub(crate) fn compiling(&self, notice: Notice<'_>) {
+        match notice {
+            Notice::Compiling { planner, is_kept: true } => {
+                self.note(&format!("compiling planner `{planner}`, which is needed once"));
+            }
+            Notice::Compiling { planner, is_kept: false } => self.note(&format!("compiling planner `{planner}`")),
+            Notice::DamagedEntry => self.warn("a compiled planner in the cache was damaged; it is compiled again"),
+            Notice::NotKept(error) => self.warn(&format!("a compiled planner could not be kept: {error}")),
         }
     }
 

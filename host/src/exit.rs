@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use layerwright_packer::PackError;
+use layerwright_packer::{Digest, PackError};
 use layerwright_planner::chain::ChainError;
 
 use crate::console::Console;
@@ -66,8 +66,10 @@ pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
         return ExitCode::from(CLOSED_PIPE);
     }
     console.error(&chain_of_causes(error));
-    if let Some(StrategyError::Misbehaved(failed)) = strategy_error(error) {
-        show_failed(failed, console);
+    match strategy_error(error) {
+        Some(StrategyError::Misbehaved(failed)) => show_failed(failed, console),
+        Some(StrategyError::NotAStrategy { digest: Some(digest), .. }) => show_digest(digest, console),
+        _ => {}
     }
     ExitCode::from(code(error))
 }
@@ -120,7 +122,7 @@ fn chain_of_causes(error: &anyhow::Error) -> String {
 const LOG_TAIL: usize = 25;
 
 fn show_failed(failed: &Failed, console: &Console) {
-    console.note(&format!("the component's digest is {}", failed.digest));
+    show_digest(&failed.digest, console);
     for (at, frame) in failed.frames.iter().enumerate() {
         console.note(&format!("{} {frame}", if at == 0 { "it was in" } else { "called by" }));
     }
@@ -131,6 +133,10 @@ fn show_failed(failed: &Failed, console: &Console) {
     for line in &failed.log[tail..] {
         console.note(&format!("it said: {}", line.text));
     }
+}
+
+fn show_digest(digest: &Digest, console: &Console) {
+    console.note(&format!("the planner's digest is {digest}"));
 }
 
 fn is_cancelled(error: &anyhow::Error) -> bool {

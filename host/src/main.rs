@@ -5,6 +5,7 @@
 //! writes the image. [`command`] has one file for each command.
 
 mod arguments;
+mod cache_dir;
 mod command;
 mod console;
 mod exit;
@@ -40,6 +41,7 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Pack(arguments) => command::pack::run(arguments, console),
         Command::Verify(arguments) => command::verify::run(arguments, console),
         Command::Planner(command) => command::planner::run(command, console),
+        Command::CompilePlanner { memory_bytes, seconds } => Ok(command::compile_planner::run(*memory_bytes, *seconds)),
         Command::Completions { shell } => command::completions::run(*shell),
     }
 }

@@ -11,11 +11,12 @@ use layerwright_planner::{Closure, NodeKind, Plan, PlannerRecord, PlannerSource,
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::arguments::PlanningArguments;
+use crate::arguments::{PlanningArguments, SandboxArguments};
+use crate::cache_dir::{CacheDir, CacheDirError};
 use crate::console::Console;
 use crate::input::{MAX_SETTINGS_BYTES, read_text};
 use crate::planner_spec::{PlannerSpec, join_settings};
-use crate::sandbox::{Limits, NotAStrategy, Sandbox, Strategy, StrategyError};
+use crate::sandbox::{CompiledCache, Compiler, Limits, NotAStrategy, Sandbox, Strategy, StrategyError};
 
 /// Name and component of each planner that is part of the program.
 pub(crate) const BUILT_IN: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
@@ -40,7 +41,7 @@ pub(crate) struct PinMismatch {
 
 /// Asks the planners about a closure and returns the checked plan.
 pub(crate) fn plan(closure: Closure, kind: NodeKind, planning: &PlanningArguments, console: &Console) -> Result<Plan> {
-    let sandbox = sandbox(planning.limits.limits())?;
+    let sandbox = sandbox(&planning.sandbox, console)?;
     let default = [PlannerSpec::named(DEFAULT)];
     let specs = if planning.planners.is_empty() { &default } else { planning.planners.as_slice() };
     let mut links = specs.iter().map(|spec| ChainLink::load(&sandbox, spec, console)).collect::<Result<Vec<_>>>()?;
@@ -48,8 +49,22 @@ pub(crate) fn plan(closure: Closure, kind: NodeKind, planning: &PlanningArgument
 }
 
 /// Starts the sandbox.
-pub(crate) fn sandbox(limits: Limits) -> Result<Sandbox> {
-    Sandbox::new(limits).map_err(|error| anyhow::anyhow!("starting the WebAssembly engine: {error:#}"))
+pub(crate) fn sandbox(arguments: &SandboxArguments, console: &Console) -> Result<Sandbox> {
+    let cache = arguments.compile_cache().and_then(|place| match open_cache(&place) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            console.warn(&format!("compiled planners are not kept: {error}"));
+            None
+        }
+    });
+    let console = *console;
+    let compiler = Compiler::InChild { cache, tell: Box::new(move |notice| console.compiling(notice)) };
+    let started = Sandbox::new(arguments.limits(), compiler);
+    started.map_err(|error| anyhow::anyhow!("starting the WebAssembly engine: {error:#}"))
+}
+
+fn open_cache(place: &Path) -> Result<CompiledCache, CacheDirError> {
+    Ok(CompiledCache::new(CacheDir::open(place)?.folder("planners")?))
 }
 
 /// Finds a planner and verifies its pin: a file that exists wins, otherwise a built-in one of that name.
@@ -69,7 +84,7 @@ fn read_file(file: &str, limits: &Limits) -> Result<Component> {
     let (bytes, limit) = (fs::metadata(file)?.len(), limits.component_bytes);
     if bytes > limit {
         let reason = NotAStrategy::TooLarge { bytes, limit };
-        return Err(StrategyError::NotAStrategy { planner: file.to_owned(), reason }.into());
+        return Err(StrategyError::NotAStrategy { planner: file.to_owned(), digest: None, reason }.into());
     }
     Ok(Component { bytes: fs::read(file)?, source: PlannerSource::File })
 }

@@ -2,8 +2,8 @@
 
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
-mod limits;
 mod planner;
+mod sandbox;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
-pub(crate) use self::limits::LimitArguments;
 pub(crate) use self::planner::PlannerCommand;
+pub(crate) use self::sandbox::SandboxArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
+use crate::sandbox::COMPILE_COMMAND;
 use crate::source::Source;
 
 /// Decides which parts of a software closure share a container image layer, and writes the image.
@@ -52,6 +53,7 @@ Examples:
     layerwright plan --from nix:./result --format table";
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is parsed once")]
 pub(crate) enum Command {
     /// Read a closure, plan its layers and write the image
     Build(BuildArguments),
@@ -64,6 +66,9 @@ pub(crate) enum Command {
     /// List and inspect planners
     #[command(subcommand, after_help = "Examples:\n  layerwright planner list\n  layerwright planner inspect groups")]
     Planner(PlannerCommand),
+    /// Compile a planner in a process that can be stopped: what the program starts itself for
+    #[command(hide = true, name = COMPILE_COMMAND)]
+    CompilePlanner { memory_bytes: u64, seconds: u64 },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  layerwright completions bash > /etc/bash_completion.d/layerwright")]
     Completions {
@@ -187,7 +192,7 @@ pub(crate) struct PlanningArguments {
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) max_layers: NonZeroU32,
     #[command(flatten)]
-    pub(crate) limits: LimitArguments,
+    pub(crate) sandbox: SandboxArguments,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::LimitArguments;
+use super::SandboxArguments;
 use crate::planner_spec::PlannerSpec;
 
 #[derive(Debug, Subcommand)]
@@ -13,6 +13,8 @@ pub(crate) enum PlannerCommand {
         /// Print the list as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        sandbox: SandboxArguments,
     },
     /// Show what a planner is, what it asks for and which settings it takes
     #[command(
@@ -25,6 +27,6 @@ pub(crate) enum PlannerCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        limits: LimitArguments,
+        sandbox: SandboxArguments,
     },
 }

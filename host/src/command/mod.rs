@@ -1,6 +1,7 @@
 //! The commands, one file each, and what several of them share.
 
 pub(crate) mod build;
+pub(crate) mod compile_planner;
 pub(crate) mod completions;
 mod image_settings;
 mod output;

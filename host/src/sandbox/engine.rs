@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, Strategy as Compiler, WasmBacktraceDetails};
+use wasmtime::{Config, Engine, Strategy as CodeGenerator, WasmBacktraceDetails};
 
+use super::compile::Compiler;
 use super::limits::Limits;
 
 /// How often the clock ticks. A deadline is kept to within two ticks.
@@ -13,6 +14,7 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 pub(crate) struct Sandbox {
     pub(super) engine: Engine,
     pub(super) limits: Limits,
+    pub(super) compiler: Compiler,
 }
 
 impl Sandbox {
@@ -21,23 +23,24 @@ impl Sandbox {
     /// # Errors
     ///
     /// Where this machine cannot run compiled WebAssembly.
-    pub(crate) fn new(limits: Limits) -> wasmtime::Result<Self> {
+    pub(crate) fn new(limits: Limits, compiler: Compiler) -> wasmtime::Result<Self> {
         let engine = Engine::new(&config(limits.stack_bytes))?;
         start_clock(&engine);
-        Ok(Self { engine, limits })
+        Ok(Self { engine, limits, compiler })
     }
 
+    /// The bounds of what runs here.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 }
 
 /// Everything that could differ between machines, or between two runs, is set here and nowhere else.
-fn config(stack_bytes: usize) -> Config {
+pub(super) fn config(stack_bytes: usize) -> Config {
     let mut config = Config::new();
     config
         // Another compiler would count fuel differently.
-        .strategy(Compiler::Cranelift)
+        .strategy(CodeGenerator::Cranelift)
         .consume_fuel(true)
         .epoch_interruption(true)
         // Floating point and vectors give the same bits on every processor.

@@ -23,6 +23,8 @@ pub(crate) enum StrategyError {
     NotAStrategy {
         /// How the user named it.
         planner: String,
+        /// The digest of its bytes, where they were read.
+        digest: Option<Digest>,
         /// What it is instead.
         #[source]
         reason: NotAStrategy,
@@ -173,6 +175,21 @@ pub(crate) enum NotAStrategy {
     /// The parser or the compiler does not take it.
     #[error("it is a damaged or unsupported component: {0}")]
     Invalid(String),
+    /// Compiling it takes too long.
+    #[error("compiling it takes longer than {} seconds; --planner-compile-timeout raises the limit", limit.as_secs_f64())]
+    CompileTimeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// Compiling it takes too much memory.
+    #[error("compiling it takes more than {} MiB of memory; --planner-compile-memory raises the limit", limit >> 20)]
+    CompileMemory {
+        /// The limit.
+        limit: u64,
+    },
+    /// The compiler came to a bad end, which is a bug of the compiler.
+    #[error("the compiler failed on it: {0}")]
+    CompilerFailed(String),
     /// It asks for what does not exist here.
     #[error("it imports what no planner gets: {}", .0.join(", "))]
     UnknownImports(Vec<String>),

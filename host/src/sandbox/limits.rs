@@ -25,6 +25,10 @@ pub(crate) struct Limits {
     pub(crate) stack_bytes: usize,
     /// Size of a component.
     pub(crate) component_bytes: u64,
+    /// Time for compiling it.
+    pub(crate) compile_timeout: Duration,
+    /// Memory for compiling it.
+    pub(crate) compile_memory_bytes: u64,
 }
 
 /// One bound: so much, and so much more for each node and each reference of the graph.
@@ -61,6 +65,10 @@ impl Limits {
     pub(crate) const STACK_BYTES: usize = 1 << 20;
     /// Those with a Python interpreter inside are 18 MB.
     pub(crate) const COMPONENT_BYTES: u64 = 64 << 20;
+    /// Those with a Python interpreter inside take four to thirteen seconds.
+    pub(crate) const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+    /// Those with a Python interpreter inside take 400 MB.
+    pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
 
     /// Native stack that the host needs on top of the strategy's on the same thread, generously: overrunning it would
     /// end the process.
@@ -101,6 +109,8 @@ impl Default for Limits {
             log_bytes: Self::LOG_BYTES,
             stack_bytes: Self::STACK_BYTES,
             component_bytes: Self::COMPONENT_BYTES,
+            compile_timeout: Self::COMPILE_TIMEOUT,
+            compile_memory_bytes: Self::COMPILE_MEMORY_BYTES,
         }
     }
 }

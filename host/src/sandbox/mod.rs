@@ -10,6 +10,8 @@
 
 mod bindings;
 mod call;
+mod compile;
+mod compiled;
 mod engine;
 mod error;
 mod inspect;
@@ -20,6 +22,8 @@ mod untrusted;
 mod wasi;
 
 pub(crate) use call::Usage;
+pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, child as compile_in_child};
+pub(crate) use compiled::CompiledCache;
 pub(crate) use engine::Sandbox;
 pub(crate) use error::{Failed, NotAStrategy, StrategyError};
 pub(crate) use inspect::CONTRACT;

@@ -2,11 +2,12 @@
 
 use layerwright_packer::Digest;
 use layerwright_planner::{Description, Generation, Proposal, Request};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Engine, Precompiled};
 
 use super::bindings::{self, PlannerPre, WitDescription};
-use super::call::{Outcome, State, Usage, call, guarded};
+use super::call::{Outcome, State, Usage, call};
+use super::compile::Source;
 use super::engine::Sandbox;
 use super::error::{Failed, Misdeed, NotAStrategy, Phase, StrategyError};
 use super::inspect::Inspection;
@@ -43,10 +44,10 @@ impl Sandbox {
     ///
     /// [`StrategyError::NotAStrategy`] for a file that is none; [`StrategyError::Misbehaved`] where `describe` fails.
     pub(crate) fn load(&self, planner: &str, bytes: &[u8]) -> Result<Strategy<'_>, StrategyError> {
-        let (component, inspection) = self
-            .compile(bytes)
-            .map_err(|reason| StrategyError::NotAStrategy { planner: planner.to_owned(), reason })?;
         let digest = Digest::of(bytes);
+        let (component, inspection) = self.compile(Source { planner, bytes, digest: &digest }).map_err(|reason| {
+            StrategyError::NotAStrategy { planner: planner.to_owned(), digest: Some(digest), reason }
+        })?;
         let limits = self.limits.for_call(0);
         let outcome = call(self, &component, limits, &[], Phase::Describe, |store, instance| {
             instance.layerwright_planner_strategy().call_describe(store)
@@ -61,11 +62,9 @@ impl Sandbox {
         Ok(Strategy { sandbox: self, component, planner, digest, size: bytes.len(), inspection, description })
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<(PlannerPre<State>, Inspection), NotAStrategy> {
-        look_at_header(bytes, self.limits.component_bytes)?;
-        let invalid = |error: wasmtime::Error| NotAStrategy::Invalid(printable(&format!("{error:#}"), 1000));
-        let compile = || Component::from_binary(&self.engine, bytes);
-        let component = guarded(self.limits.stack_bytes, compile).map_err(invalid)?;
+    fn compile(&self, source: Source<'_>) -> Result<(PlannerPre<State>, Inspection), NotAStrategy> {
+        look_at_header(source.bytes, self.limits.component_bytes)?;
+        let component = self.compiler.component(&self.engine, &self.limits, source)?;
         let inspection = Inspection::new(&component, &self.engine);
         inspection.check()?;
         let link = || {

@@ -84,7 +84,7 @@ fn tight() -> Limits {
 }
 
 fn plan(module: &Module<'_>, limits: Limits) -> StrategyError {
-    let sandbox = Sandbox::new(limits).unwrap();
+    let sandbox = Sandbox::new(limits, Compiler::Here).unwrap();
     let request = Request { closure: closure("a -> b"), max_layers: NonZeroU32::MIN, config: "{}".into() };
     match sandbox.load("bad.wasm", &module.component()) {
         Err(error) => error,
@@ -212,7 +212,7 @@ fn descriptions_must_be_printable() {
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    match Sandbox::new(tight()).unwrap().load("x", bytes).map(drop).unwrap_err() {
+    match Sandbox::new(tight(), Compiler::Here).unwrap().load("x", bytes).map(drop).unwrap_err() {
         StrategyError::NotAStrategy { reason, .. } => reason.to_string(),
         other => panic!("{other:?}"),
     }
@@ -226,7 +226,7 @@ fn what_is_no_strategy_is_named() {
     assert!(refusal(&good.core()).starts_with("it is a core WebAssembly module and not a component"));
     let component = good.component();
     assert!(refusal(&component[..component.len() / 2]).starts_with("it is a damaged or unsupported component"));
-    let sandbox = Sandbox::new(tight()).unwrap();
+    let sandbox = Sandbox::new(tight(), Compiler::Here).unwrap();
     let native = sandbox.engine.precompile_component(&component).unwrap();
     assert!(refusal(&native).starts_with("it is compiled native code"));
     let empty = wat::parse_str("(component)").unwrap();

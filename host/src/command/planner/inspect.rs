@@ -6,17 +6,19 @@ use layerwright_planner::PlannerSource;
 use serde_json::Value;
 
 use super::profile::Profile;
+use crate::arguments::SandboxArguments;
 use crate::command::output::{print, print_json};
+use crate::console::Console;
 use crate::planner_spec::PlannerSpec;
 use crate::planners::{find, sandbox};
-use crate::sandbox::{Limits, printable};
+use crate::sandbox::printable;
 
 /// Longest line that is shown of a setting, in bytes.
 const SETTING_BYTES: usize = 300;
 
-pub(super) fn run(spec: &PlannerSpec, limits: Limits, json: bool) -> Result<()> {
-    let component = find(spec, &limits)?;
-    let sandbox = sandbox(limits)?;
+pub(super) fn run(spec: &PlannerSpec, arguments: &SandboxArguments, json: bool, console: &Console) -> Result<()> {
+    let sandbox = sandbox(arguments, console)?;
+    let component = find(spec, sandbox.limits())?;
     let strategy = sandbox.load(&spec.planner, &component.bytes)?;
     let profile = Profile::new(&strategy, component.source);
     if json { print_json(&profile) } else { print(&shown(&profile)) }

@@ -5,12 +5,13 @@ use comfy_table::{Table, presets};
 use layerwright_planner::PlannerSource;
 
 use super::profile::Profile;
+use crate::arguments::SandboxArguments;
 use crate::command::output::{print, print_json};
+use crate::console::Console;
 use crate::planners::{BUILT_IN, sandbox};
-use crate::sandbox::Limits;
 
-pub(super) fn run(json: bool) -> Result<()> {
-    let sandbox = sandbox(Limits::default())?;
+pub(super) fn run(arguments: &SandboxArguments, json: bool, console: &Console) -> Result<()> {
+    let sandbox = sandbox(arguments, console)?;
     let profile = |(name, bytes): &(&str, &[u8])| {
         sandbox.load(name, bytes).map(|strategy| Profile::new(&strategy, PlannerSource::BuiltIn))
     };

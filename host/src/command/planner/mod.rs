@@ -11,10 +11,10 @@ use anyhow::Result;
 use crate::arguments::PlannerCommand;
 use crate::console::Console;
 
-pub(crate) fn run(command: &PlannerCommand, _: &Console) -> Result<ExitCode> {
+pub(crate) fn run(command: &PlannerCommand, console: &Console) -> Result<ExitCode> {
     match command {
-        PlannerCommand::List { json } => list::run(*json)?,
-        PlannerCommand::Inspect { planner, json, limits } => inspect::run(planner, limits.limits(), *json)?,
+        PlannerCommand::List { json, sandbox } => list::run(sandbox, *json, console)?,
+        PlannerCommand::Inspect { planner, json, sandbox } => inspect::run(planner, sandbox, *json, console)?,
     }
     Ok(ExitCode::SUCCESS)
 }

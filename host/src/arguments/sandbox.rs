@@ -1,12 +1,16 @@
-//! What a planner may use.
+//! What a planner may use, and where its compiled code is kept.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, value_parser};
 
+use crate::cache_dir;
 use crate::sandbox::{Limit, Limits};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sandbox")]
-pub(crate) struct LimitArguments {
+pub(crate) struct SandboxArguments {
     /// Instructions that a planner may execute, roughly [default: 100 billion, and 200,000 more for each node and reference]
     #[arg(long, value_name = "N")]
     planner_fuel: Option<u64>,
@@ -28,9 +32,26 @@ pub(crate) struct LimitArguments {
     /// How large a planner's file may be, in MiB
     #[arg(long, value_name = "MIB", default_value_t = Limits::COMPONENT_BYTES >> 20, value_parser = value_parser!(u64).range(1..=1 << 12), hide_short_help = true)]
     planner_size: u64,
+    /// Seconds that compiling a planner may take
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::COMPILE_TIMEOUT.as_secs(), value_parser = value_parser!(u64).range(1..=1_000_000), hide_short_help = true)]
+    planner_compile_timeout: u64,
+    /// Memory that compiling a planner may take, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = Limits::COMPILE_MEMORY_BYTES >> 20, value_parser = value_parser!(u64).range(64..=1 << 20), hide_short_help = true)]
+    planner_compile_memory: u64,
+    /// Where compiled planners are kept [default: layerwright in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR", env = "LAYERWRIGHT_CACHE_DIR", hide_env_values = true, hide_short_help = true)]
+    cache_dir: Option<PathBuf>,
+    /// Compile planners anew, and keep nothing
+    #[arg(long, hide_short_help = true)]
+    no_compile_cache: bool,
 }
 
-impl LimitArguments {
+impl SandboxArguments {
+    /// Where compiled planners are to be kept; `None` for nowhere.
+    pub(crate) fn compile_cache(&self) -> Option<PathBuf> {
+        if self.no_compile_cache { None } else { self.cache_dir.clone().or_else(cache_dir::default_place) }
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         let or = |given: Option<u64>, default| given.map_or(default, Limit::fixed);
         Limits {
@@ -41,6 +62,8 @@ impl LimitArguments {
             log_bytes: self.planner_log << 10,
             stack_bytes: usize::try_from(self.planner_stack << 10).expect("the parser keeps it below 1 GiB"),
             component_bytes: self.planner_size << 20,
+            compile_timeout: Duration::from_secs(self.planner_compile_timeout),
+            compile_memory_bytes: self.planner_compile_memory << 20,
         }
     }
 }
