@@ -42,9 +42,9 @@ fn run() -> &'static Run {
     RUN.get().expect("the run has begun")
 }
 
-/// The program under test.
+/// The program under test. What it compiles is kept from run to run, and not where this user's own things are.
 pub(crate) fn layerwright(arguments: &[&str]) -> Invocation {
-    Invocation::new(&run().program).args(arguments)
+    Invocation::new(&run().program).env("LAYERWRIGHT_CACHE_DIR", target_dir().join("e2e-cache")).args(arguments)
 }
 
 /// Where the program is, for shells that start it.

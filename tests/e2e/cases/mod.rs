@@ -1,6 +1,7 @@
 //! The cases, one file for each subject.
 
 mod cli;
+mod compiling;
 mod cpython;
 mod destinations;
 mod determinism;
@@ -21,8 +22,9 @@ use libtest_mimic::Trial;
 
 use crate::case::Case;
 
-const SUBJECTS: [(&str, &[Case]); 16] = [
+const SUBJECTS: [(&str, &[Case]); 17] = [
     ("cli", cli::CASES),
+    ("compiling", compiling::CASES),
     ("cpython", cpython::CASES),
     ("destinations", destinations::CASES),
     ("determinism", determinism::CASES),
