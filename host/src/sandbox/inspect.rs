@@ -1,14 +1,12 @@
 //! What a component says about itself without being run.
 
+use serde::Serialize;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::error::NotAStrategy;
 use super::untrusted::printable;
 use super::wasi::{self, Presence};
-
-/// The contract that this program offers.
-pub(crate) const CONTRACT: &str = "layerwright:planner@0.1.0";
 
 /// What a strategy exports.
 const EXPORT: &str = "layerwright:planner/strategy@0.1.0";
@@ -20,6 +18,17 @@ const GRANTED: [&str; 3] =
 /// Names of what a component wants and offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inspection {
+    /// The contract that it was built for, as far as its exports name one.
+    pub(crate) contract: Option<String>,
+    /// What comes of its imports.
+    pub(crate) imports: Imports,
+    /// Exports.
+    pub(crate) exports: Vec<String>,
+}
+
+/// Names of what a component wants, by what comes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Imports {
     /// Imports that do what they say: the contract's.
     pub(crate) granted: Vec<String>,
     /// Imports of WASI that can be used and have no effect: a clock that stands still, an environment without anything.
@@ -28,22 +37,34 @@ pub(crate) struct Inspection {
     pub(crate) denied: Vec<String>,
     /// Imports that do not exist here. With any of them the component is no strategy.
     pub(crate) unknown: Vec<String>,
-    /// Exports.
-    pub(crate) exports: Vec<String>,
 }
 
 impl Inspection {
     pub(super) fn new(component: &Component, engine: &Engine) -> Self {
         let ty = component.component_type();
-        let mut inspection = Self::default();
+        let mut imports = Imports::default();
         for (name, _) in ty.imports(engine) {
-            inspection.list_for(name).push(printable(name, 200));
+            imports.of_kind(name).push(printable(name, 200));
         }
-        inspection.exports = ty.exports(engine).map(|(name, _)| printable(name, 200)).collect();
-        inspection
+        let exports: Vec<String> = ty.exports(engine).map(|(name, _)| printable(name, 200)).collect();
+        let version = exports.iter().find_map(|name| name.strip_prefix("layerwright:planner/strategy@"));
+        Self { contract: version.map(|version| format!("layerwright:planner@{version}")), imports, exports }
     }
 
-    fn list_for(&mut self, import: &str) -> &mut Vec<String> {
+    /// Whether the names are those of the contract.
+    pub(super) fn check(&self) -> Result<(), NotAStrategy> {
+        if !self.imports.unknown.is_empty() {
+            return Err(NotAStrategy::UnknownImports(self.imports.unknown.clone()));
+        }
+        if !self.exports.iter().any(|name| name == EXPORT) {
+            return Err(NotAStrategy::OtherWorld { wanted: EXPORT.into(), found: self.exports.clone() });
+        }
+        Ok(())
+    }
+}
+
+impl Imports {
+    fn of_kind(&mut self, import: &str) -> &mut Vec<String> {
         if GRANTED.contains(&import) {
             return &mut self.granted;
         }
@@ -52,16 +73,5 @@ impl Inspection {
             Presence::Denied => &mut self.denied,
             Presence::Absent => &mut self.unknown,
         }
-    }
-
-    /// Whether the names are those of the contract.
-    pub(super) fn check(&self) -> Result<(), NotAStrategy> {
-        if !self.unknown.is_empty() {
-            return Err(NotAStrategy::UnknownImports(self.unknown.clone()));
-        }
-        if !self.exports.iter().any(|name| name == EXPORT) {
-            return Err(NotAStrategy::OtherWorld { wanted: EXPORT.into(), found: self.exports.clone() });
-        }
-        Ok(())
     }
 }

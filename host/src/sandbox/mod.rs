@@ -17,6 +17,7 @@ mod error;
 mod inspect;
 mod limits;
 mod log;
+mod producers;
 mod strategy;
 mod untrusted;
 mod wasi;
@@ -26,10 +27,11 @@ pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, child as 
 pub(crate) use compiled::CompiledCache;
 pub(crate) use engine::Sandbox;
 pub(crate) use error::{Failed, NotAStrategy, StrategyError};
-pub(crate) use inspect::CONTRACT;
+pub(crate) use inspect::Imports;
 pub(crate) use limits::{Limit, Limits};
 pub(crate) use log::LogLine;
-pub(crate) use strategy::Strategy;
+pub(crate) use producers::Producer;
+pub(crate) use strategy::{Examined, Strategy};
 pub(crate) use untrusted::printable;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use layerwright_packer::Digest;
 use layerwright_planner::{Description, Generation, Proposal, Request};
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Precompiled};
 
 use super::bindings::{self, PlannerPre, WitDescription};
@@ -13,6 +13,7 @@ use super::error::{Failed, Misdeed, NotAStrategy, Phase, StrategyError};
 use super::inspect::Inspection;
 use super::limits::units;
 use super::log::LogLine;
+use super::producers::{Producer, producers};
 use super::untrusted::printable;
 use super::wasi;
 
@@ -22,9 +23,19 @@ pub(crate) struct Strategy<'s> {
     component: PlannerPre<State>,
     planner: String,
     digest: Digest,
-    size: usize,
-    inspection: Inspection,
     description: Description,
+}
+
+/// A component that was looked at, whatever it is.
+pub(crate) struct Examined<'s> {
+    /// The digest of its bytes.
+    pub(crate) digest: Digest,
+    /// What it imports and exports.
+    pub(crate) inspection: Inspection,
+    /// With what it was made.
+    pub(crate) producers: Vec<Producer>,
+    /// The strategy that it is, or why it is none.
+    pub(crate) strategy: Result<Strategy<'s>, StrategyError>,
 }
 
 /// What came of a successful call.
@@ -44,38 +55,72 @@ impl Sandbox {
     ///
     /// [`StrategyError::NotAStrategy`] for a file that is none; [`StrategyError::Misbehaved`] where `describe` fails.
     pub(crate) fn load(&self, planner: &str, bytes: &[u8]) -> Result<Strategy<'_>, StrategyError> {
+        let (digest, component, inspection) = self.compile(planner, bytes)?;
+        self.strategy(planner, digest, &component, &inspection)
+    }
+
+    /// Tells all that is known of a component, also of one that is no strategy.
+    ///
+    /// # Errors
+    ///
+    /// [`StrategyError::NotAStrategy`] for what is not even a component.
+    pub(crate) fn examine(&self, planner: &str, bytes: &[u8]) -> Result<Examined<'_>, StrategyError> {
+        let (digest, component, inspection) = self.compile(planner, bytes)?;
+        let producers = producers(bytes);
+        let strategy = self.strategy(planner, digest, &component, &inspection);
+        Ok(Examined { digest, inspection, producers, strategy })
+    }
+
+    fn compile(&self, planner: &str, bytes: &[u8]) -> Result<(Digest, Component, Inspection), StrategyError> {
         let digest = Digest::of(bytes);
-        let (component, inspection) = self.compile(Source { planner, bytes, digest: &digest }).map_err(|reason| {
-            StrategyError::NotAStrategy { planner: planner.to_owned(), digest: Some(digest), reason }
-        })?;
+        let compile = || {
+            look_at_header(bytes, self.limits.component_bytes)?;
+            let source = Source { planner, bytes, digest: &digest };
+            self.compiler.component(&self.engine, &self.limits, source)
+        };
+        let component = compile().map_err(|reason| no_strategy(planner, digest, reason))?;
+        let inspection = Inspection::new(&component, &self.engine);
+        Ok((digest, component, inspection))
+    }
+
+    fn strategy(
+        &self,
+        planner: &str,
+        digest: Digest,
+        component: &Component,
+        inspection: &Inspection,
+    ) -> Result<Strategy<'_>, StrategyError> {
+        let linked = inspection.check().and_then(|()| self.link(component));
+        let component = linked.map_err(|reason| no_strategy(planner, digest, reason))?;
         let limits = self.limits.for_call(0);
         let outcome = call(self, &component, limits, &[], Phase::Describe, |store, instance| {
             instance.layerwright_planner_strategy().call_describe(store)
         });
         let Outcome { result, log, .. } = outcome;
         let description = result.and_then(|found| description(found).map_err(|deed| (Phase::Describe, deed, vec![])));
-        let description = description.map_err(|(phase, misdeed, frames)| {
-            let (planner, digest) = (planner.to_owned(), digest);
-            StrategyError::Misbehaved(Box::new(Failed { planner, version: None, digest, phase, misdeed, frames, log }))
-        })?;
         let planner = planner.to_owned();
-        Ok(Strategy { sandbox: self, component, planner, digest, size: bytes.len(), inspection, description })
+        match description {
+            Ok(description) => Ok(Strategy { sandbox: self, component, planner, digest, description }),
+            Err((phase, misdeed, frames)) => {
+                let failed = Failed { planner, version: None, digest, phase, misdeed, frames, log };
+                Err(StrategyError::Misbehaved(Box::new(failed)))
+            }
+        }
     }
 
-    fn compile(&self, source: Source<'_>) -> Result<(PlannerPre<State>, Inspection), NotAStrategy> {
-        look_at_header(source.bytes, self.limits.component_bytes)?;
-        let component = self.compiler.component(&self.engine, &self.limits, source)?;
-        let inspection = Inspection::new(&component, &self.engine);
-        inspection.check()?;
+    fn link(&self, component: &Component) -> Result<PlannerPre<State>, NotAStrategy> {
         let link = || {
             let mut linker = Linker::new(&self.engine);
             bindings::link(&mut linker)?;
-            wasi::link(&mut linker, &component)?;
-            PlannerPre::new(linker.instantiate_pre(&component)?)
+            wasi::link(&mut linker, component)?;
+            PlannerPre::new(linker.instantiate_pre(component)?)
         };
-        let pre = link().map_err(|error| NotAStrategy::OtherTypes(printable(&format!("{error:#}"), 1000)))?;
-        Ok((pre, inspection))
+        link().map_err(|error| NotAStrategy::OtherTypes(printable(&format!("{error:#}"), 1000)))
     }
+}
+
+fn no_strategy(planner: &str, digest: Digest, reason: NotAStrategy) -> StrategyError {
+    StrategyError::NotAStrategy { planner: planner.to_owned(), digest: Some(digest), reason }
 }
 
 impl Strategy<'_> {
@@ -127,16 +172,6 @@ impl Strategy<'_> {
     /// The digest of its bytes.
     pub(crate) fn digest(&self) -> Digest {
         self.digest
-    }
-
-    /// Bytes of the component.
-    pub(crate) fn size(&self) -> usize {
-        self.size
-    }
-
-    /// What it imports and exports.
-    pub(crate) fn inspection(&self) -> &Inspection {
-        &self.inspection
     }
 }
 

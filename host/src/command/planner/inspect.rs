@@ -1,5 +1,7 @@
 //! `layerwright planner inspect`
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use indicatif::BinaryBytes;
 use layerwright_planner::PlannerSource;
@@ -11,7 +13,7 @@ use crate::command::output::{print, print_json};
 use crate::console::Console;
 use crate::planner_spec::PlannerSpec;
 use crate::planners::{find, sandbox};
-use crate::sandbox::printable;
+use crate::sandbox::{Imports, Producer, printable};
 
 /// Longest line that is shown of a setting, in bytes.
 const SETTING_BYTES: usize = 300;
@@ -19,38 +21,80 @@ const SETTING_BYTES: usize = 300;
 pub(super) fn run(spec: &PlannerSpec, arguments: &SandboxArguments, json: bool, console: &Console) -> Result<()> {
     let sandbox = sandbox(arguments, console)?;
     let component = find(spec, sandbox.limits())?;
-    let strategy = sandbox.load(&spec.planner, &component.bytes)?;
-    let profile = Profile::new(&strategy, component.source);
-    if json { print_json(&profile) } else { print(&shown(&profile)) }
+    let examined = sandbox.examine(&spec.planner, &component.bytes)?;
+    let profile = Profile::new(&examined, component.source, component.bytes.len());
+    if json { print_json(&profile) } else { print(&shown(&profile)) }?;
+    Ok(examined.strategy.map(drop)?)
 }
 
+/// Width of what stands before each value.
+const INDENT: &str = "            ";
+
 fn shown(profile: &Profile) -> String {
-    let Profile { name, version, summary, contract, digest, .. } = profile;
-    let size = BinaryBytes(profile.size_bytes as u64);
     let source = match profile.source {
         PlannerSource::BuiltIn => "built in",
         PlannerSource::File => "a file",
     };
-    let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join("\n           ") };
-    format!(
-        "{name} {version} ({source})\n  {summary}\n\n\
-         contract   {contract}\n\
-         digest     {digest}\n\
-         size       {size}\n\
-         imports    {}\n\
-         exports    {}\n\
-         settings   {}\n",
-        list(&profile.imports.granted),
-        list(&profile.exports),
-        settings(&profile.config_schema),
-    )
+    let title = match profile {
+        Profile { name: Some(name), version: Some(version), summary: Some(summary), .. } => {
+            format!("{name} {version} ({source})\n  {summary}\n\n")
+        }
+        _ => format!("not a planner ({source})\n\n"),
+    };
+    let Imports { granted, inert, denied, unknown } = &profile.imports;
+    let made_with = profile.producers.iter().map(|Producer { field, name, version }| {
+        let about = [name.as_str(), version].join(" ");
+        format!("{} ({field})", about.trim_end())
+    });
+    let size = BinaryBytes(profile.size_bytes as u64).to_string();
+    let rows = [
+        ("contract", vec![profile.contract.clone().unwrap_or_else(|| "none".into())]),
+        ("digest", vec![profile.digest.clone()]),
+        ("size", vec![size]),
+        ("made with", made_with.collect()),
+        ("imports", granted.clone()),
+        ("  inert", by_package(inert)),
+        ("  denied", by_package(denied)),
+        ("  unknown", unknown.clone()),
+        ("exports", profile.exports.clone()),
+        ("settings", profile.config_schema.as_ref().map(settings).unwrap_or_default()),
+    ];
+    let row = |(name, lines): &(&str, Vec<String>)| {
+        let lines = if lines.is_empty() { "none".to_owned() } else { lines.join(&format!("\n{INDENT}")) };
+        format!("{name:<width$}{lines}\n", width = INDENT.len())
+    };
+    // Most have none of the three, and need not learn what they are.
+    let is_shown = |(name, lines): &&(&str, Vec<String>)| !(name.starts_with(' ') && lines.is_empty());
+    title + &rows.iter().filter(is_shown).map(row).collect::<String>() + &explanations(&profile.imports)
+}
+
+/// `wasi:io@0.2.6: error, poll, streams`: whoever has one of them mostly has all.
+fn by_package(interfaces: &[String]) -> Vec<String> {
+    let mut packages: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for interface in interfaces {
+        let (name, version) = interface.split_once('@').unwrap_or((interface, ""));
+        let (package, name) = name.split_once('/').unwrap_or((name, ""));
+        packages.entry(format!("{package}@{version}")).or_default().push(name);
+    }
+    packages.into_iter().map(|(package, names)| format!("{package}: {}", names.join(", "))).collect()
+}
+
+fn explanations(imports: &Imports) -> String {
+    let lines = [
+        (&imports.inert, "inert: can be used, and has no effect: clocks stand still, the environment is empty"),
+        (&imports.denied, "denied: can be imported, and ends the planner when it is used"),
+        (&imports.unknown, "unknown: does not exist here, so that the component cannot be used"),
+    ];
+    let needed = lines.into_iter().filter(|(names, _)| !names.is_empty());
+    let text: String = needed.map(|(_, line)| format!("  {line}\n")).collect();
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 /// A line for each setting; those of objects and of lists of objects stand indented below.
-fn settings(schema: &Value) -> String {
+fn settings(schema: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     add_settings(schema, 0, &mut lines);
-    if lines.is_empty() { "none".into() } else { lines.join("\n           ") }
+    lines
 }
 
 fn add_settings(schema: &Value, depth: usize, lines: &mut Vec<String>) {

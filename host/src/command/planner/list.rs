@@ -13,7 +13,7 @@ use crate::planners::{BUILT_IN, sandbox};
 pub(super) fn run(arguments: &SandboxArguments, json: bool, console: &Console) -> Result<()> {
     let sandbox = sandbox(arguments, console)?;
     let profile = |(name, bytes): &(&str, &[u8])| {
-        sandbox.load(name, bytes).map(|strategy| Profile::new(&strategy, PlannerSource::BuiltIn))
+        sandbox.examine(name, bytes).map(|examined| Profile::new(&examined, PlannerSource::BuiltIn, bytes.len()))
     };
     let profiles = BUILT_IN.iter().map(profile).collect::<Result<Vec<_>, _>>()?;
     if json {
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &SandboxArguments, json: bool, console: &Console) -
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["NAME", "VERSION", "SUMMARY"]);
     for Profile { name, version, summary, .. } in profiles {
-        table.add_row([name, version, summary]);
+        table.add_row([name, version, summary].map(Option::unwrap_or_default));
     }
     print(&format!("{table}\n"))
 }

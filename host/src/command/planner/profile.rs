@@ -4,52 +4,41 @@ use layerwright_planner::PlannerSource;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::sandbox::{CONTRACT, Strategy};
+use crate::sandbox::{Examined, Imports, Producer};
 
-/// What is known of a planner.
+/// What is known of a planner. Where it is none, it says nothing of itself.
 #[derive(Serialize)]
 pub(super) struct Profile {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) summary: String,
+    pub(super) name: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) summary: Option<String>,
     pub(super) source: PlannerSource,
-    pub(super) contract: &'static str,
+    pub(super) contract: Option<String>,
     pub(super) digest: String,
     pub(super) size_bytes: usize,
+    pub(super) producers: Vec<Producer>,
     pub(super) imports: Imports,
     pub(super) exports: Vec<String>,
-    pub(super) config_schema: Value,
-}
-
-/// What comes of each import.
-#[derive(Serialize)]
-pub(super) struct Imports {
-    pub(super) granted: Vec<String>,
-    pub(super) inert: Vec<String>,
-    pub(super) denied: Vec<String>,
-    pub(super) unknown: Vec<String>,
+    pub(super) config_schema: Option<Value>,
 }
 
 impl Profile {
-    pub(super) fn new(strategy: &Strategy<'_>, source: PlannerSource) -> Self {
-        let description = strategy.description();
-        let inspection = strategy.inspection();
+    pub(super) fn new(examined: &Examined<'_>, source: PlannerSource, size_bytes: usize) -> Self {
+        let Examined { digest, inspection, producers, strategy } = examined;
+        let description = strategy.as_ref().ok().map(|strategy| strategy.description().clone());
+        let schema = description.as_ref().map(|description| description.config_schema.as_str());
         Self {
-            name: description.name.clone(),
-            version: description.version.clone(),
-            summary: description.summary.clone(),
             source,
-            contract: CONTRACT,
-            digest: strategy.digest().to_string(),
-            size_bytes: strategy.size(),
-            imports: Imports {
-                granted: inspection.granted.clone(),
-                inert: inspection.inert.clone(),
-                denied: inspection.denied.clone(),
-                unknown: inspection.unknown.clone(),
-            },
+            contract: inspection.contract.clone(),
+            digest: digest.to_string(),
+            size_bytes,
+            producers: producers.clone(),
+            imports: inspection.imports.clone(),
             exports: inspection.exports.clone(),
-            config_schema: serde_json::from_str(&description.config_schema).unwrap_or_default(),
+            config_schema: schema.and_then(|schema| serde_json::from_str(schema).ok()),
+            name: description.as_ref().map(|description| description.name.clone()),
+            version: description.as_ref().map(|description| description.version.clone()),
+            summary: description.map(|description| description.summary),
         }
     }
 }
