@@ -57,6 +57,13 @@ pub(crate) fn guest(name: &str) -> PathBuf {
     target_dir().join("guests").join(format!("{name}.wasm"))
 }
 
+/// A component that is built for the tests alone.
+pub(crate) fn built_guest(package: &str) -> Result<String> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate lies in a workspace")?;
+    let built = xtask::guests::build(workspace, &target_dir(), &[package])?;
+    built[0].to_str().map(str::to_owned).context("builds lie in folders with readable names")
+}
+
 /// A folder for one case.
 pub(crate) struct Folder(TempDir);
 

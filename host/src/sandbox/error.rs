@@ -7,6 +7,7 @@ use layerwright_planner::Failure;
 use thiserror::Error;
 use wasmtime::{FrameInfo, FrameSymbol, Trap, WasmBacktrace};
 
+use super::contract;
 use super::limits::{CallLimits, MemoryExceeded};
 use super::log::{LogFlood, LogLine};
 use super::untrusted::printable;
@@ -194,15 +195,17 @@ pub(crate) enum NotAStrategy {
     #[error("it imports what no planner gets: {}", .0.join(", "))]
     UnknownImports(Vec<String>),
     /// Some other component.
-    #[error("it does not export the interface {wanted}; it exports {}", if found.is_empty() { "nothing".to_owned() } else { found.join(", ") })]
-    OtherWorld {
-        /// What a strategy exports.
-        wanted: String,
-        /// What it exports.
-        found: Vec<String>,
-    },
+    #[error("it does not export the interface layerwright:planner/strategy; it exports {}", if .0.is_empty() { "nothing".to_owned() } else { .0.join(", ") })]
+    OtherWorld(Vec<String>),
+    /// A strategy for a version of the contract that is not understood.
+    #[error("it was built for {0}, and this program offers layerwright:planner@{version}", version = contract::VERSION)]
+    OtherContract(String),
     /// The names fit, the types do not.
-    #[error("it was built for another version of the contract: {0}")]
+    #[error(
+        "it does not fit layerwright:planner@{version}, which this program offers; perhaps it was built for a newer \
+         version: {0}",
+        version = contract::VERSION
+    )]
     OtherTypes(String),
 }
 

@@ -4,16 +4,10 @@ use serde::Serialize;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::contract;
 use super::error::NotAStrategy;
 use super::untrusted::printable;
 use super::wasi::{self, Presence};
-
-/// What a strategy exports.
-const EXPORT: &str = "layerwright:planner/strategy@0.1.0";
-
-/// What a strategy may import. `types` holds no function.
-const GRANTED: [&str; 3] =
-    ["layerwright:planner/diagnostics@0.1.0", "layerwright:planner/history@0.1.0", "layerwright:planner/types@0.1.0"];
 
 /// Names of what a component wants and offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +41,7 @@ impl Inspection {
             imports.of_kind(name).push(printable(name, 200));
         }
         let exports: Vec<String> = ty.exports(engine).map(|(name, _)| printable(name, 200)).collect();
-        let version = exports.iter().find_map(|name| name.strip_prefix("layerwright:planner/strategy@"));
+        let version = exports.iter().find_map(|name| contract::version_of(name));
         Self { contract: version.map(|version| format!("layerwright:planner@{version}")), imports, exports }
     }
 
@@ -56,16 +50,19 @@ impl Inspection {
         if !self.imports.unknown.is_empty() {
             return Err(NotAStrategy::UnknownImports(self.imports.unknown.clone()));
         }
-        if !self.exports.iter().any(|name| name == EXPORT) {
-            return Err(NotAStrategy::OtherWorld { wanted: EXPORT.into(), found: self.exports.clone() });
+        if self.exports.iter().any(|name| contract::is_strategy(name)) {
+            return Ok(());
         }
-        Ok(())
+        Err(match &self.contract {
+            Some(contract) => NotAStrategy::OtherContract(contract.clone()),
+            None => NotAStrategy::OtherWorld(self.exports.clone()),
+        })
     }
 }
 
 impl Imports {
     fn of_kind(&mut self, import: &str) -> &mut Vec<String> {
-        if GRANTED.contains(&import) {
+        if contract::offers(import) {
             return &mut self.granted;
         }
         match wasi::presence(import) {

@@ -12,6 +12,7 @@ mod bindings;
 mod call;
 mod compile;
 mod compiled;
+mod contract;
 mod engine;
 mod error;
 mod inspect;

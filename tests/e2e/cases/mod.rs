@@ -2,6 +2,7 @@
 
 mod cli;
 mod compiling;
+mod contracts;
 mod cpython;
 mod destinations;
 mod determinism;
@@ -22,9 +23,10 @@ use libtest_mimic::Trial;
 
 use crate::case::Case;
 
-const SUBJECTS: [(&str, &[Case]); 17] = [
+const SUBJECTS: [(&str, &[Case]); 18] = [
     ("cli", cli::CASES),
     ("compiling", compiling::CASES),
+    ("contracts", contracts::CASES),
     ("cpython", cpython::CASES),
     ("destinations", destinations::CASES),
     ("determinism", determinism::CASES),
