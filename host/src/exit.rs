@@ -8,8 +8,8 @@ use layerwright_planner::chain::ChainError;
 
 use crate::console::Console;
 use crate::interrupt;
-use crate::planner_spec::SettingsError;
 use crate::sandbox::{Failed, StrategyError};
+use crate::settings::SettingsError;
 
 /// The command line is wrong, in a way that its parser does not see.
 #[derive(Debug)]
@@ -78,8 +78,10 @@ fn code(error: &anyhow::Error) -> u8 {
     if find::<Usage>(error).is_some() {
         return USAGE;
     }
-    if let Some(SettingsError::Unknown { .. } | SettingsError::WrongType { .. }) = find(error) {
-        return USAGE;
+    match find::<SettingsError>(error) {
+        Some(SettingsError::Misfit(_)) => return USAGE,
+        Some(SettingsError::BadSchema { .. }) => return MISBEHAVED,
+        None => {}
     }
     if find::<crate::planners::PinMismatch>(error).is_some() {
         return NOT_A_PLANNER;

@@ -15,6 +15,7 @@ mod planner_spec;
 mod planners;
 mod progress;
 mod sandbox;
+mod settings;
 mod source;
 
 use std::process::ExitCode;

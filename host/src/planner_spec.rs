@@ -1,4 +1,4 @@
-//! `--planner SPEC`, and how settings come together.
+//! `--planner SPEC`
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use layerwright_packer::Digest;
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// One planner of the chain, as the user wrote it:
@@ -89,65 +88,6 @@ fn split_pin(text: &str) -> Result<(&str, Option<Digest>), PlannerSpecError> {
     Ok((planner, pin))
 }
 
-/// Why settings do not come together.
-#[derive(Debug, Error)]
-pub(crate) enum SettingsError {
-    #[error("planner `{planner}`: {} does not hold a JSON object: {reason}", file.display())]
-    BadFile { planner: String, file: PathBuf, reason: String },
-    #[error("planner `{planner}` has no setting `{key}`{}", if known.is_empty() { "; it has none".to_owned() } else { format!("; it has {}", known.join(", ")) })]
-    Unknown { planner: String, key: String, known: Vec<String> },
-    #[error("planner `{planner}`: setting `{key}` wants {wanted}, but `{value}` is none")]
-    WrongType { planner: String, key: String, value: String, wanted: String },
-}
-
-/// Joins the object in a settings file with single settings, which win. The schema says what their texts mean.
-pub(crate) fn join_settings(
-    spec: &PlannerSpec,
-    from_file: Option<&str>,
-    schema: &str,
-) -> Result<Map<String, Value>, SettingsError> {
-    let mut joined = match (&spec.config, from_file) {
-        (Some(file), Some(text)) => serde_json::from_str(text).map_err(|error| SettingsError::BadFile {
-            planner: spec.planner.clone(),
-            file: file.clone(),
-            reason: error.to_string(),
-        })?,
-        _ => Map::new(),
-    };
-    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
-    for (key, text) in &spec.settings {
-        joined.insert(key.clone(), typed(spec, &schema, key, text)?);
-    }
-    Ok(joined)
-}
-
-fn typed(spec: &PlannerSpec, schema: &Value, key: &str, text: &str) -> Result<Value, SettingsError> {
-    let planner = || spec.planner.clone();
-    let Some(property) = schema["properties"].get(key) else {
-        if schema["additionalProperties"] == Value::Bool(false) {
-            let known = schema["properties"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
-            return Err(SettingsError::Unknown { planner: planner(), key: key.to_owned(), known });
-        }
-        return Ok(serde_json::from_str(text).unwrap_or_else(|_| text.into()));
-    };
-    let wanted = property["type"].as_str().unwrap_or_default();
-    let value: Option<Value> = if wanted == "string" { Some(text.into()) } else { serde_json::from_str(text).ok() };
-    let fits = |value: &Value| match wanted {
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => true,
-    };
-    value.filter(fits).ok_or_else(|| SettingsError::WrongType {
-        planner: planner(),
-        key: key.to_owned(),
-        value: text.to_owned(),
-        wanted: if wanted.is_empty() { "JSON".into() } else { format!("a JSON {wanted}") },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,23 +117,5 @@ mod tests {
         ] {
             assert_eq!(text.parse::<PlannerSpec>().unwrap_err().to_string(), message);
         }
-    }
-
-    fn join(spec: &str, schema: &str) -> Result<String, String> {
-        let joined = join_settings(&spec.parse().unwrap(), Some(r#"{"a": 1}"#), schema);
-        joined.map(|map| Value::Object(map).to_string()).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn single_settings_have_the_type_that_the_schema_gives_them() {
-        let schema =
-            r#"{"properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "additionalProperties": false}"#;
-        assert_eq!(join("p,config=f,a=12,b=12", schema).unwrap(), r#"{"a":"12","b":12}"#);
-        assert_eq!(
-            join("p,b=x", schema).unwrap_err(),
-            "planner `p`: setting `b` wants a JSON integer, but `x` is none"
-        );
-        assert_eq!(join("p,c=1", schema).unwrap_err(), "planner `p` has no setting `c`; it has a, b");
-        assert_eq!(join("p,c=1,d=x", "{}").unwrap(), r#"{"c":1,"d":"x"}"#);
     }
 }

@@ -14,9 +14,9 @@ use thiserror::Error;
 use crate::arguments::{PlanningArguments, SandboxArguments};
 use crate::cache_dir::{CacheDir, CacheDirError};
 use crate::console::Console;
-use crate::input::{MAX_SETTINGS_BYTES, read_text};
-use crate::planner_spec::{PlannerSpec, join_settings};
+use crate::planner_spec::PlannerSpec;
 use crate::sandbox::{CompiledCache, Compiler, Limits, NotAStrategy, Sandbox, Strategy, StrategyError};
+use crate::settings::settings;
 
 /// Name and component of each planner that is part of the program.
 pub(crate) const BUILT_IN: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
@@ -99,11 +99,6 @@ fn built_in(name: &str) -> Result<Component> {
     Ok(Component { bytes: bytes.to_vec(), source: PlannerSource::BuiltIn })
 }
 
-fn read_settings(file: &Path) -> Result<String> {
-    let context = || format!("reading a planner's settings {}", file.display());
-    read_text(fs::File::open(file).context("reading a planner's settings")?, MAX_SETTINGS_BYTES).with_context(context)
-}
-
 struct ChainLink<'a> {
     strategy: Strategy<'a>,
     source: PlannerSource,
@@ -116,8 +111,7 @@ impl<'a> ChainLink<'a> {
     fn load(sandbox: &'a Sandbox, spec: &PlannerSpec, console: &'a Console) -> Result<Self> {
         let Component { bytes, source } = find(spec, sandbox.limits())?;
         let strategy = sandbox.load(&spec.planner, &bytes)?;
-        let file = spec.config.as_deref().map(read_settings).transpose()?;
-        let settings = join_settings(spec, file.as_deref(), &strategy.description().config_schema)?;
+        let settings = settings(spec, strategy.description())?;
         Ok(Self { strategy, source, max_layers: spec.max_layers, settings, console })
     }
 }

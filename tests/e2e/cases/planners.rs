@@ -92,7 +92,6 @@ fn settings_that_are_wrong_are_refused_with_the_group() -> Result<()> {
         (json!({"groups": [{"label": "broken", "names": ["a["]}]}), "group `broken`"),
         (json!({"groups": [{"label": "idle"}]}), "group `idle` has no pattern"),
         (json!({"groups": [{"label": "a", "names": ["a"]}, {"label": "a", "names": ["b"]}]}), "the label `a`"),
-        (json!({}), "groups"),
     ] {
         let config = folder.write("groups.json", groups.to_string())?;
         plan(&[&format!("groups,config={config}")])?.exits(3)?.says(&[part])?;
