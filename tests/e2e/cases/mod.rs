@@ -11,6 +11,7 @@ mod failures;
 mod graph;
 mod load;
 mod nix;
+mod planner_settings;
 mod planners;
 mod plans;
 mod random_trees;
@@ -23,7 +24,7 @@ use libtest_mimic::Trial;
 
 use crate::case::Case;
 
-const SUBJECTS: [(&str, &[Case]); 18] = [
+const SUBJECTS: &[(&str, &[Case])] = &[
     ("cli", cli::CASES),
     ("compiling", compiling::CASES),
     ("contracts", contracts::CASES),
@@ -35,6 +36,7 @@ const SUBJECTS: [(&str, &[Case]); 18] = [
     ("graph", graph::CASES),
     ("load", load::CASES),
     ("nix", nix::CASES),
+    ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),
     ("plans", plans::CASES),
     ("random_trees", random_trees::CASES),
