@@ -45,7 +45,7 @@ Exit codes:
   2    the command line is wrong
   3    a planner refused, with its own message
   4    a planner misbehaved: a trap, a limit, a proposal that breaks the rules
-  5    a file is not a planner, or not the one that was pinned
+  5    a file is not a planner, or not the one that was pinned, or not pinned with --locked
   6    `verify` found mismatches
   130  interrupted
   141  whoever reads standard output has stopped reading";
@@ -83,7 +83,7 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(SettingsError::BadSchema { .. }) => return MISBEHAVED,
         None => {}
     }
-    if find::<crate::planners::PinMismatch>(error).is_some() {
+    if find::<crate::planners::PinError>(error).is_some() {
         return NOT_A_PLANNER;
     }
     if let Some(ChainError::BrokenProposal { .. }) = find::<ChainError<StrategyError>>(error) {

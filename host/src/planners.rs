@@ -30,22 +30,64 @@ pub(crate) struct Component {
     pub(crate) source: PlannerSource,
 }
 
-/// The bytes are not those that the user pinned. They were not compiled.
+/// What becomes of planners that are neither built in nor pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unpinned {
+    /// They are used.
+    Allowed,
+    /// They are refused before anything is made of their bytes.
+    Refused,
+}
+
+/// A planner that the user did not vouch for. Its bytes were hashed at most.
 #[derive(Debug, Error)]
-#[error("planner `{planner}` is pinned to {pinned}, but its digest is {found}")]
-pub(crate) struct PinMismatch {
-    planner: String,
-    pinned: Digest,
-    found: Digest,
+pub(crate) enum PinError {
+    /// Other bytes than the pin says.
+    #[error(
+        "planner `{planner}` is not the one that is pinned\n  pinned  {pinned}\n  found   {found}\n\
+         `layerwright planner digest {planner}` prints the digest to pin, if this is the one you want"
+    )]
+    Mismatch {
+        /// How the user named it.
+        planner: String,
+        /// What was wanted.
+        pinned: Digest,
+        /// What is there.
+        found: Digest,
+    },
+    /// No pin, where one is asked for.
+    #[error(
+        "planner `{planner}` is a file without a pin, and --locked takes none{}\n\
+         if you trust the file as it is now, write\n  --planner {planner}{pin}",
+        if *hides_built_in { "; it stands before the built-in planner of this name" } else { "" }
+    )]
+    Missing {
+        /// How the user named it.
+        planner: String,
+        /// What to write behind it.
+        pin: String,
+        /// Without the file, a built-in planner would have been used.
+        hides_built_in: bool,
+    },
 }
 
 /// Asks the planners about a closure and returns the checked plan.
 pub(crate) fn plan(closure: Closure, kind: NodeKind, planning: &PlanningArguments, console: &Console) -> Result<Plan> {
     let sandbox = sandbox(&planning.sandbox, console)?;
-    let default = [PlannerSpec::named(DEFAULT)];
-    let specs = if planning.planners.is_empty() { &default } else { planning.planners.as_slice() };
-    let mut links = specs.iter().map(|spec| ChainLink::load(&sandbox, spec, console)).collect::<Result<Vec<_>>>()?;
+    let (specs, found) = find_all(planning, sandbox.limits())?;
+    let load = |(spec, component)| ChainLink::load(&sandbox, spec, component, console);
+    let mut links = specs.iter().zip(found).map(load).collect::<Result<Vec<_>>>()?;
     Ok(chain::run(kind, closure, planning.max_layers, &mut links)?)
+}
+
+/// All planners of the chain, before any is compiled: a chain with one that is refused does nothing.
+fn find_all(planning: &PlanningArguments, limits: &Limits) -> Result<(Vec<PlannerSpec>, Vec<Component>)> {
+    if planning.planners.is_empty() {
+        // Nobody wrote this name, so no file of that name is meant.
+        return Ok((vec![PlannerSpec::named(DEFAULT)], vec![built_in(DEFAULT)?]));
+    }
+    let found = planning.planners.iter().map(|spec| find(spec, planning.lock.unpinned(), limits));
+    Ok((planning.planners.clone(), found.collect::<Result<_>>()?))
 }
 
 /// Starts the sandbox.
@@ -68,16 +110,36 @@ fn open_cache(place: &Path) -> Result<CompiledCache, CacheDirError> {
 }
 
 /// Finds a planner and verifies its pin: a file that exists wins, otherwise a built-in one of that name.
-pub(crate) fn find(spec: &PlannerSpec, limits: &Limits) -> Result<Component> {
-    let is_file = Path::new(&spec.planner).is_file();
-    let component = if is_file { read_file(&spec.planner, limits)? } else { built_in(&spec.planner)? };
-    if let Some(pinned) = &spec.pin {
+pub(crate) fn find(spec: &PlannerSpec, unpinned: Unpinned, limits: &Limits) -> Result<Component> {
+    if unpinned == Unpinned::Refused && spec.pin.is_none() && is_file(&spec.planner) {
+        return Err(unpinned_file(&spec.planner, limits).into());
+    }
+    let component = component(&spec.planner, limits)?;
+    if let Some(pinned) = spec.pin {
         let found = Digest::of(&component.bytes);
-        if found != *pinned {
-            return Err(PinMismatch { planner: spec.planner.clone(), pinned: *pinned, found }.into());
+        if found != pinned {
+            return Err(PinError::Mismatch { planner: spec.planner.clone(), pinned, found }.into());
         }
     }
     Ok(component)
+}
+
+/// Reads the file only to tell what could be pinned.
+fn unpinned_file(planner: &str, limits: &Limits) -> PinError {
+    let pin = match read_file(planner, limits) {
+        Ok(component) => format!("@{}", Digest::of(&component.bytes)),
+        Err(_) => "@sha256:...".to_owned(),
+    };
+    PinError::Missing { planner: planner.to_owned(), pin, hides_built_in: built_in(planner).is_ok() }
+}
+
+fn is_file(planner: &str) -> bool {
+    Path::new(planner).is_file()
+}
+
+/// The bytes of a planner that nothing is known of.
+pub(crate) fn component(planner: &str, limits: &Limits) -> Result<Component> {
+    if is_file(planner) { read_file(planner, limits) } else { built_in(planner) }
 }
 
 fn read_file(file: &str, limits: &Limits) -> Result<Component> {
@@ -108,8 +170,12 @@ struct ChainLink<'a> {
 }
 
 impl<'a> ChainLink<'a> {
-    fn load(sandbox: &'a Sandbox, spec: &PlannerSpec, console: &'a Console) -> Result<Self> {
-        let Component { bytes, source } = find(spec, sandbox.limits())?;
+    fn load(
+        sandbox: &'a Sandbox,
+        spec: &PlannerSpec,
+        Component { bytes, source }: Component,
+        console: &'a Console,
+    ) -> Result<Self> {
         let strategy = sandbox.load(&spec.planner, &bytes)?;
         let settings = settings(spec, strategy.description())?;
         Ok(Self { strategy, source, max_layers: spec.max_layers, settings, console })

@@ -11,8 +11,15 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// What is in the environment of the tests, and should not decide what they see.
-const NOT_INHERITED: [&str; 6] =
-    ["SOURCE_DATE_EPOCH", "CLICOLOR_FORCE", "NIX_PATH", "NIX_REMOTE", "NIX_STORE_DIR", "NIX_STATE_DIR"];
+const NOT_INHERITED: [&str; 7] = [
+    "LAYERWRIGHT_LOCKED",
+    "SOURCE_DATE_EPOCH",
+    "CLICOLOR_FORCE",
+    "NIX_PATH",
+    "NIX_REMOTE",
+    "NIX_STORE_DIR",
+    "NIX_STATE_DIR",
+];
 
 pub(crate) struct Invocation {
     command: Command,

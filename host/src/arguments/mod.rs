@@ -2,6 +2,7 @@
 
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
+mod lock;
 mod planner;
 mod sandbox;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
+pub(crate) use self::lock::LockArguments;
 pub(crate) use self::planner::PlannerCommand;
 pub(crate) use self::sandbox::SandboxArguments;
 use crate::exit;
@@ -63,8 +65,11 @@ pub(crate) enum Command {
     Pack(PackArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
-    /// List and inspect planners
-    #[command(subcommand, after_help = "Examples:\n  layerwright planner list\n  layerwright planner inspect groups")]
+    /// List, inspect and pin planners
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  layerwright planner list\n  layerwright planner inspect groups\n  layerwright planner digest mine.wasm"
+    )]
     Planner(PlannerCommand),
     /// Compile a planner in a process that can be stopped: what the program starts itself for
     #[command(hide = true, name = COMPILE_COMMAND)]
@@ -183,14 +188,17 @@ pub(crate) struct PlanningArguments {
     /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
     ///
     /// A file that exists wins; otherwise a built-in planner of that name, with or
-    /// without `.wasm`. config=FILE is a JSON object of settings, KEY=VALUE sets one
-    /// of them. max-layers=N counts the layer for what the planner leaves to others.
+    /// without `.wasm`. config=FILE holds settings: TOML if its name ends in .toml, and
+    /// JSON otherwise. KEY=VALUE sets one of them; `layerwright planner inspect` lists
+    /// them. max-layers=N counts the layer for what the planner leaves to others.
     /// See `layerwright planner list`.
     #[arg(long = "planner", value_name = "SPEC", verbatim_doc_comment)]
     pub(crate) planners: Vec<PlannerSpec>,
     /// The most layers that the image may have
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) max_layers: NonZeroU32,
+    #[command(flatten)]
+    pub(crate) lock: LockArguments,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
 }

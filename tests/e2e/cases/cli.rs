@@ -19,7 +19,16 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn help_of_every_command_has_an_example() -> Result<()> {
-    for command in [&[][..], &["build"], &["plan"], &["pack"], &["verify"], &["planner", "inspect"], &["completions"]] {
+    for command in [
+        &[][..],
+        &["build"],
+        &["plan"],
+        &["pack"],
+        &["verify"],
+        &["planner", "inspect"],
+        &["planner", "digest"],
+        &["completions"],
+    ] {
         for flag in ["--help", "-h"] {
             let help = layerwright(command).args([flag]).ok()?;
             ensure!(help.text()?.contains("Example"), "{}", help.report());

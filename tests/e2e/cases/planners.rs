@@ -19,6 +19,9 @@ pub(super) const CASES: &[Case] = &[
     case!(settings_that_are_wrong_are_refused_with_the_group),
     case!(a_limit_that_cannot_be_kept_is_refused),
     case!(a_pin_is_checked, Guest),
+    case!(digests_are_printed_as_they_are_pinned, Guest),
+    case!(locked_takes_what_is_built_in_or_pinned, Guest),
+    case!(locked_refuses_a_file_that_hides_a_built_in_planner, Guest),
     case!(what_is_no_planner_is_refused, Guest),
     case!(a_planner_out_of_fuel_misbehaves),
     case!(unknown_planners_and_settings_are_named),
@@ -118,9 +121,64 @@ fn a_pin_is_checked() -> Result<()> {
 
     let wrong = sha256(b"another planner");
     for planner in [file, "popularity"] {
-        plan(&[&format!("{planner}@{wrong}")])?.exits(5)?.says(&[&wrong, &right[..7]])?;
+        let refused = plan(&[&format!("{planner}@{wrong}")])?.exits(5)?;
+        refused.says(&[&format!("\n  pinned  {wrong}\n  found   {right}\n"), &format!("planner digest {planner}`")])?;
     }
     plan(&["popularity@sha256:00"])?.exits(2)?.says(&["64 hexadecimal digits"])
+}
+
+fn digests_are_printed_as_they_are_pinned() -> Result<()> {
+    let folder = Folder::new()?;
+    let file = folder.write("mine.wasm", fs::read(guest("popularity"))?)?;
+    let digest = sha256(&fs::read(&file)?);
+    let lines = layerwright(&["planner", "digest", &file, "popularity"]).ok()?;
+    ensure!(lines.text()? == format!("{digest}  {file}\n{digest}  popularity\n"), "{}", lines.report());
+    let pins = layerwright(&["planner", "digest", "--pin", &file, "popularity"]).ok()?;
+    ensure!(pins.text()? == format!("{file}@{digest}\npopularity@{digest}\n"), "{}", pins.report());
+    let list = layerwright(&["planner", "digest", "--json", &file, "popularity"]).ok()?.json()?;
+    let entry = |planner: &str, source: &str| json!({"planner": planner, "digest": digest, "source": source});
+    ensure!(list == json!([entry(&file, "file"), entry("popularity", "built-in")]), "{list}");
+
+    layerwright(&["planner", "digest", "/missing.wasm"]).exits(1)?.says(&["/missing.wasm"])?;
+    layerwright(&["planner", "digest"]).exits(2)?;
+    let file = folder.write("a,b.wasm", "x")?;
+    layerwright(&["planner", "digest", &file]).ok()?;
+    layerwright(&["planner", "digest", "--pin", &file]).exits(1)?.says(&["rename the file"])
+}
+
+fn locked_takes_what_is_built_in_or_pinned() -> Result<()> {
+    let folder = Folder::new()?;
+    let file = folder.write("mine.wasm", fs::read(guest("popularity"))?)?;
+    let pinned = format!("{file}@{}", sha256(&fs::read(&file)?));
+    plan(&["popularity"])?.args(["--locked"]).ok()?;
+    plan(&[&pinned, "groups.wasm,groups=[]"])?.args(["--locked"]).ok()?;
+    plan(&["popularity", &file])?.args(["--locked"]).exits(5)?.says(&["--locked", &format!("--planner {pinned}")])?;
+    for (value, code) in [("1", 5), ("true", 5), ("yes", 5), ("0", 0), ("false", 0), ("", 0)] {
+        plan(&[&file])?.env("LAYERWRIGHT_LOCKED", value).exits(code)?;
+    }
+    let to = format!("oci:{}", folder.path("oci"));
+    let store = HandMade::sample()?;
+    let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to, "--planner", &file];
+    layerwright(&build).args(["--locked"]).exits(5)?;
+    Ok(())
+}
+
+fn locked_refuses_a_file_that_hides_a_built_in_planner() -> Result<()> {
+    let folder = Folder::new()?;
+    for name in ["popularity", "popularity.wasm"] {
+        let hidden = plan(&[name])?.dir(&folder.path("."));
+        hidden.args(["--locked"]).ok()?;
+        folder.write(name, fs::read(guest("groups"))?)?;
+        let refused = plan(&[name])?.dir(&folder.path(".")).args(["--locked"]).exits(5)?;
+        refused.says(&["stands before the built-in planner", &sha256(&fs::read(guest("groups"))?)])?;
+        ensure!(refused.stdout.is_empty(), "{}", refused.report());
+    }
+    // What nobody names is the built-in one.
+    layerwright(&["plan", "--from", "graph:-", "--locked"])
+        .dir(&folder.path("."))
+        .stdin(HandMade::sample()?.graph().to_string())
+        .ok()?;
+    Ok(())
 }
 
 fn what_is_no_planner_is_refused() -> Result<()> {

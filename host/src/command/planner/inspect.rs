@@ -12,7 +12,7 @@ use crate::arguments::SandboxArguments;
 use crate::command::output::{print, print_json};
 use crate::console::Console;
 use crate::planner_spec::PlannerSpec;
-use crate::planners::{find, sandbox};
+use crate::planners::{Unpinned, find, sandbox};
 use crate::sandbox::{Imports, Producer, printable};
 
 /// Longest line that is shown of a setting, in bytes.
@@ -20,7 +20,8 @@ const SETTING_BYTES: usize = 300;
 
 pub(super) fn run(spec: &PlannerSpec, arguments: &SandboxArguments, json: bool, console: &Console) -> Result<()> {
     let sandbox = sandbox(arguments, console)?;
-    let component = find(spec, sandbox.limits())?;
+    // Looking is not using.
+    let component = find(spec, Unpinned::Allowed, sandbox.limits())?;
     let examined = sandbox.examine(&spec.planner, &component.bytes)?;
     let profile = Profile::new(&examined, component.source, component.bytes.len());
     if json { print_json(&profile) } else { print(&shown(&profile)) }?;

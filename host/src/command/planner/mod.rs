@@ -1,5 +1,6 @@
 //! `layerwright planner`, one file for each of its commands.
 
+mod digest;
 mod inspect;
 mod list;
 mod profile;
@@ -14,6 +15,7 @@ use crate::console::Console;
 pub(crate) fn run(command: &PlannerCommand, console: &Console) -> Result<ExitCode> {
     match command {
         PlannerCommand::List { json, sandbox } => list::run(sandbox, *json, console)?,
+        PlannerCommand::Digest { planners, pin, json } => digest::run(planners, digest::Format::new(*pin, *json))?,
         PlannerCommand::Inspect { planner, json, sandbox } => inspect::run(planner, sandbox, *json, console)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,71 @@
+//! `layerwright planner digest`
+
+use anyhow::{Result, bail};
+use layerwright_packer::Digest;
+use layerwright_planner::PlannerSource;
+use serde::Serialize;
+
+use crate::command::output::{print, print_json};
+use crate::planner_spec::PlannerSpec;
+use crate::planners::{Component, component};
+use crate::sandbox::{Limits, printable};
+
+/// Longest name that is shown, in bytes. A path on Linux is no longer.
+const NAME_BYTES: usize = 4096;
+
+/// How digests are printed.
+#[derive(Clone, Copy)]
+pub(super) enum Format {
+    /// As `sha256sum` does.
+    Lines,
+    /// As `--planner` takes them.
+    Pins,
+    Json,
+}
+
+impl Format {
+    pub(super) fn new(pin: bool, json: bool) -> Self {
+        match (pin, json) {
+            (true, _) => Self::Pins,
+            (_, true) => Self::Json,
+            (false, false) => Self::Lines,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    planner: &'a str,
+    digest: String,
+    source: PlannerSource,
+}
+
+pub(super) fn run(planners: &[String], format: Format) -> Result<()> {
+    let found = planners.iter().map(|planner| Found::new(planner)).collect::<Result<Vec<_>>>()?;
+    match format {
+        Format::Json => print_json(&found),
+        Format::Lines => print(&found.iter().map(Found::line).collect::<String>()),
+        Format::Pins => print(&found.iter().map(Found::pin).collect::<Result<String>>()?),
+    }
+}
+
+impl<'a> Found<'a> {
+    fn new(planner: &'a str) -> Result<Self> {
+        let Component { bytes, source } = component(planner, &Limits::default())?;
+        Ok(Self { planner, digest: Digest::of(&bytes).to_string(), source })
+    }
+
+    fn line(&self) -> String {
+        format!("{}  {}\n", self.digest, printable(self.planner, NAME_BYTES))
+    }
+
+    /// Refuses what would not be read back as it was meant.
+    fn pin(&self) -> Result<String> {
+        let pin = format!("{}@{}", self.planner, self.digest);
+        let is_read_back = pin.parse::<PlannerSpec>().is_ok_and(|spec| spec.planner == self.planner);
+        if !is_read_back || printable(&pin, usize::MAX) != pin {
+            bail!("`{}` has a character in its name that --planner cannot take; rename the file", self.planner);
+        }
+        Ok(pin + "\n")
+    }
+}
