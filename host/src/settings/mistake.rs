@@ -12,6 +12,9 @@ use super::place::Place;
 /// How many names a message lists.
 const LISTED: usize = 10;
 
+/// How many unknown settings of one object are looked at.
+const MAX_UNKNOWN: usize = 100;
+
 /// How much of a value a message shows, in characters.
 const SHOWN_CHARS: usize = 60;
 
@@ -46,13 +49,13 @@ pub(super) fn mistakes(schema: &Value, settings: &Value, error: &ValidationError
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let known = known_names(schema, error);
-            unexpected.iter().map(|name| unknown(&at, name, known, found)).collect()
+            unexpected.iter().take(MAX_UNKNOWN).map(|name| unknown(&at, name, known, found)).collect()
         }
         // The validator's short cut for objects that may have nothing: it names the first value, and no name.
         Kind::FalseSchema if error.schema_path().as_str().ends_with("/additionalProperties") => {
             let object = settings.pointer(error.instance_path().as_str()).unwrap_or(&Value::Null);
             let names = object.as_object().into_iter().flat_map(Map::keys);
-            names.map(|name| unknown(&at, name, None, object)).collect()
+            names.take(MAX_UNKNOWN).map(|name| unknown(&at, name, None, object)).collect()
         }
         Kind::Required { property } => {
             let missing = at.below(property.as_str().unwrap_or_default()).mistake("is missing".into());
@@ -110,7 +113,8 @@ fn no_form(
         [form] => words(form),
         several => {
             let best = several.iter().map(|form| words(form)).min_by_key(Vec::len).unwrap_or_default();
-            let best: Vec<String> = best.iter().map(ToString::to_string).collect();
+            let best: Vec<String> =
+                best.iter().take(3).map(|mistake| cut(&mistake.to_string(), 4 * SHOWN_CHARS)).collect();
             let count = forms.len();
             vec![at.mistake(format!(
                 "fits none of the {count} forms that it may have; for the nearest, {}",

@@ -12,13 +12,16 @@ pub(super) fn nearest<'a>(written: &str, names: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let allowed = length.div_ceil(3);
-    let near = names.iter().filter(|name| name.chars().count() <= length + allowed);
+    let near = names.iter().take(MAX_NAMES).filter(|name| name.chars().count() <= length + allowed);
     let with_distance = near.map(|name| (osa_distance(&written, &plain(name)), *name));
     with_distance.filter(|(distance, _)| *distance <= allowed).min().map(|(_, name)| name)
 }
 
 /// Nobody writes longer names by hand.
 const MAX_CHARS: usize = 100;
+
+/// Nor so many. A stranger's schema may have them.
+const MAX_NAMES: usize = 1000;
 
 #[cfg(test)]
 mod tests {

@@ -89,7 +89,7 @@ impl Schema {
         bounds::count(&self.root, settings)?;
         let errors = self.validator.iter_errors(settings).take(MAX_MISTAKES);
         let mut found: Vec<Mistake> = Vec::new();
-        for mistake in errors.flat_map(|error| mistakes(&self.root, settings, &error)) {
+        for mistake in errors.flat_map(|error| mistakes(&self.root, settings, &error)).take(MAX_MISTAKES) {
             if !found.contains(&mistake) {
                 found.push(mistake);
             }
@@ -232,6 +232,18 @@ mod tests {
         assert_eq!(check(json!({"$defs": unused["$defs"]}), json!({})), Ok(vec![]));
         let unused = json!({"$defs": unused["$defs"], "properties": {"x": {"$ref": "#/$defs/0"}}});
         assert_eq!(check(unused, json!({})), Ok(vec![]));
+    }
+
+    #[test]
+    fn mistakes_without_number_are_told_soon() {
+        let names = |what: &str| (0..9_000).map(|at| format!("{what}{at}")).collect::<Vec<_>>();
+        let known: Map<String, Value> = names("known").into_iter().map(|name| (name, json!({}))).collect();
+        let wrong: Value = names("knowm").into_iter().map(|name| (name, json!(1))).collect();
+        let closed = json!({"properties": known, "additionalProperties": false});
+        assert_eq!(check(closed, wrong).unwrap().len(), 100);
+        let forms: Vec<Value> = names("b").into_iter().map(|name| json!({"required": [name]})).collect();
+        let nested = (0..40).fold(json!({"allOf": forms}), |inner, _| json!({"oneOf": [inner, {"required": ["c"]}]}));
+        assert_eq!(check(nested, json!({})).unwrap().len(), 1);
     }
 
     #[test]
