@@ -45,6 +45,8 @@ mod lineage;
 mod plan;
 mod proposal;
 mod request;
+#[cfg(any(test, feature = "shapes"))]
+pub mod shapes;
 mod strategy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

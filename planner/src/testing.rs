@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
+use crate::shapes::{Shape, layer_limits};
 use crate::{Closure, Generation, Level, NamedNode, Request, Strategy, Surroundings};
 
 /// Returns a closure from lines `name -> reference reference ...`.
@@ -72,19 +72,17 @@ impl Surroundings for Recorded {
 ///
 /// Where the strategy breaks the contract, with the closure and the limit.
 pub fn assert_keeps_the_contract<S: Strategy>(config: &str) {
-    for (name, text) in shapes() {
-        let closure = closure(&text);
-        let count = u32::try_from(closure.len()).expect("the shapes are small");
-        for max_layers in [1, 2, 3, count.saturating_sub(1), count, count + 1, u32::MAX] {
-            let Some(max_layers) = NonZeroU32::new(max_layers) else { continue };
+    for shape in Shape::ALL {
+        let closure = shape.closure();
+        for max_layers in layer_limits(&closure) {
             let request = Request { closure: closure.clone(), max_layers, config: config.to_owned() };
-            assert_keeps_the_contract_on::<S>(name, &request);
+            assert_keeps_the_contract_on::<S>(shape, &request);
         }
     }
 }
 
-fn assert_keeps_the_contract_on<S: Strategy>(name: &str, request: &Request) {
-    let what = format!("closure `{name}`, at most {} layers", request.max_layers);
+fn assert_keeps_the_contract_on<S: Strategy>(shape: Shape, request: &Request) {
+    let what = format!("closure `{shape}`, at most {} layers", request.max_layers);
     let first = S::plan(request, &Recorded::default());
     assert_eq!(first, S::plan(request, &Recorded::default()), "{what}: not the same twice");
     match first {
@@ -95,27 +93,4 @@ fn assert_keeps_the_contract_on<S: Strategy>(name: &str, request: &Request) {
         Err(crate::Failure::Unsatisfiable(_)) => {}
         Err(failure) => panic!("{what}: {failure}"),
     }
-}
-
-fn shapes() -> Vec<(&'static str, String)> {
-    let lines = |count: u32, line: &dyn Fn(u32) -> String| (0..count).map(line).collect::<String>();
-    vec![
-        ("empty", String::new()),
-        ("one node", "only-1".into()),
-        ("no references", lines(20, &|n| format!("node-{n:02}\n"))),
-        ("chain", lines(20, &|n| format!("node-{n:02} -> node-{:02}\n", n + 1))),
-        ("diamond", "top-1 -> left-1 right-1\nleft-1 -> bottom-1\nright-1 -> bottom-1".into()),
-        ("cycle", "top-1 -> a-1\na-1 -> b-1\nb-1 -> c-1\nc-1 -> a-1 bottom-1".into()),
-        ("nothing but a cycle", "a-1 -> b-1\nb-1 -> a-1".into()),
-        (
-            "stacked diamonds",
-            lines(70, &|n| {
-                format!("{n:02}-a -> {n:02}-b {n:02}-c\n{n:02}-b -> {0:02}-a\n{n:02}-c -> {0:02}-a\n", n + 1)
-            }),
-        ),
-        (
-            "mesh",
-            lines(30, &|n| format!("n-{n:02} -> n-{:02} n-{:02} n-{:02}\n", n + 1, n + 1 + n * 7 % 5, n + 2 + n % 3)),
-        ),
-    ]
 }
