@@ -12,6 +12,7 @@ use crate::sandbox::{LogLine, Notice, Usage, printable};
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default();
+const DEBUG: Style = Style::new().dimmed();
 
 /// Longest line that is shown, in bytes. Errors that list much come as several lines.
 const LINE_BYTES: usize = 8000;
@@ -76,6 +77,18 @@ impl Console {
             Notice::Compiling { planner, is_kept: false } => self.note(&format!("compiling planner `{planner}`")),
             Notice::DamagedEntry => self.warn("a compiled planner in the cache was damaged; it is compiled again"),
             Notice::NotKept(error) => self.warn(&format!("a compiled planner could not be kept: {error}")),
+        }
+    }
+
+    /// Shows a line of a strategy's log, for its author, who wants to see all of them.
+    pub(crate) fn log(&self, line: &LogLine) {
+        let (style, level) = match line.level {
+            Level::Warn => (WARNING, "warn"),
+            Level::Info => (NOTE, "info"),
+            Level::Debug => (DEBUG, "debug"),
+        };
+        if !self.quiet {
+            show(&format!("{style}{level}:{style:#} "), &line.text);
         }
     }
 

@@ -30,7 +30,7 @@ const USAGE: u8 = 2;
 /// A planner said no.
 const REFUSED: u8 = 3;
 /// A planner broke a limit or a rule.
-const MISBEHAVED: u8 = 4;
+pub(crate) const MISBEHAVED: u8 = 4;
 /// A file is no planner.
 const NOT_A_PLANNER: u8 = 5;
 /// As shells report a program that wrote to a closed pipe.

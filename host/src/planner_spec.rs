@@ -1,6 +1,7 @@
 //! `--planner SPEC`
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -55,6 +56,17 @@ impl FromStr for PlannerSpec {
     }
 }
 
+/// As the user could have written it.
+impl fmt::Display for PlannerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.planner)?;
+        self.pin.iter().try_for_each(|pin| write!(f, "@{pin}"))?;
+        self.config.iter().try_for_each(|file| write!(f, ",config={}", file.display()))?;
+        self.max_layers.iter().try_for_each(|layers| write!(f, ",max-layers={layers}"))?;
+        self.settings.iter().try_for_each(|(key, value)| write!(f, ",{key}={value}"))
+    }
+}
+
 impl PlannerSpec {
     /// A built-in planner without settings.
     pub(crate) fn named(planner: &str) -> Self {
@@ -95,8 +107,9 @@ mod tests {
     #[test]
     fn a_spec_has_a_planner_a_pin_and_settings() {
         let hex = "ab".repeat(32);
-        let spec: PlannerSpec =
-            format!("my@home/x.wasm@sha256:{hex},config=c.json,max-layers=7,reserve=3").parse().unwrap();
+        let text = format!("my@home/x.wasm@sha256:{hex},config=c.json,max-layers=7,reserve=3");
+        let spec: PlannerSpec = text.parse().unwrap();
+        assert_eq!(spec.to_string(), text);
         assert_eq!(spec.planner, "my@home/x.wasm");
         assert_eq!(spec.pin, Some(format!("sha256:{hex}").parse().unwrap()));
         assert_eq!(spec.config, Some("c.json".into()));

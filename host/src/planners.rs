@@ -75,8 +75,11 @@ pub(crate) enum PinError {
 pub(crate) fn plan(closure: Closure, kind: NodeKind, planning: &PlanningArguments, console: &Console) -> Result<Plan> {
     let sandbox = sandbox(&planning.sandbox, console)?;
     let (specs, found) = find_all(planning, sandbox.limits())?;
-    let load = |(spec, component)| ChainLink::load(&sandbox, spec, component, console);
-    let mut links = specs.iter().zip(found).map(load).collect::<Result<Vec<_>>>()?;
+    let link = |(spec, component): (&PlannerSpec, _)| {
+        let planner = Configured::new(&sandbox, spec, component)?;
+        Ok(ChainLink { planner, max_layers: spec.max_layers, console })
+    };
+    let mut links = specs.iter().zip(found).map(link).collect::<Result<Vec<_>>>()?;
     Ok(chain::run(kind, closure, planning.max_layers, &mut links)?)
 }
 
@@ -101,8 +104,16 @@ pub(crate) fn sandbox(arguments: &SandboxArguments, console: &Console) -> Result
     });
     let console = *console;
     let compiler = Compiler::InChild { cache, tell: Box::new(move |notice| console.compiling(notice)) };
-    let started = Sandbox::new(arguments.limits(), compiler);
-    started.map_err(|error| anyhow::anyhow!("starting the WebAssembly engine: {error:#}"))
+    start(arguments.limits(), compiler)
+}
+
+/// Starts a sandbox that compiles whatever it loads, every time.
+pub(crate) fn sandbox_without_cache(arguments: &SandboxArguments) -> Result<Sandbox> {
+    start(arguments.limits(), Compiler::InChild { cache: None, tell: Box::new(|_| ()) })
+}
+
+fn start(limits: Limits, compiler: Compiler) -> Result<Sandbox> {
+    Sandbox::new(limits, compiler).map_err(|error| anyhow::anyhow!("starting the WebAssembly engine: {error:#}"))
 }
 
 fn open_cache(place: &Path) -> Result<CompiledCache, CacheDirError> {
@@ -161,31 +172,27 @@ fn built_in(name: &str) -> Result<Component> {
     Ok(Component { bytes: bytes.to_vec(), source: PlannerSource::BuiltIn })
 }
 
-struct ChainLink<'a> {
-    strategy: Strategy<'a>,
+/// A strategy with the user's settings.
+pub(crate) struct Configured<'s> {
+    pub(crate) strategy: Strategy<'s>,
+    pub(crate) settings: Map<String, Value>,
     source: PlannerSource,
-    max_layers: Option<NonZeroU32>,
-    settings: Map<String, Value>,
-    console: &'a Console,
 }
 
-impl<'a> ChainLink<'a> {
-    fn load(
-        sandbox: &'a Sandbox,
-        spec: &PlannerSpec,
-        Component { bytes, source }: Component,
-        console: &'a Console,
-    ) -> Result<Self> {
+/// Finds a planner, pinned or not, loads it, and checks its settings.
+pub(crate) fn load<'s>(sandbox: &'s Sandbox, spec: &PlannerSpec) -> Result<Configured<'s>> {
+    Configured::new(sandbox, spec, find(spec, Unpinned::Allowed, sandbox.limits())?)
+}
+
+impl<'s> Configured<'s> {
+    fn new(sandbox: &'s Sandbox, spec: &PlannerSpec, Component { bytes, source }: Component) -> Result<Self> {
         let strategy = sandbox.load(&spec.planner, &bytes)?;
         let settings = settings(spec, strategy.description())?;
-        Ok(Self { strategy, source, max_layers: spec.max_layers, settings, console })
+        Ok(Self { strategy, settings, source })
     }
-}
 
-impl Link for ChainLink<'_> {
-    type Error = StrategyError;
-
-    fn record(&self) -> PlannerRecord {
+    /// Who it is, for plans and reports.
+    pub(crate) fn record(&self) -> PlannerRecord {
         let description = self.strategy.description();
         PlannerRecord {
             name: description.name.clone(),
@@ -196,17 +203,37 @@ impl Link for ChainLink<'_> {
         }
     }
 
+    /// The settings, as a request holds them.
+    pub(crate) fn config(&self) -> String {
+        Value::Object(self.settings.clone()).to_string()
+    }
+}
+
+struct ChainLink<'a> {
+    planner: Configured<'a>,
+    max_layers: Option<NonZeroU32>,
+    console: &'a Console,
+}
+
+impl Link for ChainLink<'_> {
+    type Error = StrategyError;
+
+    fn record(&self) -> PlannerRecord {
+        self.planner.record()
+    }
+
     fn max_layers(&self) -> Option<NonZeroU32> {
         self.max_layers
     }
 
     fn config(&self) -> String {
-        Value::Object(self.settings.clone()).to_string()
+        self.planner.config()
     }
 
     fn propose(&mut self, request: &Request) -> Result<Proposal, StrategyError> {
-        let planned = self.strategy.plan(request, &[])?;
-        self.console.planner(self.strategy.planner(), &planned.log, planned.usage);
+        let strategy = &self.planner.strategy;
+        let planned = strategy.plan(request, &[])?;
+        self.console.planner(strategy.planner(), &planned.log, planned.usage);
         Ok(planned.proposal)
     }
 }

@@ -31,7 +31,9 @@ impl<'c> Progress<'c> {
 /// A line that says what takes long, on a terminal only.
 pub(crate) fn spinner(console: &Console, what: &str) -> ProgressBar {
     let target = if console.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let spinner = ProgressBar::with_draw_target(None, target).with_message(what.to_owned());
+    let spinner = ProgressBar::with_draw_target(None, target);
+    // The default is a bar, which has no place for a message.
+    let spinner = spinner.with_style(ProgressStyle::default_spinner()).with_message(what.to_owned());
     spinner.enable_steady_tick(Duration::from_millis(100));
     spinner
 }

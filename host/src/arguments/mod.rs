@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
 pub(crate) use self::lock::LockArguments;
-pub(crate) use self::planner::PlannerCommand;
+pub(crate) use self::planner::{
+    AnswerFormat, BenchArguments, CheckArguments, PlannerCommand, RunArguments, SubjectArguments, WitArguments,
+};
 pub(crate) use self::sandbox::SandboxArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
@@ -54,6 +56,18 @@ Examples:
   Look at a plan before anything is written:
     layerwright plan --from nix:./result --format table";
 
+const PLANNER_EXAMPLES: &str = "\
+Examples:
+  Use what others wrote:
+    layerwright planner list
+    layerwright planner inspect theirs.wasm
+
+  Write one: take the contract, try it on a small closure, check it, measure it:
+    layerwright planner wit -o wit/planner.wit
+    layerwright planner run mine.wasm --shape diamond
+    layerwright planner check mine.wasm
+    layerwright planner bench mine.wasm";
+
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one, and it is parsed once")]
 pub(crate) enum Command {
@@ -65,11 +79,8 @@ pub(crate) enum Command {
     Pack(PackArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
-    /// List, inspect and pin planners
-    #[command(
-        subcommand,
-        after_help = "Examples:\n  layerwright planner list\n  layerwright planner inspect groups\n  layerwright planner digest mine.wasm"
-    )]
+    /// List, inspect, pin, try, check and measure planners
+    #[command(subcommand, after_help = PLANNER_EXAMPLES)]
     Planner(PlannerCommand),
     /// Compile a planner in a process that can be stopped: what the program starts itself for
     #[command(hide = true, name = COMPILE_COMMAND)]

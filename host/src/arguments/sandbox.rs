@@ -66,4 +66,22 @@ impl SandboxArguments {
             compile_memory_bytes: self.planner_compile_memory << 20,
         }
     }
+
+    /// The flags that change what a planner may use, as the user could have written them.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let changed = |value: u64, usual: u64| (value != usual).then_some(value);
+        let flags = [
+            ("--planner-fuel", self.planner_fuel),
+            ("--planner-memory", self.planner_memory),
+            ("--planner-timeout", self.planner_timeout),
+            ("--planner-output", self.planner_output),
+            ("--planner-log", changed(self.planner_log, Limits::LOG_BYTES >> 10)),
+            ("--planner-stack", changed(self.planner_stack, Limits::STACK_BYTES as u64 >> 10)),
+            ("--planner-size", changed(self.planner_size, Limits::COMPONENT_BYTES >> 20)),
+            ("--planner-compile-timeout", changed(self.planner_compile_timeout, Limits::COMPILE_TIMEOUT.as_secs())),
+            ("--planner-compile-memory", changed(self.planner_compile_memory, Limits::COMPILE_MEMORY_BYTES >> 20)),
+        ];
+        let given = flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?.to_string()]));
+        given.flatten().collect()
+    }
 }

@@ -1,13 +1,19 @@
 //! A plan for people.
 
+use std::ops::Range;
+
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::BinaryBytes;
-use layerwright_planner::{Layer, Node, NodeKind, Plan};
+use layerwright_planner::{Closure, Node, NodeId, NodeKind, Plan};
 
 use super::output::counted;
+use crate::sandbox::printable;
 
 /// How many lineages a row names before it only counts.
 const NAMED: usize = 6;
+
+/// Longest name or label in a row, in bytes.
+pub(super) const TEXT_BYTES: usize = 100;
 
 /// Returns a table with a row for each layer, bottom-most first, and a line of totals.
 pub(crate) fn plan_table(plan: &Plan) -> String {
@@ -20,16 +26,11 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
             BinaryBytes(plan.size(layer)).to_string(),
             layer.nodes.len().to_string(),
             layer.planner.map_or("-", |planner| &plan.planners()[planner].name).to_owned(),
-            layer.label.clone(),
-            contents(plan, layer),
+            printable(&layer.label, TEXT_BYTES),
+            contents(plan.kind(), plan.closure(), &layer.nodes),
         ]);
     }
-    for column in 0..3 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    format!("{}\n{}\n", trim_lines(&table.trim_fmt()), totals(plan))
+    format!("{}{}\n", with_numbers_right(table, 0..3), totals(plan))
 }
 
 /// `140 nodes, 312.50 MiB, in 40 layers`
@@ -39,27 +40,35 @@ pub(crate) fn totals(plan: &Plan) -> String {
 }
 
 /// The largest members first: they are what the layer is about.
-fn contents(plan: &Plan, layer: &Layer) -> String {
-    let mut members: Vec<_> = layer.nodes.iter().map(|id| plan.closure().node(*id)).collect();
+pub(super) fn contents(kind: NodeKind, closure: &Closure, nodes: &[NodeId]) -> String {
+    let mut members: Vec<_> = nodes.iter().map(|id| closure.node(*id)).collect();
     members.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.name.cmp(&b.name)));
-    let mut named: Vec<String> = members.iter().take(NAMED).map(|node| short_name(plan.kind(), node)).collect();
+    let mut named: Vec<String> = members.iter().take(NAMED).map(|node| short_name(kind, node)).collect();
     if members.len() > NAMED {
         named.push(format!("and {} more", members.len() - NAMED));
     }
     named.join(" ")
 }
 
-/// A store path without its folder and hash; a package without version and architecture.
+/// A store path without its folder and hash; a package without version and architecture; anything else as it is.
 fn short_name(kind: NodeKind, node: &Node) -> String {
-    match kind {
-        NodeKind::StorePath => {
+    let name = match kind {
+        NodeKind::StorePath if node.name.starts_with('/') => {
             let base = node.name.rsplit('/').next().unwrap_or(&node.name);
-            base.split_once('-').map_or(base, |(_, name)| name).to_owned()
+            base.split_once('-').map_or(base, |(_, name)| name)
         }
-        NodeKind::DpkgPackage => node.lineage.clone(),
-    }
+        NodeKind::StorePath => &node.name,
+        NodeKind::DpkgPackage => &node.lineage,
+    };
+    printable(name, TEXT_BYTES)
 }
 
-fn trim_lines(text: &str) -> String {
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+/// Returns the table with these columns aligned as numbers are, and without spaces at the end of a line.
+pub(super) fn with_numbers_right(mut table: Table, columns: Range<usize>) -> String {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt().lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }

@@ -27,12 +27,12 @@ pub(crate) use call::Usage;
 pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, child as compile_in_child};
 pub(crate) use compiled::CompiledCache;
 pub(crate) use engine::Sandbox;
-pub(crate) use error::{Failed, NotAStrategy, StrategyError};
+pub(crate) use error::{Failed, Misdeed, NotAStrategy, StrategyError};
 pub(crate) use inspect::Imports;
 pub(crate) use limits::{Limit, Limits};
 pub(crate) use log::LogLine;
 pub(crate) use producers::Producer;
-pub(crate) use strategy::{Examined, Strategy};
+pub(crate) use strategy::{Examined, Planned, Strategy};
 pub(crate) use untrusted::printable;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod nix;
 mod store_json;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -63,6 +64,21 @@ impl FromStr for Source {
                 Ok(Self::Graph { file: file.into(), key })
             }
             _ => Err(wrong()),
+        }
+    }
+}
+
+/// As the user could have written it.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nix(paths) => {
+                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                write!(f, "nix:{}", paths.join(","))
+            }
+            Self::Graph { file, key: None } => write!(f, "graph:{}", file.display()),
+            Self::Graph { file, key: Some(key) } => write!(f, "graph:{}#{key}", file.display()),
+            Self::Dpkg(names) => write!(f, "dpkg:{}", names.join(",")),
         }
     }
 }
@@ -166,6 +182,9 @@ mod tests {
             Ok(Source::Graph { file: "a.json".into(), key: Some("closure".into()) })
         );
         assert_eq!("dpkg:git,libc6:i386".parse(), Ok(Source::Dpkg(vec!["git".into(), "libc6:i386".into()])));
+        for text in ["nix:./result,/nix/store/x", "graph:-", "graph:a.json#closure", "dpkg:git,libc6:i386"] {
+            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+        }
         for text in ["", "nix:", "git", "rpm:bash", "nix:,", "dpkg:git,,bash", "dpkg:,"] {
             assert_eq!(text.parse::<Source>(), Err(SourceError(text.into())));
         }

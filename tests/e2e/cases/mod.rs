@@ -11,6 +11,7 @@ mod failures;
 mod graph;
 mod load;
 mod nix;
+mod planner_commands;
 mod planner_settings;
 mod planners;
 mod plans;
@@ -36,6 +37,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("graph", graph::CASES),
     ("load", load::CASES),
     ("nix", nix::CASES),
+    ("planner_commands", planner_commands::CASES),
     ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),
     ("plans", plans::CASES),

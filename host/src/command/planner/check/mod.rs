@@ -1,0 +1,103 @@
+//! `layerwright planner check`: whether a strategy keeps the contract, shown on closures of every shape.
+//!
+//! 1. `describe` has to say the same twice.
+//! 2. Each closure is asked about with every interesting layer limit, twice each, see [`examine()`].
+//! 3. Settings that contradict the strategy's own schema should be refused by the strategy itself. That is advice: here
+//!    the host refuses most of them before.
+//!
+//! What a strategy leaves unplaced fits into the layers of a chain because the contract's check sees to it.
+
+mod asked;
+mod contradiction;
+mod examine;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use layerwright_planner::shapes::{Shape, layer_limits};
+use layerwright_planner::{Failure, Request};
+
+use self::asked::{Asked, Reply};
+use self::contradiction::contradictions;
+use self::examine::{Examined, examine};
+use self::report::Report;
+use super::subject::Subject;
+use crate::arguments::CheckArguments;
+use crate::command::output::{print, print_json};
+use crate::console::Console;
+use crate::exit;
+use crate::planners::{self, Configured};
+use crate::progress::spinner;
+use crate::sandbox::Sandbox;
+
+pub(super) fn run(arguments: &CheckArguments, console: &Console) -> Result<ExitCode> {
+    let report = check(&planners::sandbox(&arguments.sandbox, console)?, arguments, console)?;
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        print(&report.shown())?;
+    }
+    Ok(if report.everything_held() { ExitCode::SUCCESS } else { ExitCode::from(exit::MISBEHAVED) })
+}
+
+fn check(sandbox: &Sandbox, arguments: &CheckArguments, console: &Console) -> Result<Report> {
+    let planner = planners::load(sandbox, &arguments.planner)?;
+    let describes_the_same = describes_itself_the_same(sandbox, &planner, arguments)?;
+    // Read first: a source that cannot be read should not cost the time of all generated ones.
+    let spinner = spinner(console, "reading the closures");
+    let read = arguments.from.iter().map(|source| Subject::read(source, &arguments.root));
+    let read = read.collect::<Result<Vec<_>>>()?;
+
+    let mut report = Report::new(planner.record(), arguments);
+    if !describes_the_same {
+        report.add_unsteady_description();
+    }
+    let shapes = if arguments.shapes.is_empty() { &Shape::ALL[..] } else { &arguments.shapes };
+    for subject in shapes.iter().map(|shape| Subject::generated(*shape)).chain(read) {
+        spinner.set_message(format!("checking {}", subject.name));
+        report.add(&subject, check_closure(&planner, &subject, arguments));
+    }
+    report.advice = advice(&planner);
+    spinner.finish_and_clear();
+    Ok(report)
+}
+
+/// Each call of `describe` is on a fresh instance, which loading makes.
+fn describes_itself_the_same(sandbox: &Sandbox, planner: &Configured<'_>, arguments: &CheckArguments) -> Result<bool> {
+    let again = planners::load(sandbox, &arguments.planner)?;
+    Ok(again.strategy.description() == planner.strategy.description())
+}
+
+fn check_closure(planner: &Configured<'_>, subject: &Subject, arguments: &CheckArguments) -> Examined {
+    let own = arguments.planner.max_layers;
+    let mut limits = layer_limits(&subject.closure);
+    limits.iter_mut().for_each(|limit| *limit = own.map_or(*limit, |own| own.min(*limit)));
+    limits.dedup();
+    examine(&subject.closure, &limits, &planner.config(), |request| Asked::ask(&planner.strategy, request))
+}
+
+fn advice(planner: &Configured<'_>) -> Vec<String> {
+    let closure = Shape::OneNode.closure();
+    let mut advice = Vec::new();
+    for (what, config) in contradictions(&planner.strategy.description().config_schema, &planner.settings) {
+        let request = Request { closure: closure.clone(), max_layers: NonZeroU32::MIN, config };
+        let reply = Asked::ask(&planner.strategy, &request).reply;
+        if let Some(instead) = instead_of_invalid_config(reply) {
+            advice.push(format!("{what}: `plan` should refuse that with `invalid-config`, but {instead}"));
+        }
+    }
+    advice
+}
+
+fn instead_of_invalid_config(reply: Reply) -> Option<String> {
+    match reply {
+        Reply::Refused(Failure::InvalidConfig(_)) => None,
+        Reply::Proposed(_) => Some("it made a proposal".into()),
+        Reply::Refused(failure) => Some(format!("it refused for another reason: {failure}")),
+        Reply::Misbehaved { what, .. } => Some(format!("it {what}")),
+    }
+}

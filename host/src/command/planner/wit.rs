@@ -1,0 +1,14 @@
+//! `layerwright planner wit`
+
+use anyhow::Result;
+
+use crate::arguments::WitArguments;
+use crate::command::output::{check_writable, print, write_file};
+
+const CONTRACT: &str = include_str!("../../../../wit/planner.wit");
+
+pub(super) fn run(arguments: &WitArguments) -> Result<()> {
+    let Some(file) = &arguments.output else { return print(CONTRACT) };
+    check_writable(file)?;
+    write_file(file, CONTRACT)
+}
