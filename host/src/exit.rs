@@ -83,7 +83,7 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(SettingsError::BadSchema { .. }) => return MISBEHAVED,
         None => {}
     }
-    if find::<crate::planners::PinError>(error).is_some() {
+    if find::<crate::planner_file::PinError>(error).is_some() {
         return NOT_A_PLANNER;
     }
     if let Some(ChainError::BrokenProposal { .. }) = find::<ChainError<StrategyError>>(error) {

@@ -11,6 +11,7 @@ mod console;
 mod exit;
 mod input;
 mod interrupt;
+mod planner_file;
 mod planner_spec;
 mod planners;
 mod progress;

@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use crate::planners::Unpinned;
+use crate::planner_file::Unpinned;
 
 #[derive(Debug, Args)]
 pub(crate) struct LockArguments {

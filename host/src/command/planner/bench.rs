@@ -17,7 +17,8 @@ use crate::arguments::BenchArguments;
 use crate::command::output::{counted, print, print_json};
 use crate::command::plan_table::with_numbers_right;
 use crate::console::Console;
-use crate::planners::{self, Configured, Unpinned};
+use crate::planner_file::{self, Unpinned};
+use crate::planners::{self, Configured};
 use crate::progress::spinner;
 use crate::sandbox::{Planned, Sandbox, StrategyError, printable};
 
@@ -93,7 +94,7 @@ fn max_layers(arguments: &BenchArguments) -> NonZeroU32 {
 
 /// From bytes to a strategy that has described itself: compiled, or as it was kept.
 fn load(sandbox: &Sandbox, arguments: &BenchArguments) -> Result<Duration> {
-    let component = planners::find(&arguments.planner, Unpinned::Allowed, sandbox.limits())?;
+    let component = planner_file::find(&arguments.planner, Unpinned::Allowed, sandbox.limits())?;
     let mut times = Vec::new();
     for _ in 0..arguments.samples {
         let start = Instant::now();

@@ -6,8 +6,8 @@ use layerwright_planner::PlannerSource;
 use serde::Serialize;
 
 use crate::command::output::{print, print_json};
+use crate::planner_file::{Component, component};
 use crate::planner_spec::PlannerSpec;
-use crate::planners::{Component, component};
 use crate::sandbox::{Limits, printable};
 
 /// Longest name that is shown, in bytes. A path on Linux is no longer.

@@ -11,8 +11,9 @@ use super::profile::Profile;
 use crate::arguments::SandboxArguments;
 use crate::command::output::{print, print_json};
 use crate::console::Console;
+use crate::planner_file::{Unpinned, find};
 use crate::planner_spec::PlannerSpec;
-use crate::planners::{Unpinned, find, sandbox};
+use crate::planners::sandbox;
 use crate::sandbox::{Imports, Producer, printable};
 
 /// Longest line that is shown of a setting, in bytes.

@@ -8,7 +8,8 @@ use super::profile::Profile;
 use crate::arguments::SandboxArguments;
 use crate::command::output::{print, print_json};
 use crate::console::Console;
-use crate::planners::{BUILT_IN, sandbox};
+use crate::planner_file::BUILT_IN;
+use crate::planners::sandbox;
 
 pub(super) fn run(arguments: &SandboxArguments, json: bool, console: &Console) -> Result<()> {
     let sandbox = sandbox(arguments, console)?;
