@@ -1,9 +1,10 @@
 //! What an error becomes: a message, a hint and an exit code. The only place that knows the codes.
 
 use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 use std::process::ExitCode;
 
-use layerwright_packer::{Digest, PackError};
+use layerwright_packer::PackError;
 use layerwright_planner::chain::ChainError;
 
 use crate::console::Console;
@@ -15,8 +16,8 @@ use crate::settings::SettingsError;
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) anyhow::Error);
 
-impl std::fmt::Display for Usage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for Usage {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{:#}", self.0)
     }
 }
@@ -65,13 +66,31 @@ pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::from(CLOSED_PIPE);
     }
-    console.error(&chain_of_causes(error));
-    match strategy_error(error) {
-        Some(StrategyError::Misbehaved(failed)) => show_failed(failed, console),
-        Some(StrategyError::NotAStrategy { digest: Some(digest), .. }) => show_digest(digest, console),
-        _ => {}
+    let Report { code, error, notes } = Report::of(error);
+    console.error(&error);
+    notes.iter().for_each(|note| console.note(note));
+    ExitCode::from(code)
+}
+
+/// What the user is told of an error.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) code: u8,
+    pub(crate) error: String,
+    /// Who it was, where in it, and what it had said.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let notes = match (strategy_error(error), chain_error(error)) {
+            (Some(StrategyError::Misbehaved(failed)), _) => about_failed(failed),
+            (Some(StrategyError::NotAStrategy { digest: Some(digest), .. }), _) => vec![about_digest(digest)],
+            (_, Some(ChainError::BrokenProposal { planner, .. })) => vec![about_digest(&planner.digest)],
+            _ => Vec::new(),
+        };
+        Self { code: code(error), error: chain_of_causes(error), notes }
     }
-    ExitCode::from(code(error))
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -86,7 +105,7 @@ fn code(error: &anyhow::Error) -> u8 {
     if find::<crate::planner_file::PinError>(error).is_some() {
         return NOT_A_PLANNER;
     }
-    if let Some(ChainError::BrokenProposal { .. }) = find::<ChainError<StrategyError>>(error) {
+    if let Some(ChainError::BrokenProposal { .. }) = chain_error(error) {
         return MISBEHAVED;
     }
     match strategy_error(error) {
@@ -99,10 +118,14 @@ fn code(error: &anyhow::Error) -> u8 {
 
 /// What a planner did, when it was loaded or when it was asked.
 fn strategy_error(error: &anyhow::Error) -> Option<&StrategyError> {
-    match find::<ChainError<StrategyError>>(error) {
+    match chain_error(error) {
         Some(ChainError::NoProposal(error)) => Some(error),
         _ => find(error),
     }
+}
+
+fn chain_error(error: &anyhow::Error) -> Option<&ChainError<StrategyError>> {
+    find(error)
 }
 
 /// `what: because: because`, with causes that only repeat what stands before them left out.
@@ -123,22 +146,21 @@ fn chain_of_causes(error: &anyhow::Error) -> String {
 /// How many of the last lines that a planner said are shown: enough for a traceback.
 const LOG_TAIL: usize = 25;
 
-fn show_failed(failed: &Failed, console: &Console) {
-    show_digest(&failed.digest, console);
+fn about_failed(failed: &Failed) -> Vec<String> {
+    let mut notes = vec![about_digest(failed.digest)];
     for (at, frame) in failed.frames.iter().enumerate() {
-        console.note(&format!("{} {frame}", if at == 0 { "it was in" } else { "called by" }));
+        notes.push(format!("{} {frame}", if at == 0 { "it was in" } else { "called by" }));
     }
     let tail = failed.log.len().saturating_sub(LOG_TAIL);
     if tail > 0 {
-        console.note(&format!("it said {} lines, of which these are the last", failed.log.len()));
+        notes.push(format!("it said {} lines, of which these are the last", failed.log.len()));
     }
-    for line in &failed.log[tail..] {
-        console.note(&format!("it said: {}", line.text));
-    }
+    notes.extend(failed.log[tail..].iter().map(|line| format!("it said: {}", line.text)));
+    notes
 }
 
-fn show_digest(digest: &Digest, console: &Console) {
-    console.note(&format!("the planner's digest is {digest}"));
+fn about_digest(digest: impl Display) -> String {
+    format!("the planner's digest is {digest}")
 }
 
 fn is_cancelled(error: &anyhow::Error) -> bool {

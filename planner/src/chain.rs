@@ -46,10 +46,10 @@ pub enum ChainError<E: std::error::Error + 'static> {
     #[error(transparent)]
     NoProposal(E),
     /// Its proposal breaks a rule.
-    #[error("planner `{planner}` returned a proposal that breaks the contract")]
+    #[error("planner `{}` {} returned a proposal that breaks the contract", planner.name, planner.version)]
     BrokenProposal {
-        /// The planner's name.
-        planner: String,
+        /// Who it was.
+        planner: Box<PlannerRecord>,
         /// Which rule.
         #[source]
         breach: Breach,
@@ -98,7 +98,7 @@ fn ask<L: Link>(link: &mut L, closure: Closure, max_layers: NonZeroU32) -> Resul
     let proposal = link.propose(&request).map_err(ChainError::NoProposal)?;
     proposal
         .check(&request.closure, max_layers)
-        .map_err(|breach| ChainError::BrokenProposal { planner: link.record().name, breach })
+        .map_err(|breach| ChainError::BrokenProposal { planner: Box::new(link.record()), breach })
 }
 
 #[cfg(test)]
