@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{BinaryBytes, HumanCount};
 use layerwright_planner::Level;
 
-use crate::sandbox::{LogLine, Notice, Usage, printable};
+use crate::sandbox::{LogLine, Notice, Usage, printable, without_commands};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -17,10 +17,15 @@ const DEBUG: Style = Style::new().dimmed();
 /// Longest line that is shown, in bytes. Errors that list much come as several lines.
 const LINE_BYTES: usize = 8000;
 
-/// The one way to the terminal: names of nodes, files and fields in a message may be anybody's.
+/// The one way to the terminal.
 fn show(heading: &str, text: &str) {
+    eprintln!("{heading}{}", shown(text));
+}
+
+/// Text as it is shown: names of nodes, files and fields in a message may be anybody's.
+pub(crate) fn shown(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| printable(line, LINE_BYTES)).collect();
-    eprintln!("{heading}{}", lines.join("\n"));
+    without_commands(&lines.join("\n")).into_owned()
 }
 
 /// How much is said. Colours follow the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.

@@ -9,9 +9,11 @@ use layerwright_packer::FileInPlace;
 use serde::Serialize;
 
 use crate::interrupt::Writing;
+use crate::sandbox::without_commands;
 
-/// Writes to standard output.
+/// Writes to standard output, which in a build server's log may command it.
 pub(crate) fn print(text: &str) -> Result<()> {
+    let text = without_commands(text);
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("writing to standard output")
 }

@@ -33,7 +33,7 @@ pub(crate) use limits::{Limit, Limits};
 pub(crate) use log::LogLine;
 pub(crate) use producers::Producer;
 pub(crate) use strategy::{Examined, Planned, Strategy};
-pub(crate) use untrusted::printable;
+pub(crate) use untrusted::{printable, without_commands};
 
 #[cfg(test)]
 mod tests;

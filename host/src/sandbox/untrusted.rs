@@ -1,5 +1,7 @@
 //! Text that a stranger wrote, made fit for a terminal.
 
+use std::borrow::Cow;
+
 use layerwright_planner::is_printable;
 
 /// Returns `text` as one line without anything that moves the cursor, changes colours or turns the direction of
@@ -20,7 +22,22 @@ pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
     shown
 }
 
-/// The same for bytes that should be UTF-8: those that are not are shown as escapes.
+/// Returns `text`, which may have many lines, without what build servers take for commands in a log: lines that begin
+/// with `::`, and `##[` wherever it is. The escape means the same in JSON.
+pub(crate) fn without_commands(text: &str) -> Cow<'_, str> {
+    if !text.contains("::") && !text.contains("##[") {
+        return text.into();
+    }
+    let line = |line: &str| {
+        let (margin, rest) = line.split_at(line.len() - line.trim_start().len());
+        let begins = rest.starts_with("::");
+        let rest = if begins { rest.replacen(':', r"\u003a", 1) } else { rest.to_owned() };
+        format!("{margin}{}", rest.replace("##[", r"#\u0023["))
+    };
+    text.split_inclusive('\n').map(line).collect::<String>().into()
+}
+
+/// As [`printable`], for bytes that should be UTF-8: those that are not are shown as escapes.
 pub(super) fn printable_bytes(bytes: &[u8], max_bytes: usize) -> String {
     // An escape is longer than what it stands for, so there is nothing to be shown behind this.
     let bytes = &bytes[..bytes.len().min(max_bytes + 1)];
@@ -39,6 +56,18 @@ mod tests {
     #[test]
     fn escapes_are_shown_and_not_obeyed() {
         assert_eq!(printable("a\u{1b}[31mb\nc\u{202e}d é", 99), "a\\u{1b}[31mb\\nc\\u{202e}d é");
+    }
+
+    #[test]
+    fn commands_to_build_servers_are_shown_and_not_obeyed() {
+        for (text, shown) in [
+            ("::error::x\na::b\n \u{a0}::add-mask::y\n", "\\u003a:error::x\na::b\n \u{a0}\\u003a:add-mask::y\n"),
+            ("\n::x", "\n\\u003a:x"),
+            ("{\"label\": \"##[error]\"}", "{\"label\": \"#\\u0023[error]\"}"),
+            ("###[x] ##[y]", "##\\u0023[x] #\\u0023[y]"),
+        ] {
+            assert_eq!(without_commands(text), shown);
+        }
     }
 
     #[test]
