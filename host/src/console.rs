@@ -97,14 +97,18 @@ impl Console {
         }
     }
 
-    /// Shows what a planner said and used, as far as the user wants to know.
-    pub(crate) fn planner(&self, planner: &str, log: &[LogLine], usage: Usage) {
+    /// Shows what a planner said, as far as the user wants to know.
+    pub(crate) fn said(&self, planner: &str, log: &[LogLine]) {
         for line in log.iter().filter(|line| line.level >= self.lowest) {
             match line.level {
                 Level::Warn => self.warn(&format!("planner `{planner}`: {}", line.text)),
                 Level::Info | Level::Debug => self.note(&format!("planner `{planner}`: {}", line.text)),
             }
         }
+    }
+
+    /// Shows what a planner used, to users who want to know.
+    pub(crate) fn used(&self, planner: &str, usage: Usage) {
         if self.verbose {
             let Usage { fuel, memory_bytes, time, limits } = usage;
             let memory = format!("{} of {}", BinaryBytes(memory_bytes), BinaryBytes(limits.memory_bytes));

@@ -13,7 +13,7 @@ use crate::cache_dir::{CacheDir, CacheDirError};
 use crate::console::Console;
 use crate::planner_file::{Component, Unpinned, built_in, find};
 use crate::planner_spec::PlannerSpec;
-use crate::sandbox::{CompiledCache, Compiler, Limits, Sandbox, Strategy, StrategyError};
+use crate::sandbox::{CompiledCache, Compiler, Limits, Planned, Sandbox, Strategy, StrategyError};
 use crate::settings::settings;
 
 /// Who plans where the user names nobody.
@@ -128,8 +128,19 @@ impl Link for ChainLink<'_> {
 
     fn propose(&mut self, request: &Request) -> Result<Proposal, StrategyError> {
         let strategy = &self.planner.strategy;
-        let planned = strategy.plan(request, &[])?;
-        self.console.planner(strategy.planner(), &planned.log, planned.usage);
-        Ok(planned.proposal)
+        let planner = strategy.planner();
+        match strategy.plan(request, &[]) {
+            Ok(Planned { proposal, usage, log }) => {
+                self.console.said(planner, &log);
+                self.console.used(planner, usage);
+                Ok(proposal)
+            }
+            Err(error) => {
+                if let StrategyError::Refused { log, .. } = &error {
+                    self.console.said(planner, log);
+                }
+                Err(error)
+            }
+        }
     }
 }

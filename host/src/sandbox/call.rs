@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use layerwright_planner::Generation;
-use wasmtime::Store;
+use wasmtime::{CallHook, Store, StoreContextMut, Trap};
 
 use super::bindings::{Planner, PlannerPre};
 use super::engine::{Sandbox, TICK};
@@ -43,6 +43,11 @@ pub(super) struct Outcome<T> {
     pub(super) log: Vec<LogLine>,
 }
 
+/// What the component exports has the right names and other types, which the engine looks at only now.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct WrongTypes(pub(super) String);
+
 /// Instantiates the component and calls `function` on it.
 pub(super) fn call<T: Send>(
     sandbox: &Sandbox,
@@ -56,7 +61,8 @@ pub(super) fn call<T: Send>(
     let mut store = store(sandbox, State { log, history: history.to_vec(), wasi: Wasi::default(), meter }, &limits);
     let (mut at, start) = (Phase::Start, Instant::now());
     let result = guarded(limits.stack_bytes, || {
-        let instance = component.instantiate(&mut store)?;
+        let instance = component.instance_pre().instantiate(&mut store)?;
+        let instance = Planner::new(&mut store, &instance).map_err(|error| WrongTypes(format!("{error:#}")))?;
         at = phase;
         function(&mut store, &instance)
     });
@@ -72,11 +78,19 @@ fn store(sandbox: &Sandbox, state: State, limits: &CallLimits) -> Store<State> {
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| &mut state.meter);
     store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
+    store.call_hook(|cx, hook| if let CallHook::CallingHost = hook { pay(cx) } else { Ok(()) });
+    store.set_max_component_handles(Limits::HANDLES);
     // Both count from here on, so that initialisers are bounded too.
     store.set_fuel(limits.fuel).expect("the engine counts fuel");
     let ticks = limits.timeout.as_millis() / TICK.as_millis();
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).min(u64::MAX >> 1) + 1);
     store
+}
+
+/// Host functions take time that the engine does not count.
+fn pay(mut cx: StoreContextMut<'_, State>) -> wasmtime::Result<()> {
+    let left = cx.get_fuel()?.checked_sub(Limits::HOST_CALL_FUEL).ok_or(Trap::OutOfFuel)?;
+    cx.set_fuel(left)
 }
 
 /// The thread on which strangers' bytes are parsed, compiled and run.

@@ -7,8 +7,9 @@ use layerwright_planner::Failure;
 use thiserror::Error;
 use wasmtime::{FrameInfo, FrameSymbol, Trap, WasmBacktrace};
 
+use super::call::WrongTypes;
 use super::contract;
-use super::limits::{CallLimits, MemoryExceeded};
+use super::limits::{CallLimits, Limits, MemoryExceeded};
 use super::log::{LogFlood, LogLine};
 use super::untrusted::printable;
 use super::wasi::{Denied, Exited, RandomFlood};
@@ -37,8 +38,10 @@ pub(crate) enum StrategyError {
         planner: String,
         /// Its version.
         version: String,
-        /// What it said.
+        /// Why.
         failure: Failure,
+        /// What it had said until then.
+        log: Vec<LogLine>,
     },
     /// It ran, and broke a rule or a limit. Going on would mean to believe it.
     #[error(transparent)]
@@ -110,7 +113,9 @@ pub(crate) enum Misdeed {
         limit: usize,
     },
     /// The stack that the component keeps in its memory, as compilers of most languages lay it out.
-    #[error("its stack overflowed: the one in its own memory, whose size was set when it was linked")]
+    #[error(
+        "it went below address zero of its memory: most likely the stack that it keeps there overflowed, whose size was set when it was linked"
+    )]
     OwnStackOverflow,
     /// The answer, or one message, is too large.
     #[error("it handed over more than {} MiB at once; --planner-output raises the limit", limit >> 20)]
@@ -139,9 +144,12 @@ pub(crate) enum Misdeed {
     /// Any other trap.
     #[error("it crashed: {0}")]
     Trap(String),
-    /// The answer does not fit the contract's types.
-    #[error("it returned malformed data: {0}")]
+    /// An answer or a message that does not fit its type.
+    #[error("it handed over malformed data: {0}")]
     Malformed(String),
+    /// It has the names of a strategy and not the types, and is none.
+    #[error("{0}")]
+    OtherTypes(String),
     /// `describe` tells nothing useful.
     #[error("its description is not valid: {0}")]
     BadDescription(String),
@@ -223,6 +231,9 @@ pub(super) fn misdeed(error: &wasmtime::Error, limits: &CallLimits) -> Misdeed {
     if let Some(denied) = error.downcast_ref::<Denied>() {
         return Misdeed::Denied(printable(&denied.to_string(), TEXT_BYTES));
     }
+    if let Some(WrongTypes(why)) = error.downcast_ref() {
+        return Misdeed::OtherTypes(printable(why, TEXT_BYTES));
+    }
     if error.downcast_ref::<Exited>().is_some() {
         return Misdeed::Exited;
     }
@@ -240,9 +251,23 @@ fn trap(error: &wasmtime::Error, limits: &CallLimits) -> Misdeed {
         Some(_) => Misdeed::Trap(text),
         // The engine has no type of its own for this one.
         None if text.contains("fuel allocated for hostcalls") => Misdeed::TooMuchData { limit: limits.output_bytes },
-        None if text.contains("count too high") => Misdeed::FixedLimit(format!("asked for too much: {text}")),
-        None => Misdeed::Malformed(text),
+        None => too_many(&text).map_or(Misdeed::Malformed(text), Misdeed::FixedLimit),
     }
+}
+
+/// Numbers of things, for which the engine has words and no types either.
+fn too_many(text: &str) -> Option<String> {
+    if text.contains("handle limit exceeded") {
+        return Some(format!("holds more than {} resources at once", Limits::HANDLES));
+    }
+    let (what, count) = text.strip_prefix("resource limit exceeded: ")?.split_once(" count too high at ")?;
+    let (what, limit) = match what {
+        "instance" => ("core modules", Limits::INSTANCES),
+        "table" => ("tables", Limits::TABLES),
+        "memory" => ("memories", Limits::MEMORIES),
+        _ => return None,
+    };
+    Some(format!("has {count} {what}, but at most {limit} are allowed"))
 }
 
 /// Most frames that an error shows.
@@ -251,13 +276,18 @@ const FRAMES: usize = 8;
 /// How the names of functions begin that only carry a panic to the trap.
 const PANIC_MACHINERY: [&str; 7] = ["abort", "__rust", "rust_", "std::", "core::", "alloc::", "_Exit"];
 
+/// What is innermost in each call of the host: the way there, which tools put between.
+const NAMELESS: &str = "a function without a name";
+
 /// The functions that were running, innermost first, with file and line where the component carries them.
 pub(super) fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let mut frames: Vec<String> = backtrace.frames().iter().flat_map(calls).collect();
     // A recursion is one line, however deep.
     frames.dedup();
-    let machinery = frames.iter().take_while(|frame| PANIC_MACHINERY.iter().any(|name| frame.starts_with(name)));
+    let machinery = frames
+        .iter()
+        .take_while(|frame| *frame == NAMELESS || PANIC_MACHINERY.iter().any(|name| frame.starts_with(name)));
     let author = machinery.count();
     if author < frames.len() {
         frames.drain(..author);
@@ -272,8 +302,7 @@ fn calls(frame: &FrameInfo) -> Vec<String> {
         let line = symbol.line().map(|line| format!(":{line}")).unwrap_or_default();
         symbol.file().map(|file| format!(" ({file}{line})")).unwrap_or_default()
     };
-    let name =
-        |name: Option<&str>| name.or(frame.func_name()).map_or_else(|| "a function without a name".into(), rustc_name);
+    let name = |name: Option<&str>| name.or(frame.func_name()).map_or_else(|| NAMELESS.into(), rustc_name);
     let call = |name: String, place: &str| printable(&format!("{name}{place}"), 300);
     match frame.symbols() {
         [] => vec![call(name(None), "")],
@@ -287,10 +316,11 @@ fn rustc_name(name: &str) -> String {
 }
 
 /// Compilers put a component's own stack below its data, so that it runs over into addresses below zero, which are the
-/// last ones.
+/// last ones, or to just behind them where the instruction adds something.
 fn is_below_zero(text: &str) -> bool {
     const SUSPECT_BYTES: u64 = 64 << 20;
+    const ZERO: u64 = 1 << 32;
     let address = text.split("wasm address 0x").nth(1).and_then(|rest| rest.split(' ').next());
     let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    address.is_some_and(|address| address > (1 << 32) - SUSPECT_BYTES)
+    address.is_some_and(|address| address.abs_diff(ZERO) < SUSPECT_BYTES)
 }

@@ -70,13 +70,17 @@ impl Limits {
     /// Those with a Python interpreter inside take 400 MB.
     pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
 
+    /// What a call of a host function costs of the fuel: in the time that it takes, about as much is executed.
+    pub(super) const HOST_CALL_FUEL: u64 = 2000;
     /// Native stack that the host needs on top of the strategy's on the same thread, generously: overrunning it would
     /// end the process.
     pub(super) const HOST_STACK_BYTES: usize = 7 << 20;
     /// Interpreters come as several core modules.
-    const INSTANCES: usize = 64;
-    const TABLES: usize = 64;
-    const MEMORIES: usize = 16;
+    pub(super) const INSTANCES: usize = 64;
+    pub(super) const TABLES: usize = 64;
+    pub(super) const MEMORIES: usize = 16;
+    /// Streams and the like that a strategy may hold. Each costs the host memory that is counted nowhere else.
+    pub(super) const HANDLES: usize = 10_000;
     /// What an element of a table costs the host, at most.
     const TABLE_ELEMENT_BYTES: u64 = 16;
 

@@ -48,6 +48,9 @@ impl Log {
     /// Keeps a message.
     pub(super) fn add(&mut self, level: Level, message: &str) -> Result<(), LogFlood> {
         self.count(message.len())?;
+        if message.is_empty() {
+            return self.push(level, String::new());
+        }
         message.lines().try_for_each(|line| self.push(level, printable(line, LINE_BYTES)))
     }
 

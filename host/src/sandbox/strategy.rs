@@ -101,6 +101,7 @@ impl Sandbox {
         let planner = planner.to_owned();
         match description {
             Ok(description) => Ok(Strategy { sandbox: self, component, planner, digest, description }),
+            Err((_, Misdeed::OtherTypes(why), _)) => Err(no_strategy(&planner, digest, NotAStrategy::OtherTypes(why))),
             Err((phase, misdeed, frames)) => {
                 let failed = Failed { planner, version: None, digest, phase, misdeed, frames, log };
                 Err(StrategyError::Misbehaved(Box::new(failed)))
@@ -141,7 +142,7 @@ impl Strategy<'_> {
             Ok(Ok(proposal)) => Ok(Planned { proposal: bindings::proposal(proposal), usage, log }),
             Ok(Err(failure)) => {
                 let failure = bindings::failure(failure);
-                Err(StrategyError::Refused { planner: self.planner.clone(), version, failure })
+                Err(StrategyError::Refused { planner: self.planner.clone(), version, failure, log })
             }
             Err((phase, misdeed, frames)) => {
                 let (planner, digest) = (self.planner.clone(), self.digest);

@@ -198,9 +198,9 @@ fn malformed_answers_are_refused() {
     let outside = "(i32.store8 (i32.const 512) (i32.const 0)) (i32.store (i32.const 516) (i32.const 0x7ffffff0))
         (i32.store (i32.const 520) (i32.const 9)) (i32.const 512)";
     let (_, message) = misdeed(&Module { plan: outside, ..Module::default() }, tight());
-    assert!(message.starts_with("it returned malformed data: "), "{message}");
+    assert!(message.starts_with("it handed over malformed data: "), "{message}");
     let (_, message) = misdeed(&Module { plan: "(i32.const 0x7ffffff0)", ..Module::default() }, tight());
-    assert!(message.starts_with("it returned malformed data: "), "{message}");
+    assert!(message.starts_with("it handed over malformed data: "), "{message}");
 }
 
 #[test]
