@@ -24,8 +24,7 @@ pub(crate) fn plan(closure: Closure, kind: NodeKind, planning: &PlanningArgument
     let sandbox = sandbox(&planning.sandbox, console)?;
     let (specs, found) = find_all(planning, sandbox.limits())?;
     let link = |(spec, component): (&PlannerSpec, _)| {
-        let planner = Configured::new(&sandbox, spec, component)?;
-        Ok(ChainLink { planner, max_layers: spec.max_layers, console })
+        Ok(ChainLink::new(Configured::new(&sandbox, spec, component)?, spec, console))
     };
     let mut links = specs.iter().zip(found).map(link).collect::<Result<Vec<_>>>()?;
     Ok(chain::run(kind, closure, planning.max_layers, &mut links)?)
@@ -81,7 +80,8 @@ pub(crate) fn load<'s>(sandbox: &'s Sandbox, spec: &PlannerSpec) -> Result<Confi
 }
 
 impl<'s> Configured<'s> {
-    fn new(sandbox: &'s Sandbox, spec: &PlannerSpec, Component { bytes, source }: Component) -> Result<Self> {
+    /// Loads a planner whose bytes are those that the user meant, and checks its settings.
+    pub(crate) fn new(sandbox: &'s Sandbox, spec: &PlannerSpec, Component { bytes, source }: Component) -> Result<Self> {
         let strategy = sandbox.load(&spec.planner, &bytes)?;
         let settings = settings(spec, strategy.description())?;
         Ok(Self { strategy, settings, source })
@@ -105,10 +105,17 @@ impl<'s> Configured<'s> {
     }
 }
 
-struct ChainLink<'a> {
+/// A planner with its settings, as the chain asks it.
+pub(crate) struct ChainLink<'a> {
     planner: Configured<'a>,
     max_layers: Option<NonZeroU32>,
     console: &'a Console,
+}
+
+impl<'a> ChainLink<'a> {
+    pub(crate) fn new(planner: Configured<'a>, spec: &PlannerSpec, console: &'a Console) -> Self {
+        Self { planner, max_layers: spec.max_layers, console }
+    }
 }
 
 impl Link for ChainLink<'_> {

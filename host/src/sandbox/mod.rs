@@ -36,4 +36,4 @@ pub(crate) use strategy::{Examined, Planned, Strategy};
 pub(crate) use untrusted::{printable, without_commands};
 
 #[cfg(test)]
-mod tests;
+mod threats;

@@ -1,0 +1,82 @@
+//! Strategies that never end.
+
+use std::time::{Duration, Instant};
+
+use super::component::{Component, LOOP};
+use super::*;
+
+const BUDGET: &str = "it used its whole budget of 50000000 instructions; --planner-fuel raises it";
+
+#[test]
+fn loops_in_plan() {
+    assert_misbehaves(&Component { plan: LOOP, ..Component::default() }, tight(), BUDGET, &["it was in plan"]);
+}
+
+#[test]
+fn loops_in_describe() {
+    let component = Component { describe: LOOP, ..Component::default() }.build();
+    let error = format!("planner `bad.wasm` failed in `describe`: {BUDGET}");
+    assert_ends(&component, tight(), MISBEHAVED, &error, &["it was in describe"]);
+}
+
+#[test]
+fn loops_while_it_starts() {
+    let component = Component { start: LOOP, ..Component::default() }.build();
+    let error = format!("planner `bad.wasm` failed while it was starting: {BUDGET}");
+    assert_ends(&component, tight(), MISBEHAVED, &error, &["it was in start"]);
+}
+
+#[test]
+fn loops_while_it_takes_the_request() {
+    let component = Component { realloc: LOOP, ..Component::default() }.build();
+    let error = format!("planner `bad.wasm` 1.2.3 failed in `plan`: {BUDGET}");
+    assert_ends(&component, tight(), MISBEHAVED, &error, &["it was in realloc"]);
+}
+
+#[test]
+fn loops_after_its_answer() {
+    let after =
+        format!(r#"(func $after (export "cabi_post_layerwright:planner/strategy@0.1.0#plan") (param i32) {LOOP})"#);
+    assert_misbehaves(&Component { items: &after, ..Component::default() }, tight(), BUDGET, &["it was in after"]);
+}
+
+#[test]
+fn fills_memory_again_and_again() {
+    let fills = "(loop $l (memory.fill (i32.const 65536) (i32.const 1) (i32.const 65536)) (br $l)) (unreachable)";
+    assert_misbehaves(&Component { plan: fills, ..Component::default() }, tight(), BUDGET, &["it was in plan"]);
+}
+
+#[test]
+fn has_more_fuel_than_time() {
+    let limits = Limits { timeout_ms: Limit::fixed(200), ..with_fuel() };
+    let late = "it took longer than 0.2 seconds; --planner-timeout raises the limit";
+    assert_misbehaves(&Component { plan: LOOP, ..Component::default() }, limits, late, &["it was in plan"]);
+    for (component, phase, frame) in [
+        (Component { describe: LOOP, ..Component::default() }, "in `describe`", "it was in describe"),
+        (Component { start: LOOP, ..Component::default() }, "while it was starting", "it was in start"),
+    ] {
+        let error = format!("planner `bad.wasm` failed {phase}: {late}");
+        let start = Instant::now();
+        assert_ends(&component.build(), limits, MISBEHAVED, &error, &[frame]);
+        assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn says_nothing_again_and_again() {
+    let says = "(loop $l (call $log (i32.const 0) (i32.const 0) (i32.const 0)) (br $l)) (unreachable)";
+    let report = told(&Component { plan: says, ..Component::default() }.build(), with_fuel());
+    assert_eq!(
+        report.error,
+        "planner `bad.wasm` 1.2.3 failed in `plan`: it logged more than 1024 KiB, or too many lines; --planner-log \
+         raises the limit"
+    );
+    assert_eq!(report.notes.last().map(String::as_str), Some("it said: "));
+}
+
+#[test]
+fn asks_the_host_again_and_again() {
+    let imports = r#"(import "layerwright:planner/history@0.1.0" "generations" (func $generations (param i32 i32)))"#;
+    let asks = "(loop $l (call $generations (i32.const -1) (i32.const 512)) (br $l)) (unreachable)";
+    assert_misbehaves(&Component { plan: asks, imports, ..Component::default() }, tight(), BUDGET, &["it was in plan"]);
+}
