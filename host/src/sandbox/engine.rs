@@ -49,6 +49,8 @@ pub(super) fn config(stack_bytes: usize) -> Config {
         // Nothing here is asynchronous, and mistakes were found in that part.
         .concurrency_support(false)
         .max_wasm_stack(stack_bytes)
+        // Unused, and checked against the other.
+        .async_stack_size(stack_bytes)
         // The default asks the environment.
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config

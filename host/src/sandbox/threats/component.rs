@@ -20,6 +20,16 @@ const REFUSES: &str = "
     (i32.store (i32.const 524) (i32.const 10))
     (i32.const 512)";
 
+/// The body of a `plan` that does this so many times and then refuses.
+pub(super) fn times(count: u32, what: &str) -> String {
+    format!(
+        "(loop $l {what}
+            (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (br_if $l (i32.lt_u (local.get $at) (i32.const {count}))))
+        {REFUSES}"
+    )
+}
+
 /// Where an answer made by [`proposal`], [`failure`] or [`description`] is.
 pub(super) const ANSWER: &str = "(i32.const 32768)";
 const ANSWER_AT: u32 = 32768;

@@ -1,6 +1,6 @@
 //! Strategies that call themselves without end.
 
-use super::component::{Component, with_instances};
+use super::component::{Component, times, with_instances};
 use super::*;
 
 #[test]
@@ -12,6 +12,20 @@ fn recurses_on_the_native_stack() {
     };
     let error = "its stack overflowed: it may have 1024 KiB; --planner-stack raises the limit";
     assert_misbehaves(&component, with_fuel(), error, &["it was in deep"]);
+}
+
+#[test]
+fn recurses_as_deep_as_the_user_allows() {
+    let component = Component {
+        items: "(func $deep (param i32)
+            (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1))) (global.set $top (i32.const 4096)))))",
+        plan: &times(1, "(call $deep (i32.const 5000))"),
+        ..Component::default()
+    };
+    let error = "its stack overflowed: it may have 64 KiB; --planner-stack raises the limit";
+    let frames = ["it was in deep"];
+    assert_misbehaves(&component, Limits { stack_bytes: 64 << 10, ..tight() }, error, &frames);
+    assert_eq!(told(&component.build(), Limits { stack_bytes: 64 << 20, ..tight() }).code, REFUSED);
 }
 
 #[test]
