@@ -8,6 +8,7 @@ mod case;
 mod cases;
 mod docker;
 mod hand_made;
+mod hostile;
 mod image;
 mod invocation;
 mod need;

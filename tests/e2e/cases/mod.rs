@@ -18,6 +18,7 @@ mod plans;
 mod random_trees;
 mod settings;
 mod skopeo;
+mod threats;
 mod umoci;
 mod verify;
 
@@ -44,6 +45,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("random_trees", random_trees::CASES),
     ("settings", settings::CASES),
     ("skopeo", skopeo::CASES),
+    ("threats", threats::CASES),
     ("umoci", umoci::CASES),
     ("verify", verify::CASES),
 ];
