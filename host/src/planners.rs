@@ -81,7 +81,11 @@ pub(crate) fn load<'s>(sandbox: &'s Sandbox, spec: &PlannerSpec) -> Result<Confi
 
 impl<'s> Configured<'s> {
     /// Loads a planner whose bytes are those that the user meant, and checks its settings.
-    pub(crate) fn new(sandbox: &'s Sandbox, spec: &PlannerSpec, Component { bytes, source }: Component) -> Result<Self> {
+    pub(crate) fn new(
+        sandbox: &'s Sandbox,
+        spec: &PlannerSpec,
+        Component { bytes, source }: Component,
+    ) -> Result<Self> {
         let strategy = sandbox.load(&spec.planner, &bytes)?;
         let settings = settings(spec, strategy.description())?;
         Ok(Self { strategy, settings, source })

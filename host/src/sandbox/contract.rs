@@ -4,9 +4,8 @@
 //! never change and imported ones only grow. So a component for an older version runs; one for a newer version runs as
 //! long as it imports nothing that is newer.
 
-/// What this program offers: the text, for authors.
-#[cfg(test)]
-const TEXT: &str = include_str!("../../../wit/planner.wit");
+/// What this program offers, as authors read it.
+pub(crate) const TEXT: &str = include_str!("../../../wit/planner.wit");
 
 /// Version of [`TEXT`].
 pub(super) const VERSION: &str = "0.1.0";

@@ -26,6 +26,7 @@ mod wasi;
 pub(crate) use call::Usage;
 pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, child as compile_in_child};
 pub(crate) use compiled::CompiledCache;
+pub(crate) use contract::TEXT as CONTRACT;
 pub(crate) use engine::Sandbox;
 pub(crate) use error::{Failed, Misdeed, NotAStrategy, StrategyError};
 pub(crate) use inspect::Imports;

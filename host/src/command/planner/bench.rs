@@ -132,9 +132,10 @@ fn measure(planner: &Configured<'_>, subject: Subject, arguments: &BenchArgument
     let Planned { proposal, usage, .. } = last.expect("there is at least one sample");
     let layers = proposal.layers.len();
     // The time of something that is no answer would mean nothing.
-    proposal.check(&request.closure, request.max_layers).map_err(|breach| {
-        let planner = planner.strategy.description().name.clone();
-        ChainError::<StrategyError>::BrokenProposal { planner, breach }
+    let checked = proposal.check(&request.closure, request.max_layers);
+    checked.map_err(|breach| ChainError::<StrategyError>::BrokenProposal {
+        planner: Box::new(planner.record()),
+        breach,
     })?;
     let plan = median(times);
     let (closure, nodes) = (closure_name, request.closure.len());

@@ -27,6 +27,9 @@ pub(super) fn run(arguments: &RunArguments, console: &Console) -> Result<()> {
     let planned = planner.strategy.plan(&request, &[]);
     spinner.finish_and_clear();
 
+    if let Err(StrategyError::Refused { log, .. }) = &planned {
+        log.iter().for_each(|line| console.log(line));
+    }
     let Planned { proposal, usage, log } = planned?;
     let breach = proposal.clone().check(&request.closure, max_layers).err();
     let answer = Answer::new(planner.record(), kind, &request, &proposal);
@@ -46,8 +49,7 @@ pub(super) fn run(arguments: &RunArguments, console: &Console) -> Result<()> {
     }
     match breach {
         Some(breach) => {
-            let planner = planner.strategy.description().name.clone();
-            Err(ChainError::<StrategyError>::BrokenProposal { planner, breach }.into())
+            Err(ChainError::<StrategyError>::BrokenProposal { planner: Box::new(planner.record()), breach }.into())
         }
         None => Ok(()),
     }

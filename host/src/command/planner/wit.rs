@@ -4,8 +4,7 @@ use anyhow::Result;
 
 use crate::arguments::WitArguments;
 use crate::command::output::{check_writable, print, write_file};
-
-const CONTRACT: &str = include_str!("../../../../wit/planner.wit");
+use crate::sandbox::CONTRACT;
 
 pub(super) fn run(arguments: &WitArguments) -> Result<()> {
     let Some(file) = &arguments.output else { return print(CONTRACT) };

@@ -112,7 +112,7 @@ impl Asked {
 
 fn bad_end(error: StrategyError) -> (Reply, Vec<LogLine>) {
     match error {
-        StrategyError::Refused { failure, .. } => (Reply::Refused(failure), Vec::new()),
+        StrategyError::Refused { failure, log, .. } => (Reply::Refused(failure), log),
         StrategyError::Misbehaved(failed) => {
             let is_over_budget = matches!(failed.misdeed, Misdeed::OutOfFuel { .. } | Misdeed::Timeout { .. });
             let mut what = format!("failed {}: {}", failed.phase, failed.misdeed);
