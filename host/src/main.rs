@@ -15,6 +15,7 @@ mod planner_file;
 mod planner_spec;
 mod planners;
 mod progress;
+mod project_name;
 mod sandbox;
 mod settings;
 mod source;

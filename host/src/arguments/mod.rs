@@ -3,6 +3,7 @@
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
 mod lock;
+mod new;
 mod planner;
 mod sandbox;
 
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
 pub(crate) use self::lock::LockArguments;
+pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{
     AnswerFormat, BenchArguments, CheckArguments, PlannerCommand, RunArguments, SubjectArguments, WitArguments,
 };
@@ -62,8 +64,8 @@ Examples:
     layerwright planner list
     layerwright planner inspect theirs.wasm
 
-  Write one: take the contract, try it on a small closure, check it, measure it:
-    layerwright planner wit -o wit/planner.wit
+  Write one: begin with one that works, try it on a small closure, check it, measure it:
+    layerwright planner new mine --lang rust
     layerwright planner run mine.wasm --shape diamond
     layerwright planner check mine.wasm
     layerwright planner bench mine.wasm";
@@ -79,7 +81,7 @@ pub(crate) enum Command {
     Pack(PackArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
-    /// List, inspect, pin, try, check and measure planners
+    /// Begin, list, inspect, pin, try, check and measure planners
     #[command(subcommand, after_help = PLANNER_EXAMPLES)]
     Planner(PlannerCommand),
     /// Compile a planner in a process that can be stopped: what the program starts itself for

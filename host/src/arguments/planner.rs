@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use layerwright_planner::shapes::{self, Shape};
 
-use super::SandboxArguments;
+use super::{NewArguments, SandboxArguments};
 use crate::planner_spec::PlannerSpec;
 use crate::source::Source;
 
@@ -51,6 +51,8 @@ pub(crate) enum PlannerCommand {
         #[command(flatten)]
         sandbox: SandboxArguments,
     },
+    /// Begin a planner of your own: a project that builds, tests and works
+    New(NewArguments),
     /// Print the contract between the program and a planner, as WIT
     Wit(WitArguments),
     /// Ask one planner about one closure, and show all that it says
