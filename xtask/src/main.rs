@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 
 fn set_up_everything() -> Result<()> {
     setup::toolchain()?;
-    setup::clients()
+    setup::clients(workspace())
 }
 
 fn workspace() -> &'static Path {

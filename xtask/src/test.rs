@@ -11,7 +11,7 @@ use crate::{architecture, setup};
 /// Sets up, checks and tests.
 pub(crate) fn run(workspace: &Path) -> Result<()> {
     setup::toolchain()?;
-    setup::clients()?;
+    setup::clients(workspace)?;
     let cargo = |words: &[&str]| {
         let mut command = Command::new("cargo");
         command.current_dir(workspace).args(words);

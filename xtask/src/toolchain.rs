@@ -89,7 +89,8 @@ fn sysroot_has(rustc: &str, path: &str) -> bool {
     sysroot(rustc).is_some_and(|sysroot| sysroot.join(path).exists())
 }
 
-fn sysroot(rustc: &str) -> Option<PathBuf> {
+/// Where a compiler keeps what belongs to it.
+pub fn sysroot(rustc: &str) -> Option<PathBuf> {
     let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end()))
 }
