@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// What is in the environment of the tests, and should not decide what they see.
-const NOT_INHERITED: [&str; 7] = [
+const NOT_INHERITED: [&str; 11] = [
     "LAYERWRIGHT_LOCKED",
     "SOURCE_DATE_EPOCH",
     "CLICOLOR_FORCE",
@@ -19,6 +19,10 @@ const NOT_INHERITED: [&str; 7] = [
     "NIX_REMOTE",
     "NIX_STORE_DIR",
     "NIX_STATE_DIR",
+    "CARGO_BUILD_TARGET",
+    "CARGO_TARGET_DIR",
+    "RUSTFLAGS",
+    "VIRTUAL_ENV",
 ];
 
 pub(crate) struct Invocation {

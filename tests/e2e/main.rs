@@ -15,6 +15,7 @@ mod need;
 mod podman;
 mod run;
 mod store;
+mod template;
 mod tree;
 
 use std::process::ExitCode;

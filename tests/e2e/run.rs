@@ -102,7 +102,8 @@ fn profile_dir() -> PathBuf {
     exe.ancestors().nth(2).expect("Cargo puts tests three folders deep").to_owned()
 }
 
-fn target_dir() -> PathBuf {
+/// Where everything lies that is built.
+pub(crate) fn target_dir() -> PathBuf {
     profile_dir().parent().expect("a profile's folder is in the target folder").to_owned()
 }
 

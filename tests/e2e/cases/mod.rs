@@ -18,6 +18,7 @@ mod plans;
 mod random_trees;
 mod settings;
 mod skopeo;
+mod templates;
 mod threats;
 mod umoci;
 mod verify;
@@ -45,6 +46,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("random_trees", random_trees::CASES),
     ("settings", settings::CASES),
     ("skopeo", skopeo::CASES),
+    ("templates", templates::CASES),
     ("threats", threats::CASES),
     ("umoci", umoci::CASES),
     ("verify", verify::CASES),
