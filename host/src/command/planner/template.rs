@@ -6,9 +6,9 @@
 //! 3. `{{name}}` and `{{snake_name}}` stand for the name. A file that must not look like what it is to tools that pass
 //!    by ends in `.in`.
 
-use crate::sandbox::CONTRACT;
 use crate::arguments::Language;
 use crate::project_name::ProjectName;
+use crate::sandbox::CONTRACT;
 
 /// A project, ready to be written.
 pub(super) struct Project {
