@@ -111,10 +111,16 @@ impl fmt::Display for Misfit {
             let origin = origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
             write!(f, "\n  {}", printable(&format!("{origin}{mistake}"), MISTAKE_BYTES))?;
         }
-        match mistakes.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
+        if let more @ 1.. = mistakes.len().saturating_sub(SHOWN) {
+            write!(f, "\n  and {more} more")?;
         }
+        if nothing_is_given {
+            write!(
+                f,
+                "\n`layerwright planner inspect {planner}` lists them; write {planner},KEY=VALUE or {planner},config=FILE"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -133,7 +139,7 @@ mod tests {
 
     fn said(schema: &str, spec: &str) -> Vec<String> {
         let said = take(schema, spec).expect_err("it does not fit");
-        said.lines().skip(1).map(|line| line.trim().to_owned()).collect()
+        said.lines().filter_map(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
     }
 
     #[test]
