@@ -15,7 +15,7 @@
 //! The sum in step 2 need not go over all ancestors of each node. Let u be the deepest referrer of v, which as a rule
 //! has the most ancestors. What reaches u reaches v, so `score(v)` is `score(u)` and `walks(v)`, and the walks to those
 //! ancestors of v that are neither u nor ancestors of u. In real closures, and in all regular ones, these are few. They
-//! are found with one bit for each pair of an ancestor and a node, for some thousand ancestors at a time: n · e / 64
+//! are found with one bit for each pair of an ancestor and a node, for some hundred ancestors at a time: n · e / 64
 //! operations, whatever the shape, and memory that does not grow with the square of n.
 //!
 //! A cycle has endless walks. It counts as one node here, entered once from each component that refers to it, and all
@@ -26,8 +26,12 @@ use num_bigint::BigUint;
 use super::{ComponentId, Condensation};
 use crate::Closure;
 
-/// Words of 64 ancestors that are looked at together: 32 MiB for 64,000 nodes.
-const BLOCK_WORDS: usize = 64;
+/// For one component, which of some ancestors reach it, a bit for each. With so few at a time the rows of a large closure
+/// stay in a processor's cache, and no loop is left in what is done most often.
+type Row = [u64; 8];
+
+/// How many ancestors are looked at together.
+const BLOCK: usize = 64 * size_of::<Row>() / size_of::<u64>();
 
 /// Returns each node's popularity.
 #[must_use]
@@ -71,23 +75,21 @@ fn nearest(condensation: &Condensation) -> Vec<Option<ComponentId>> {
     nearest
 }
 
-/// Calls `each` with the ancestors of all components, some thousand of the ancestors at a time.
+/// Calls `each` with the ancestors of all components, a block of the ancestors at a time.
 fn for_each_block(condensation: &Condensation, mut each: impl FnMut(&Ancestors)) {
-    let count = condensation.len();
-    let words = BLOCK_WORDS.min(count.div_ceil(64)).max(1);
-    let mut ancestors = Ancestors { words, first: 0, bits: vec![0; words * count] };
-    for first in (0..count).step_by(words * 64) {
+    let mut ancestors = Ancestors { first: 0, rows: vec![Row::default(); condensation.len()] };
+    for first in (0..condensation.len()).step_by(BLOCK) {
         ancestors.first = first;
         ancestors.fill(condensation);
         each(&ancestors);
     }
 }
 
-/// For each component, which of the components `first..first + 64 * words` reach it, a bit for each.
+/// For each component, which of the components of a block reach it.
 struct Ancestors {
-    words: usize,
+    /// The block begins with this component.
     first: usize,
-    bits: Vec<u64>,
+    rows: Vec<Row>,
 }
 
 impl Ancestors {
@@ -96,39 +98,32 @@ impl Ancestors {
         condensation.ids().skip(self.first)
     }
 
-    /// Means nothing for those that are not [`Self::reached`].
-    fn of(&self, id: ComponentId) -> &[u64] {
-        &self.bits[id.index() * self.words..][..self.words]
-    }
-
     /// Ancestors come before those that they reach.
     fn fill(&mut self, condensation: &Condensation) {
         for id in self.reached(condensation) {
-            let (before, own) = self.bits.split_at_mut(id.index() * self.words);
-            let own = &mut own[..self.words];
-            own.fill(0);
-            for referrer in condensation.referrers(id).iter().filter(|referrer| referrer.index() >= self.first) {
-                for (own, word) in own.iter_mut().zip(&before[referrer.index() * self.words..][..self.words]) {
+            let mut row = Row::default();
+            // They ascend, and from the last one down, processors guess when it is over.
+            let referrers = condensation.referrers(id).iter().rev();
+            for referrer in referrers.take_while(|referrer| referrer.index() >= self.first) {
+                for (own, word) in row.iter_mut().zip(&self.rows[referrer.index()]) {
                     *own |= word;
                 }
-                if let Some((word, bit)) = place(*referrer, self.first, self.words) {
-                    own[word] |= bit;
-                }
+                self.add(&mut row, *referrer);
             }
+            self.rows[id.index()] = row;
         }
     }
 
     /// Calls `each` for every ancestor of `id` here that is neither `other` nor an ancestor of it.
     fn only_of(&self, id: ComponentId, other: ComponentId, mut each: impl FnMut(ComponentId)) {
-        let itself = place(other, self.first, self.words);
-        let others = (other.index() >= self.first).then(|| self.of(other));
-        for (at, own) in self.of(id).iter().enumerate() {
-            let mut left = own & !others.map_or(0, |others| others[at]);
-            if let Some((word, bit)) = itself
-                && word == at
-            {
-                left &= !bit;
-            }
+        let mut others = Row::default();
+        if other.index() >= self.first {
+            others = self.rows[other.index()];
+            self.add(&mut others, other);
+        }
+        let own = &self.rows[id.index()];
+        for (at, (own, others)) in own.iter().zip(&others).enumerate() {
+            let mut left = own & !others;
             while left != 0 {
                 let index = self.first + at * 64 + left.trailing_zeros() as usize;
                 each(ComponentId(u32::try_from(index).expect("component identifiers are 32 bits wide")));
@@ -136,12 +131,14 @@ impl Ancestors {
             }
         }
     }
-}
 
-/// The word and the bit of a component in a block.
-fn place(id: ComponentId, first: usize, words: usize) -> Option<(usize, u64)> {
-    let offset = id.index().checked_sub(first).filter(|offset| *offset < words * 64)?;
-    Some((offset / 64, 1 << (offset % 64)))
+    /// Sets the bit of a component, which does not come before the block, if it is one of the block.
+    fn add(&self, row: &mut Row, id: ComponentId) {
+        let offset = id.index() - self.first;
+        if let Some(word) = row.get_mut(offset / 64) {
+            *word |= 1 << (offset % 64);
+        }
+    }
 }
 
 fn walks(condensation: &Condensation) -> Vec<BigUint> {
@@ -226,7 +223,7 @@ mod tests {
     /// More components than one block of ancestors holds.
     #[test]
     fn blocks_add_up() {
-        let count = 3 * 64 * u32::try_from(BLOCK_WORDS).unwrap();
+        let count = 3 * u32::try_from(BLOCK).unwrap();
         let text: String = (0..count).map(|n| format!("{n:05} -> {:05}\n", n + 1)).collect();
         let scores = popularity(&closure(&text));
         assert!((1..=count + 1).map(BigUint::from).eq(scores));
