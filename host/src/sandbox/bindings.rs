@@ -10,6 +10,7 @@ mod generated {
         path: "../wit",
         world: "planner",
         imports: { default: trappable },
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
@@ -51,22 +52,20 @@ impl history::Host for State {
     }
 }
 
-pub(super) fn request(request: &Request) -> WitRequest {
-    let ids = |ids: &[NodeId]| ids.iter().map(|id| id.0).collect();
-    let node = |node: &planner::Node| types::Node {
-        name: node.name.clone(),
-        lineage: node.lineage.clone(),
-        size: node.size,
-        references: ids(&node.references),
-    };
-    WitRequest {
-        closure: types::Closure {
-            nodes: request.closure.nodes().iter().map(node).collect(),
-            roots: ids(request.closure.roots()),
-        },
-        max_layers: request.max_layers.get(),
-        config: request.config.clone(),
+/// Hands a request over in the contract's types. Its texts are not copied for that.
+pub(super) fn with_request<T>(request: &Request, then: impl FnOnce(WitRequest<'_>) -> T) -> T {
+    let Request { closure, max_layers, config } = request;
+    let ids: Vec<u32> = closure.nodes().iter().flat_map(|node| &node.references).map(|id| id.0).collect();
+    let mut left = ids.as_slice();
+    let mut nodes = Vec::with_capacity(closure.len());
+    for planner::Node { name, lineage, size, references } in closure.nodes() {
+        let (references, others) = left.split_at(references.len());
+        left = others;
+        nodes.push(types::Node { name, lineage, size: *size, references });
     }
+    let roots: Vec<u32> = closure.roots().iter().map(|id| id.0).collect();
+    let closure = types::Closure { nodes: &nodes, roots: &roots };
+    then(WitRequest { closure, max_layers: max_layers.get(), config })
 }
 
 pub(super) fn proposal(proposal: WitProposal) -> Proposal {

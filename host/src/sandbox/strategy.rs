@@ -5,7 +5,7 @@ use layerwright_planner::{Description, Generation, Proposal, Request};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Precompiled};
 
-use super::bindings::{self, PlannerPre, WitDescription};
+use super::bindings::{self, PlannerPre, WitDescription, with_request};
 use super::call::{Outcome, State, Usage, call};
 use super::compile::Source;
 use super::engine::Sandbox;
@@ -132,10 +132,9 @@ impl Strategy<'_> {
     /// [`StrategyError::Refused`] or [`StrategyError::Misbehaved`].
     pub(crate) fn plan(&self, request: &Request, history: &[Generation]) -> Result<Planned, StrategyError> {
         let limits = self.sandbox.limits.for_call(units(&request.closure));
-        let request = bindings::request(request);
         let Outcome { result, usage, log } =
             call(self.sandbox, &self.component, limits, history, Phase::Plan, |store, instance| {
-                instance.layerwright_planner_strategy().call_plan(store, &request)
+                with_request(request, |request| instance.layerwright_planner_strategy().call_plan(store, request))
             });
         let version = self.description.version.clone();
         match result {
