@@ -70,6 +70,8 @@ impl Toolchain {
         {
             command.env_remove(name);
         }
+        // Vectors of 128 bits, which are part of WebAssembly 2.0: bit sets of large graphs take a sixth less time.
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Ctarget-feature=+simd128");
         if !matches!(self, Self::Debian { .. }) {
             command.env_remove("RUSTC");
         }
