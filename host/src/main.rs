@@ -9,6 +9,7 @@ mod cache_dir;
 mod command;
 mod console;
 mod exit;
+mod guard;
 mod input;
 mod interrupt;
 mod planner_file;

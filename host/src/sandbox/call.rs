@@ -1,7 +1,5 @@
 //! One call: a fresh store with its limits, on a thread with stack enough.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +12,7 @@ use super::error::{Misdeed, Phase, frames, misdeed};
 use super::limits::{CallLimits, Limits, Meter};
 use super::log::{Log, LogLine};
 use super::wasi::Wasi;
+use crate::guard;
 
 /// What the host keeps for a strategy while it runs.
 pub(super) struct State {
@@ -93,30 +92,18 @@ fn pay(mut cx: StoreContextMut<'_, State>) -> wasmtime::Result<()> {
     cx.set_fuel(left)
 }
 
-/// The thread on which strangers' bytes are parsed, compiled and run.
-const GUARDED: &str = "guarded";
-
 /// Runs the engine over a stranger's bytes, on a thread with stack enough for frames of `stack_bytes`. What panics there
-/// is an error, and neither ends the program nor prints anything.
+/// is an error.
 pub(super) fn guarded<T: Send>(
     stack_bytes: usize,
     work: impl FnOnce() -> wasmtime::Result<T> + Send,
 ) -> wasmtime::Result<T> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let print = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if thread::current().name() != Some(GUARDED) {
-                print(panic);
-            }
-        }));
-    });
     let caught = thread::scope(|scope| {
-        let thread = thread::Builder::new().name(GUARDED.to_owned());
-        let thread = thread.stack_size(stack_bytes + Limits::HOST_STACK_BYTES);
-        let handle = thread.spawn_scoped(scope, || catch_unwind(AssertUnwindSafe(work)));
-        handle.expect("the system starts a thread").join()
+        let thread = guard::thread(stack_bytes + Limits::HOST_STACK_BYTES);
+        let handle = thread.spawn_scoped(scope, || guard::caught(work)).expect("the system starts a thread");
+        handle.join().unwrap_or(Err(guard::Panicked))
     });
-    let bug = |_| wasmtime::Error::msg("the WebAssembly engine failed on it, which is a bug of the engine");
-    caught.map_err(bug)?.map_err(bug)?
+    let bug =
+        |guard::Panicked| wasmtime::Error::msg("the WebAssembly engine failed on it, which is a bug of the engine");
+    caught.map_err(bug)?
 }
