@@ -144,7 +144,7 @@ fn chain_of_causes(error: &anyhow::Error) -> String {
 }
 
 /// How many of the last lines that a planner said are shown: enough for a traceback.
-const LOG_TAIL: usize = 25;
+pub(crate) const LOG_TAIL: usize = 25;
 
 fn about_failed(failed: &Failed) -> Vec<String> {
     let mut notes = vec![about_digest(failed.digest)];

@@ -107,7 +107,7 @@ fn built_in_planners_keep_the_contract() -> Result<()> {
     ensure!(found.text()?.lines().filter(|line| line.ends_with(" ok")).count() == 15, "{}", found.report());
 
     let report = layerwright(&["planner", "check", &groups(&folder)?, "--json"]).ok()?.json()?;
-    ensure!(report["held"] == true && report["failures"] == json!([]) && report["advice"] == json!([]), "{report}");
+    ensure!(report["held"] == true && report["failures"] == json!([]), "{report}");
     let closures = report["closures"].as_array().context("closures")?;
     ensure!(closures.iter().all(|closure| closure["faults"] == json!([])), "{report}");
     // A limit of one layer does not suffice for some nodes in a group and some in none.

@@ -6,6 +6,7 @@ use layerwright_planner::{Failure, Proposal, Request};
 use serde::Serialize;
 
 use crate::command::planner::cost::Cost;
+use crate::exit::LOG_TAIL;
 use crate::sandbox::{LogLine, Misdeed, Planned, Strategy, StrategyError};
 
 /// What came of one question.
@@ -34,6 +35,8 @@ pub(super) struct Fault {
     pub(super) kind: FaultKind,
     /// Goes on from `the planner`.
     pub(super) what: String,
+    /// The last that it said before, where it came to no answer: there its author reads why.
+    pub(super) said: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -47,7 +50,7 @@ pub(super) enum FaultKind {
     Unsteady,
     /// The settings that the user gave are not accepted.
     Settings,
-    /// One layer is refused, but not because of the limit.
+    /// One layer is refused, but not because of the limit; or everything is.
     Refusal,
 }
 
@@ -58,7 +61,7 @@ impl fmt::Display for FaultKind {
             Self::Breach => "broke the contract",
             Self::Unsteady => "not the same twice",
             Self::Settings => "settings refused",
-            Self::Refusal => "refused one layer",
+            Self::Refusal => "refused too much",
         })
     }
 }
@@ -93,7 +96,11 @@ impl Asked {
             }
             Reply::Refused(_) => return None,
         };
-        Some(Fault { kind, what })
+        let said = match kind {
+            FaultKind::Misbehaved => self.log[self.log.len().saturating_sub(LOG_TAIL)..].iter(),
+            _ => [].iter(),
+        };
+        Some(Fault { kind, what, said: said.map(|line| line.text.clone()).collect() })
     }
 
     /// How the answer to the same question differs, if it does.
@@ -106,7 +113,7 @@ impl Asked {
         } else {
             format!("answers something else when it is asked again: {}", how_replies_differ(&self.reply, &again.reply))
         };
-        Some(Fault { kind: FaultKind::Unsteady, what })
+        Some(Fault { kind: FaultKind::Unsteady, what, said: Vec::new() })
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Examined {
     pub(super) cost: Option<Cost>,
     /// With the limit at which each was found.
     pub(super) faults: Vec<(NonZeroU32, Fault)>,
+    /// It used up its fuel or its time.
+    pub(super) is_over_budget: bool,
 }
 
 /// Asks with each of `limits`. A fault does not end it, unless the next question would only take as long again.
@@ -76,7 +78,7 @@ impl Examined {
                 self.refused += 1;
                 self.refusals.entry(failure.to_string()).or_insert((0, request.max_layers)).0 += 1;
             }
-            Reply::Misbehaved { .. } => {}
+            Reply::Misbehaved { is_over_budget, .. } => self.is_over_budget |= is_over_budget,
         }
     }
 

@@ -32,7 +32,8 @@ pub(super) struct Report {
     closures: Vec<Row>,
     failures: Vec<Failure>,
     refusals: Vec<Refusal>,
-    pub(super) advice: Vec<String>,
+    /// Closures that it was not asked about, because it had used up its budget on others.
+    skipped: Vec<String>,
     /// Words that name the planner and its limits on the command line.
     #[serde(skip)]
     planner_words: Vec<String>,
@@ -61,6 +62,8 @@ struct Row {
 struct Failure {
     kind: FaultKind,
     what: String,
+    /// The last that it said before.
+    said: Vec<String>,
     closure: Option<String>,
     max_layers: Option<NonZeroU32>,
     /// A command that shows it again.
@@ -84,7 +87,7 @@ impl Report {
             closures: Vec::new(),
             failures: Vec::new(),
             refusals: Vec::new(),
-            advice: Vec::new(),
+            skipped: Vec::new(),
             planner_words: vec![arguments.planner.to_string()],
             limit_flags: arguments.sandbox.flags(),
         }
@@ -97,7 +100,8 @@ impl Report {
     pub(super) fn add_unsteady_description(&mut self) {
         let what = "describes itself in other words when it is asked again".to_owned();
         let repeat = self.command("inspect", &[]);
-        self.fail(Failure { kind: FaultKind::Unsteady, what, closure: None, max_layers: None, repeat });
+        let (kind, said) = (FaultKind::Unsteady, Vec::new());
+        self.fail(Failure { kind, what, said, closure: None, max_layers: None, repeat });
     }
 
     pub(super) fn add(&mut self, subject: &Subject, examined: Examined) {
@@ -117,10 +121,10 @@ impl Report {
             faults,
             cost: examined.cost,
         });
-        for (max_layers, Fault { kind, what }) in examined.faults {
+        for (max_layers, Fault { kind, what, said }) in examined.faults {
             let repeat = self.command("run", &asked_with(subject, max_layers));
             let (closure, max_layers) = (Some(subject.name.clone()), Some(max_layers));
-            self.fail(Failure { kind, what, closure, max_layers, repeat });
+            self.fail(Failure { kind, what, said, closure, max_layers, repeat });
         }
         for (what, (times, max_layers)) in examined.refusals {
             let repeat = self.command("run", &asked_with(subject, max_layers));
@@ -128,6 +132,22 @@ impl Report {
                 Some(known) => known.times += times,
                 None => self.refusals.push(Refusal { what, times, repeat }),
             }
+        }
+    }
+
+    /// Notes a closure that the planner was not asked about.
+    pub(super) fn skip(&mut self, subject: &Subject) {
+        self.skipped.push(subject.name.clone());
+    }
+
+    /// Refusals are answers, but where there is nothing else, nothing was checked.
+    pub(super) fn expect_a_proposal(&mut self) {
+        if self.held && self.closures.iter().all(|row| row.layers_max.is_none()) {
+            let what =
+                "proposes nothing for any of these closures, so that nothing is known of its proposals".to_owned();
+            let repeat = self.refusals.first().map(|refusal| refusal.repeat.clone()).unwrap_or_default();
+            let (kind, said) = (FaultKind::Refusal, Vec::new());
+            self.fail(Failure { kind, what, said, closure: None, max_layers: None, repeat });
         }
     }
 
@@ -143,11 +163,12 @@ impl Report {
         shlex::try_join(words.map(String::as_str)).expect("no argument of a program has a zero byte in it")
     }
 
-    /// A table of all closures, then what failed, what was refused, and advice; then one line of totals.
+    /// A table of all closures, then what failed, what was refused, and what was not asked; then one line of totals.
     pub(super) fn shown(&self) -> String {
         let mut text = self.table();
-        for (what, repeats) in self.failures_by_text() {
+        for (what, (said, repeats)) in self.failures_by_text() {
             let _ = write!(text, "\nFAILED: it {}\n", printable(what, TEXT_BYTES));
+            said.iter().for_each(|line| text += &format!("  it said: {line}\n"));
             repeats.iter().take(SHOWN).for_each(|repeat| text += &format!("  {}\n", printable(repeat, TEXT_BYTES)));
             if repeats.len() > SHOWN {
                 let _ = writeln!(text, "  and {} more; --json has all of them", repeats.len() - SHOWN);
@@ -165,8 +186,9 @@ impl Report {
             let more = self.refusals.len() - SHOWN;
             let _ = write!(text, "\nrefused in {more} other ways; --json has all of them\n");
         }
-        for advice in &self.advice {
-            let _ = write!(text, "\nadvice: {}\n", printable(advice, TEXT_BYTES));
+        if !self.skipped.is_empty() {
+            let skipped = counted(self.skipped.len(), "closure");
+            let _ = write!(text, "\nnot asked about {skipped} more, on which it would take as long again\n");
         }
         format!("{text}\n{}\n", self.totals())
     }
@@ -200,11 +222,11 @@ impl Report {
         with_numbers_right(table, 1..9)
     }
 
-    /// The same failure at several places is told once.
-    fn failures_by_text(&self) -> BTreeMap<&str, Vec<&str>> {
-        let mut grouped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for failure in &self.failures {
-            grouped.entry(&failure.what).or_default().push(&failure.repeat);
+    /// The same failure at several places is told once, with what was said before the first, and how each is repeated.
+    fn failures_by_text(&self) -> BTreeMap<&str, (&[String], Vec<&str>)> {
+        let mut grouped: BTreeMap<&str, (&[String], Vec<&str>)> = BTreeMap::new();
+        for Failure { what, said, repeat, .. } in &self.failures {
+            grouped.entry(what).or_insert((said, Vec::new())).1.push(repeat);
         }
         grouped
     }

@@ -27,6 +27,7 @@ fn component(plan: &str) -> Vec<u8> {
     // 0: the text of name, version and summary. 16: the schema. 256: the description.
     let text = format!(
         r#"(module
+            (import "layerwright:planner/diagnostics@0.1.0" "log" (func $log (param i32 i32 i32)))
             (memory (export "memory") 2)
             (global $top (mut i32) (i32.const 4096))
             (data (i32.const 0) "name")
@@ -119,11 +120,32 @@ fn a_failure_comes_with_the_command_that_repeats_it() {
 }
 
 #[test]
-fn what_the_schema_rules_out_and_the_strategy_takes_is_advice() {
-    let (_, report) = checked(NOTHING);
-    let advice = "its schema has no setting `layerwright-check`: `plan` should refuse that with `invalid-config`, but \
-                  it made a proposal";
-    assert_eq!(report.advice, [advice]);
-    assert!(report.everything_held());
-    assert!(report.shown().ends_with("\n26 runs on 2 closures: everything held\n"), "{}", report.shown());
+fn the_last_words_before_a_failure_are_shown() {
+    let (_, report) = checked("(call $log (i32.const 2) (i32.const 0) (i32.const 4)) (unreachable)");
+    let shown = report.shown();
+    let failed = shown.lines().position(|line| line.starts_with("FAILED: it failed in `plan`: it gave up"));
+    assert_eq!(shown.lines().nth(failed.unwrap() + 1), Some("  it said: name"), "{shown}");
+}
+
+#[test]
+fn a_strategy_that_refuses_everything_shows_nothing() {
+    let refuses = "(i32.store8 (i32.const 512) (i32.const 1)) (i32.store8 (i32.const 516) (i32.const 1))
+        (i32.store (i32.const 520) (i32.const 0)) (i32.store (i32.const 524) (i32.const 4)) (i32.const 512)";
+    let (_, report) = checked(refuses);
+    assert!(!report.everything_held());
+    assert!(report.shown().contains("FAILED: it proposes nothing for any of these closures"), "{}", report.shown());
+    assert!(checked(NOTHING).1.everything_held());
+}
+
+#[test]
+fn a_strategy_without_end_is_not_asked_without_end() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), component(LOOPS)).unwrap();
+    let words = ["layerwright", "planner", "check", file.path().to_str().unwrap(), "--planner-fuel", "100000"];
+    let Command::Planner(PlannerCommand::Check(arguments)) = Arguments::parse_from(words).command else { panic!() };
+    let sandbox = Sandbox::new(arguments.sandbox.limits(), Compiler::Here).unwrap();
+    let shown = check(&sandbox, &arguments, &Console::new(0, true)).unwrap().shown();
+    let rest = format!("not asked about {} closures more, on which it would take as long again", Shape::ALL.len() - 2);
+    assert!(shown.lines().any(|line| line == rest), "{shown}");
+    assert!(shown.ends_with("\n2 runs on 2 closures: 2 failures\n"), "{shown}");
 }
