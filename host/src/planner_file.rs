@@ -65,7 +65,7 @@ pub(crate) enum PinError {
 /// Finds a planner and verifies its pin: a file that exists wins, otherwise a built-in one of that name.
 pub(crate) fn find(spec: &PlannerSpec, unpinned: Unpinned, limits: &Limits) -> Result<Component> {
     if unpinned == Unpinned::Refused && spec.pin.is_none() && is_file(&spec.planner) {
-        return Err(unpinned_file(&spec.planner, limits).into());
+        return Err(unpinned_file(&spec.planner).into());
     }
     let component = component(&spec.planner, limits)?;
     if let Some(pinned) = spec.pin {
@@ -78,12 +78,17 @@ pub(crate) fn find(spec: &PlannerSpec, unpinned: Unpinned, limits: &Limits) -> R
 }
 
 /// Reads the file only to tell what could be pinned.
-fn unpinned_file(planner: &str, limits: &Limits) -> PinError {
-    let pin = match read_file(planner, limits) {
+fn unpinned_file(planner: &str) -> PinError {
+    let pin = match read_file(planner, &to_hash()) {
         Ok(component) => format!("@{}", Digest::of(&component.bytes)),
         Err(_) => "@sha256:...".to_owned(),
     };
     PinError::Missing { planner: planner.to_owned(), pin, hides_built_in: built_in(planner).is_ok() }
+}
+
+/// For what is only hashed, whatever else would be refused.
+pub(crate) fn to_hash() -> Limits {
+    Limits { component_bytes: 1 << 30, ..Limits::default() }
 }
 
 fn is_file(planner: &str) -> bool {

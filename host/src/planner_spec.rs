@@ -32,7 +32,7 @@ pub(crate) enum PlannerSpecError {
     NoPlanner,
     #[error("`@{0}` is no digest; a pin is `@sha256:` and 64 hexadecimal digits")]
     BadPin(String),
-    #[error("`{0}` is no setting; write KEY=VALUE")]
+    #[error("`{0}` is no setting; write KEY=VALUE, with a comma before each; lists and objects go into config=FILE")]
     NoValue(String),
     #[error("`max-layers={0}` is no number of at least 1")]
     BadMaxLayers(String),
@@ -49,7 +49,8 @@ impl FromStr for PlannerSpec {
         let mut spec =
             Self { planner: planner.to_owned(), pin, config: None, max_layers: None, settings: BTreeMap::new() };
         for part in parts {
-            let (key, value) = part.split_once('=').ok_or_else(|| PlannerSpecError::NoValue(part.to_owned()))?;
+            let setting = part.split_once('=').filter(|(key, _)| !key.is_empty());
+            let (key, value) = setting.ok_or_else(|| PlannerSpecError::NoValue(part.to_owned()))?;
             spec.set(key, value)?;
         }
         Ok(spec)
@@ -124,7 +125,14 @@ mod tests {
             (",x=1", "no planner is named"),
             ("x@sha256:12", "`@sha256:12` is no digest; a pin is `@sha256:` and 64 hexadecimal digits"),
             ("x@md5:12", "`@md5:12` is no digest; a pin is `@sha256:` and 64 hexadecimal digits"),
-            ("x,y", "`y` is no setting; write KEY=VALUE"),
+            (
+                "x,y",
+                "`y` is no setting; write KEY=VALUE, with a comma before each; lists and objects go into config=FILE",
+            ),
+            (
+                "x,=1",
+                "`=1` is no setting; write KEY=VALUE, with a comma before each; lists and objects go into config=FILE",
+            ),
             ("x,max-layers=0", "`max-layers=0` is no number of at least 1"),
             ("x,a=1,a=2", "`a` is set twice"),
         ] {

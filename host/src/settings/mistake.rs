@@ -80,10 +80,11 @@ fn unknown(at: &Place, name: &str, known: Option<&Map<String, Value>>, found: &V
         let problem = format!("there is no such setting; did you mean `{near}`?");
         return Mistake { meant: Some(at.below(near).shown().to_owned()), ..place.mistake(problem) };
     }
-    place.mistake(match (known.is_some_and(|known| !known.is_empty()), free.as_slice()) {
-        (false, _) => "there is no such setting; none is taken here".into(),
-        (true, []) => "there is no such setting; all others are set already".into(),
-        (true, free) => format!("there is no such setting; there is {}", list(free.iter().copied())),
+    let all: Vec<&str> = known.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    place.mistake(match (nearest(name, &all), all.as_slice()) {
+        (Some(near), _) => format!("there is no such setting; did you mean `{near}`, which is set already?"),
+        (None, []) => "there is no such setting; none is taken here".into(),
+        (None, all) => format!("there is no such setting; there is {}", list(all.iter().copied())),
     })
 }
 

@@ -9,6 +9,7 @@
 
 mod bounds;
 mod guarded;
+mod json;
 mod mistake;
 mod nearest;
 mod place;
@@ -23,7 +24,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use self::mistake::Mistake;
-use self::schema::{Schema, SchemaFault};
+use self::schema::{MAX_MISTAKES, Schema, SchemaFault};
 use crate::planner_spec::PlannerSpec;
 use crate::sandbox::printable;
 
@@ -112,7 +113,8 @@ impl fmt::Display for Misfit {
             write!(f, "\n  {}", printable(&format!("{origin}{mistake}"), MISTAKE_BYTES))?;
         }
         if let more @ 1.. = mistakes.len().saturating_sub(SHOWN) {
-            write!(f, "\n  and {more} more")?;
+            let at_least = if mistakes.len() < MAX_MISTAKES { "" } else { "at least " };
+            write!(f, "\n  and {at_least}{more} more")?;
         }
         if nothing_is_given {
             write!(

@@ -7,6 +7,7 @@ use fs_err::File;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::json::Unique;
 use crate::input::{MAX_SETTINGS_BYTES, read_text};
 
 /// Why a text holds no settings.
@@ -34,7 +35,7 @@ pub(super) fn read(file: &Path) -> Result<Map<String, Value>> {
 }
 
 fn from_json(text: &str) -> Result<Map<String, Value>, NoSettings> {
-    let value = serde_json::from_str(text).map_err(|error| {
+    let Unique(value) = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let reason = error.to_string();
         let place = format!(" at line {line} column {column}");
@@ -102,6 +103,7 @@ mod tests {
         for (text, message) in [
             ("{\n  \"a\": 1,\n}", "line 3, column 1: trailing comma"),
             ("", "line 1, column 0: EOF while parsing a value"),
+            ("{\n\"a\": 1, \"a\": 2}", "line 2, column 11: `a` is set twice"),
             ("[]", "settings are a JSON object, but this is a list"),
             ("3", "settings are a JSON object, but this is a single value"),
         ] {

@@ -9,7 +9,7 @@ use super::guarded::Stopped;
 use super::mistake::{Mistake, mistakes};
 
 /// Mistakes that are looked at: more than anybody reads.
-const MAX_MISTAKES: usize = 100;
+pub(super) const MAX_MISTAKES: usize = 100;
 
 /// Bytes that one regular expression may take when compiled.
 const PATTERN_BYTES: usize = 1 << 20;

@@ -6,9 +6,9 @@ use layerwright_planner::PlannerSource;
 use serde::Serialize;
 
 use crate::command::output::{print, print_json};
-use crate::planner_file::{Component, component};
+use crate::planner_file::{Component, component, to_hash};
 use crate::planner_spec::PlannerSpec;
-use crate::sandbox::{Limits, printable};
+use crate::sandbox::printable;
 
 /// Longest name that is shown, in bytes. A path on Linux is no longer.
 const NAME_BYTES: usize = 4096;
@@ -51,7 +51,7 @@ pub(super) fn run(planners: &[String], format: Format) -> Result<()> {
 
 impl<'a> Found<'a> {
     fn new(planner: &'a str) -> Result<Self> {
-        let Component { bytes, source } = component(planner, &Limits::default())?;
+        let Component { bytes, source } = component(planner, &to_hash())?;
         Ok(Self { planner, digest: Digest::of(&bytes).to_string(), source })
     }
 

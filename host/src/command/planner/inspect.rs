@@ -41,6 +41,7 @@ fn shown(profile: &Profile) -> String {
         Profile { name: Some(name), version: Some(version), summary: Some(summary), .. } => {
             format!("{name} {version} ({source})\n  {summary}\n\n")
         }
+        Profile { contract: Some(_), .. } => format!("a planner that does not say who it is ({source})\n\n"),
         _ => format!("not a planner ({source})\n\n"),
     };
     let Imports { granted, inert, denied, unknown } = &profile.imports;
@@ -102,19 +103,58 @@ fn settings(schema: &Value) -> Vec<String> {
 fn add_settings(schema: &Value, depth: usize, lines: &mut Vec<String>) {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let kind = property["type"].as_str().unwrap_or("any");
         let default = match property.get("default") {
             Some(default) => format!(", default {default}"),
             None if required.contains(&name.as_str()) => ", required".into(),
             None => String::new(),
         };
         let about = property["description"].as_str().map(|about| format!(": {about}")).unwrap_or_default();
-        let line = format!("{}{name} ({kind}{default}){about}", "  ".repeat(depth));
+        let line = format!("{}{name} ({}{default}){about}", "  ".repeat(depth), kind(property));
         lines.push(printable(&line, SETTING_BYTES));
         // As deep as anybody writes settings; a schema from a stranger may nest without end.
         if depth < 3 {
             add_settings(property, depth + 1, lines);
             add_settings(&property["items"], depth + 1, lines);
         }
+    }
+}
+
+/// What a value may be: `integer from 0 to 9`, `"a" or "b"`, `array of string`.
+fn kind(property: &Value) -> String {
+    if let Some(options) = property["enum"].as_array() {
+        return options.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ");
+    }
+    let mut kind = property["type"].as_str().unwrap_or("any").to_owned();
+    if let Some(items) = property["items"]["type"].as_str() {
+        kind += &format!(" of {items}");
+    }
+    for (keyword, words) in [("minimum", "from"), ("maximum", "to"), ("pattern", "like")] {
+        if let Some(bound) = property.get(keyword) {
+            kind += &format!(" {words} {}", bound.as_str().map_or_else(|| bound.to_string(), str::to_owned));
+        }
+    }
+    kind
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_say_what_they_may_be() {
+        let schema = json!({"required": ["b"], "properties": {
+            "a": {"type": "integer", "minimum": 0, "maximum": 9, "default": 3, "description": "How many"},
+            "b": {"enum": ["x", 1]},
+            "c": {"type": "array", "items": {"type": "object", "properties": {"d": {"type": "string", "pattern": "^x"}}}},
+        }});
+        let expected = [
+            "a (integer from 0 to 9, default 3): How many",
+            "b (\"x\" or 1, required)",
+            "c (array of object)",
+            "  d (string like ^x)",
+        ];
+        assert_eq!(settings(&schema), expected);
     }
 }

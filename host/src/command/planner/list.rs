@@ -13,10 +13,12 @@ use crate::planners::sandbox;
 
 pub(super) fn run(arguments: &SandboxArguments, json: bool, console: &Console) -> Result<()> {
     let sandbox = sandbox(arguments, console)?;
-    let profile = |(name, bytes): &(&str, &[u8])| {
-        sandbox.examine(name, bytes).map(|examined| Profile::new(&examined, PlannerSource::BuiltIn, bytes.len()))
+    let profile = |(name, bytes): &(&str, &[u8])| -> Result<Profile> {
+        let examined = sandbox.examine(name, bytes)?;
+        let profile = Profile::new(&examined, PlannerSource::BuiltIn, bytes.len());
+        Ok(examined.strategy.map(|_| profile)?)
     };
-    let profiles = BUILT_IN.iter().map(profile).collect::<Result<Vec<_>, _>>()?;
+    let profiles = BUILT_IN.iter().map(profile).collect::<Result<Vec<_>>>()?;
     if json {
         return print_json(&profiles);
     }

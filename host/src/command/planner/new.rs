@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &NewArguments, console: &Console) -> Result<()> {
 
 fn next_steps(Project { language, files, build, test }: &Project, dir: &Path, name: &str) -> String {
     let indented = |commands: &str| format!("  {}", commands.replace('\n', "\n  "));
-    let change = if dir == Path::new(".") { String::new() } else { format!("  cd {}\n", dir.display()) };
+    let change = if dir == Path::new(".") { String::new() } else { format!("  cd {}\n", quoted(dir)) };
     format!(
         "wrote {}: a planner in {language}, {}\n\n\
          Build it:\n{change}{}\n\nTest it:\n{}\n\nSee what it is:\n  layerwright planner inspect {name}.wasm\n\n\
@@ -46,6 +46,12 @@ fn next_steps(Project { language, files, build, test }: &Project, dir: &Path, na
         indented(build),
         indented(test),
     )
+}
+
+/// As a shell takes it.
+fn quoted(dir: &Path) -> String {
+    let dir = dir.display().to_string();
+    shlex::try_quote(&dir).map_or(dir.clone(), String::from)
 }
 
 /// Writes all files or none.
