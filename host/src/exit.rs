@@ -112,7 +112,7 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(StrategyError::Refused { .. }) => REFUSED,
         Some(StrategyError::Misbehaved(_)) => MISBEHAVED,
         Some(StrategyError::NotAStrategy { .. }) => NOT_A_PLANNER,
-        None => INPUT,
+        Some(StrategyError::Machine { .. }) | None => INPUT,
     }
 }
 

@@ -19,14 +19,14 @@ static ASKED: OnceLock<Instant> = OnceLock::new();
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Starts listening.
-pub(crate) fn listen() {
+pub(crate) fn listen() -> Result<(), ctrlc::Error> {
     let handler = || {
         let is_writing = WRITING.load(Ordering::SeqCst);
         if !is_writing || ASKED.get_or_init(Instant::now).elapsed() > PATIENCE {
             std::process::exit(EXIT_CODE.into());
         }
     };
-    ctrlc::set_handler(handler).expect("nothing else has set a handler");
+    ctrlc::set_handler(handler)
 }
 
 /// Whether a signal asked to stop.

@@ -23,6 +23,8 @@ mod source;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
@@ -31,8 +33,10 @@ use crate::console::Console;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new(arguments.verbose, arguments.quiet);
-    interrupt::listen();
-    match run(&arguments.command, &console) {
+    let ran = interrupt::listen()
+        .context("starting to listen for signals, which takes a thread")
+        .and_then(|()| run(&arguments.command, &console));
+    match ran {
         Ok(code) => code,
         Err(error) => exit::report(&error, &console),
     }

@@ -64,10 +64,13 @@ pub(crate) enum PinError {
 
 /// Finds a planner and verifies its pin: a file that exists wins, otherwise a built-in one of that name.
 pub(crate) fn find(spec: &PlannerSpec, unpinned: Unpinned, limits: &Limits) -> Result<Component> {
-    if unpinned == Unpinned::Refused && spec.pin.is_none() && is_file(&spec.planner) {
+    let is_refused = unpinned == Unpinned::Refused && spec.pin.is_none();
+    // Looked at once: what is no file now may be one a moment later.
+    let is_file = is_file(&spec.planner);
+    if is_refused && is_file {
         return Err(unpinned_file(&spec.planner).into());
     }
-    let component = component(&spec.planner, limits)?;
+    let component = if is_file { read_file(&spec.planner, limits)? } else { built_in(&spec.planner)? };
     if let Some(pinned) = spec.pin {
         let found = Digest::of(&component.bytes);
         if found != pinned {

@@ -74,10 +74,17 @@ pub(super) fn proposal(proposal: WitProposal) -> Proposal {
     Proposal { layers: proposal.layers.into_iter().map(layer).collect() }
 }
 
+/// Most that is kept of a refusal, in bytes. Less is shown.
+const REFUSAL_BYTES: usize = 4 << 10;
+
 pub(super) fn failure(failure: WitFailure) -> Failure {
+    let cut = |mut text: String| {
+        text.truncate(text.floor_char_boundary(REFUSAL_BYTES));
+        text
+    };
     match failure {
-        WitFailure::InvalidConfig(text) => Failure::InvalidConfig(text),
-        WitFailure::Unsatisfiable(text) => Failure::Unsatisfiable(text),
-        WitFailure::Other(text) => Failure::Other(text),
+        WitFailure::InvalidConfig(text) => Failure::InvalidConfig(cut(text)),
+        WitFailure::Unsatisfiable(text) => Failure::Unsatisfiable(cut(text)),
+        WitFailure::Other(text) => Failure::Other(cut(text)),
     }
 }

@@ -1,5 +1,6 @@
 //! One call: a fresh store with its limits, on a thread with stack enough.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -98,11 +99,11 @@ pub(super) fn guarded<T: Send>(
     stack_bytes: usize,
     work: impl FnOnce() -> wasmtime::Result<T> + Send,
 ) -> wasmtime::Result<T> {
-    let caught = thread::scope(|scope| {
+    let caught = thread::scope(|scope| -> io::Result<_> {
         let thread = guard::thread(stack_bytes + Limits::HOST_STACK_BYTES);
-        let handle = thread.spawn_scoped(scope, || guard::caught(work)).expect("the system starts a thread");
-        handle.join().unwrap_or(Err(guard::Panicked))
-    });
+        let handle = thread.spawn_scoped(scope, || guard::caught(work))?;
+        Ok(handle.join().unwrap_or(Err(guard::Panicked)))
+    })?;
     let bug =
         |guard::Panicked| wasmtime::Error::msg("the WebAssembly engine failed on it, which is a bug of the engine");
     caught.map_err(bug)?

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, Strategy as CodeGenerator, WasmBacktraceDetails};
+use wasmtime::{Config, Engine, Strategy as CodeGenerator, WasmBacktraceDetails, WasmFeatures};
 
 use super::compile::Compiler;
 use super::limits::Limits;
@@ -25,7 +25,7 @@ impl Sandbox {
     /// Where this machine cannot run compiled WebAssembly.
     pub(crate) fn new(limits: Limits, compiler: Compiler) -> wasmtime::Result<Self> {
         let engine = Engine::new(&config(limits.stack_bytes))?;
-        start_clock(&engine);
+        start_clock(&engine)?;
         Ok(Self { engine, limits, compiler })
     }
 
@@ -34,6 +34,17 @@ impl Sandbox {
         &self.limits
     }
 }
+
+/// What components may be made of, whatever else the engine takes by default. What these need is bounded and counted, see
+/// [`super::limits`]: no heap that the engine collects, no threads, no second stack.
+const ACCEPTED: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::COMPONENT_MODEL);
 
 /// Everything that could differ between machines, or between two runs, is set here and nowhere else.
 pub(super) fn config(stack_bytes: usize) -> Config {
@@ -46,6 +57,7 @@ pub(super) fn config(stack_bytes: usize) -> Config {
         // Floating point and vectors give the same bits on every processor.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
+        .wasm_features(WasmFeatures::all().difference(ACCEPTED), false)
         // Nothing here is asynchronous, and mistakes were found in that part.
         .concurrency_support(false)
         .max_wasm_stack(stack_bytes)
@@ -57,13 +69,14 @@ pub(super) fn config(stack_bytes: usize) -> Config {
 }
 
 /// Lives as long as the engine does.
-fn start_clock(engine: &Engine) {
+fn start_clock(engine: &Engine) -> std::io::Result<()> {
     let engine = engine.weak();
-    std::thread::spawn(move || {
+    let tick = move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
             std::thread::sleep(TICK);
         }
-    });
+    };
+    std::thread::Builder::new().spawn(tick).map(drop)
 }

@@ -9,7 +9,7 @@ use wasmtime::{FrameInfo, FrameSymbol, Trap, WasmBacktrace};
 
 use super::call::WrongTypes;
 use super::contract;
-use super::limits::{CallLimits, Limits, MemoryExceeded};
+use super::limits::{CallLimits, Limits, MemoryExceeded, is_of_the_machine};
 use super::log::{LogFlood, LogLine};
 use super::untrusted::printable;
 use super::wasi::{Denied, Exited, RandomFlood};
@@ -42,6 +42,17 @@ pub(crate) enum StrategyError {
         failure: Failure,
         /// What it had said until then.
         log: Vec<LogLine>,
+    },
+    /// The machine could not run it, which says nothing of the planner.
+    #[error(
+        "planner `{planner}` could not be run on this machine: {reason}; it takes threads, and some GiB of address space, \
+         which `ulimit -v`, `ulimit -u` or a container can forbid"
+    )]
+    Machine {
+        /// How the user named it.
+        planner: String,
+        /// What the system said.
+        reason: String,
     },
     /// It ran, and broke a rule or a limit. Going on would mean to believe it.
     #[error(transparent)]
@@ -150,6 +161,9 @@ pub(crate) enum Misdeed {
     /// It has the names of a strategy and not the types, and is none.
     #[error("{0}")]
     OtherTypes(String),
+    /// The machine is the reason, and not the planner.
+    #[error("{0}")]
+    Machine(String),
     /// `describe` tells nothing useful.
     #[error("its description is not valid: {0}")]
     BadDescription(String),
@@ -234,6 +248,9 @@ pub(super) fn misdeed(error: &wasmtime::Error, limits: &CallLimits) -> Misdeed {
     if let Some(WrongTypes(why)) = error.downcast_ref() {
         return Misdeed::OtherTypes(printable(why, TEXT_BYTES));
     }
+    if is_of_the_machine(error) {
+        return Misdeed::Machine(printable(&error.root_cause().to_string(), TEXT_BYTES));
+    }
     if error.downcast_ref::<Exited>().is_some() {
         return Misdeed::Exited;
     }
@@ -247,7 +264,7 @@ fn trap(error: &wasmtime::Error, limits: &CallLimits) -> Misdeed {
         Some(Trap::Interrupt) => Misdeed::Timeout { limit: limits.timeout },
         Some(Trap::StackOverflow) => Misdeed::StackOverflow { limit: limits.stack_bytes },
         Some(Trap::UnreachableCodeReached) => Misdeed::Abort,
-        Some(Trap::MemoryOutOfBounds) if is_below_zero(&format!("{error:#}")) => Misdeed::OwnStackOverflow,
+        Some(Trap::MemoryOutOfBounds) if is_below_zero(error) => Misdeed::OwnStackOverflow,
         Some(_) => Misdeed::Trap(text),
         // The engine has no type of its own for this one.
         None if text.contains("fuel allocated for hostcalls") => Misdeed::TooMuchData { limit: limits.output_bytes },
@@ -317,10 +334,13 @@ fn rustc_name(name: &str) -> String {
 
 /// Compilers put a component's own stack below its data, so that it runs over into addresses below zero, which are the
 /// last ones, or to just behind them where the instruction adds something.
-fn is_below_zero(text: &str) -> bool {
+fn is_below_zero(error: &wasmtime::Error) -> bool {
     const SUSPECT_BYTES: u64 = 64 << 20;
     const ZERO: u64 = 1 << 32;
-    let address = text.split("wasm address 0x").nth(1).and_then(|rest| rest.split(' ').next());
+    // What comes first is the backtrace, with the component's own names, however many and long they are.
+    let backtrace = usize::from(error.is::<WasmBacktrace>());
+    let text = error.chain().skip(backtrace).map(ToString::to_string).find(|text| text.contains("wasm address 0x"));
+    let address = text.as_ref().and_then(|text| text.split("wasm address 0x").nth(1)?.split(' ').next());
     let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
     address.is_some_and(|address| address.abs_diff(ZERO) < SUSPECT_BYTES)
 }

@@ -167,13 +167,38 @@ impl Meter {
     }
 }
 
+/// Whether the machine, and not the component, is the reason.
+pub(super) fn is_of_the_machine(error: &wasmtime::Error) -> bool {
+    error.is::<rustix::io::Errno>() || error.is::<std::io::Error>()
+}
+
+/// What this machine does not have must not decide a proposal. So it is no answer to the component, but its end.
+fn unless_of_the_machine(error: wasmtime::Error) -> wasmtime::Result<()> {
+    if is_of_the_machine(&error) { Err(error) } else { Ok(()) }
+}
+
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Beyond what the component itself declared it gets nothing, whatever the limits are.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         self.grow(desired.saturating_sub(current) as u64)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         self.grow((desired.saturating_sub(current) as u64).saturating_mul(Limits::TABLE_ELEMENT_BYTES))
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        unless_of_the_machine(error)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        unless_of_the_machine(error)
     }
 
     fn instances(&self) -> usize {

@@ -33,7 +33,7 @@ pub(crate) use inspect::Imports;
 pub(crate) use limits::{Limit, Limits};
 pub(crate) use log::LogLine;
 pub(crate) use producers::Producer;
-pub(crate) use strategy::{Examined, Planned, Strategy};
+pub(crate) use strategy::{Examined, MAX_SCHEMA_BYTES, Planned, Strategy};
 pub(crate) use untrusted::{printable, without_commands};
 
 #[cfg(test)]

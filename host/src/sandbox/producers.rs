@@ -31,10 +31,14 @@ pub(super) fn producers(component: &[u8]) -> Vec<Producer> {
         {
             for field in fields.into_iter().map_while(Result::ok) {
                 found.extend(named(&field));
+                // However many there are: the first ones of all, in their order, are what is kept.
+                while found.len() > PRODUCERS {
+                    found.pop_last();
+                }
             }
         }
     }
-    found.into_iter().take(PRODUCERS).collect()
+    found.into_iter().collect()
 }
 
 fn named(field: &ProducersField<'_>) -> Vec<Producer> {

@@ -101,6 +101,7 @@ impl Sandbox {
         let planner = planner.to_owned();
         match description {
             Ok(description) => Ok(Strategy { sandbox: self, component, planner, digest, description }),
+            Err((_, Misdeed::Machine(reason), _)) => Err(StrategyError::Machine { planner, reason }),
             Err((_, Misdeed::OtherTypes(why), _)) => Err(no_strategy(&planner, digest, NotAStrategy::OtherTypes(why))),
             Err((phase, misdeed, frames)) => {
                 let failed = Failed { planner, version: None, digest, phase, misdeed, frames, log };
@@ -142,6 +143,9 @@ impl Strategy<'_> {
             Ok(Err(failure)) => {
                 let failure = bindings::failure(failure);
                 Err(StrategyError::Refused { planner: self.planner.clone(), version, failure, log })
+            }
+            Err((_, Misdeed::Machine(reason), _)) => {
+                Err(StrategyError::Machine { planner: self.planner.clone(), reason })
             }
             Err((phase, misdeed, frames)) => {
                 let (planner, digest) = (self.planner.clone(), self.digest);
@@ -191,6 +195,10 @@ fn look_at_header(bytes: &[u8], limit: u64) -> Result<(), NotAStrategy> {
     }
 }
 
+/// Bytes of a `config-schema`. The largest published schemas of configuration files have 300 KB; strategies have ten
+/// settings.
+pub(crate) const MAX_SCHEMA_BYTES: usize = 256 << 10;
+
 /// Takes a description that can be shown and stored.
 fn description(found: WitDescription) -> Result<Description, Misdeed> {
     let WitDescription { name, version, summary, config_schema } = found;
@@ -205,6 +213,10 @@ fn description(found: WitDescription) -> Result<Description, Misdeed> {
         if printable(text, max_bytes) != *text {
             return bad("has characters that cannot be printed");
         }
+    }
+    if config_schema.len() > MAX_SCHEMA_BYTES {
+        let why = format!("`config-schema` has {} bytes; at most {MAX_SCHEMA_BYTES} are allowed", config_schema.len());
+        return Err(Misdeed::BadDescription(why));
     }
     match serde_json::from_str(&config_schema) {
         Ok(serde_json::Value::Object(_)) => Ok(Description { name, version, summary, config_schema }),

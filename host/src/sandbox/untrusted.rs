@@ -23,18 +23,36 @@ pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
 }
 
 /// Returns `text`, which may have many lines, without what build servers take for commands in a log: lines that begin
-/// with `::`, and `##[` wherever it is. The escape means the same in JSON.
+/// with `::`, and `##[`, `##vso[`, `##teamcity[` and their like wherever they are. The escape means the same in JSON.
 pub(crate) fn without_commands(text: &str) -> Cow<'_, str> {
-    if !text.contains("::") && !text.contains("##[") {
+    if !text.contains("::") && !text.contains("##") {
         return text.into();
     }
     let line = |line: &str| {
         let (margin, rest) = line.split_at(line.len() - line.trim_start().len());
         let begins = rest.starts_with("::");
         let rest = if begins { rest.replacen(':', r"\u003a", 1) } else { rest.to_owned() };
-        format!("{margin}{}", rest.replace("##[", r"#\u0023["))
+        format!("{margin}{}", without_brackets(&rest))
     };
     text.split_inclusive('\n').map(line).collect::<String>().into()
+}
+
+/// Escapes the second `#` of each `##WORD[`.
+fn without_brackets(mut rest: &str) -> String {
+    let mut shown = String::with_capacity(rest.len());
+    while let Some(at) = rest.find("##") {
+        let (before, second) = rest.split_at(at + 1);
+        shown += before;
+        let word_and_more = &second[1..];
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if word_and_more.trim_start_matches(is_word).starts_with('[') {
+            shown += r"\u0023";
+            rest = word_and_more;
+        } else {
+            rest = second;
+        }
+    }
+    shown + rest
 }
 
 /// As [`printable`], for bytes that should be UTF-8: those that are not are shown as escapes.
@@ -65,6 +83,8 @@ mod tests {
             ("\n::x", "\n\\u003a:x"),
             ("{\"label\": \"##[error]\"}", "{\"label\": \"#\\u0023[error]\"}"),
             ("###[x] ##[y]", "##\\u0023[x] #\\u0023[y]"),
+            ("a ##vso[task.setvariable variable=PATH]/evil", "a #\\u0023vso[task.setvariable variable=PATH]/evil"),
+            ("##teamcity[x] ## a [b] ##", "#\\u0023teamcity[x] ## a [b] ##"),
         ] {
             assert_eq!(without_commands(text), shown);
         }

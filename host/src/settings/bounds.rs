@@ -16,9 +16,6 @@ use serde_json::{Map, Value};
 
 use super::schema::SchemaFault;
 
-/// Bytes of the text. The largest published schemas of configuration files have 300 KB; strategies have ten settings.
-pub(super) const MAX_BYTES: usize = 256 << 10;
-
 /// Regular expressions: each may take 1 MiB when compiled.
 const MAX_PATTERNS: usize = 100;
 

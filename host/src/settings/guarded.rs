@@ -19,6 +19,9 @@ pub(crate) enum Stopped {
     /// It panicked.
     #[error("the validator failed on it")]
     Panicked,
+    /// The system has no thread for it.
+    #[error("the machine has no thread to check it: {0}")]
+    NotStarted(std::io::ErrorKind),
     /// It took too long. It goes on until the program ends, which is soon.
     #[error("checking it takes more than {} seconds", TIMEOUT.as_secs())]
     TimedOut,
@@ -36,7 +39,7 @@ fn within<T: Send + 'static>(timeout: Duration, work: impl FnOnce() -> T + Send 
         // Nobody listens any more where it took too long.
         let _ = sender.send(result);
     };
-    guard::thread(STACK_BYTES).spawn(run).expect("the system starts a thread");
+    guard::thread(STACK_BYTES).spawn(run).map_err(|error| Stopped::NotStarted(error.kind()))?;
     receiver.recv_timeout(timeout).unwrap_or(Err(Stopped::TimedOut))
 }
 

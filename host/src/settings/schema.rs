@@ -4,9 +4,10 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::bounds::{self, MAX_BYTES, MAX_DEPTH, MAX_STEPS};
+use super::bounds::{self, MAX_DEPTH, MAX_STEPS};
 use super::guarded::Stopped;
 use super::mistake::{Mistake, mistakes};
+use crate::sandbox::MAX_SCHEMA_BYTES;
 
 /// Mistakes that are looked at: more than anybody reads.
 pub(super) const MAX_MISTAKES: usize = 100;
@@ -24,7 +25,7 @@ pub(super) struct Schema {
 #[derive(Debug, Error)]
 pub(crate) enum SchemaFault {
     /// Too long.
-    #[error("it has {0} bytes; at most {MAX_BYTES} are allowed")]
+    #[error("it has {0} bytes; at most {MAX_SCHEMA_BYTES} are allowed")]
     TooLarge(usize),
     /// No schema.
     #[error("it is not a JSON object")]
@@ -65,7 +66,7 @@ impl Schema {
     ///
     /// The fault of whoever wrote it.
     pub(super) fn new(text: &str) -> Result<Self, SchemaFault> {
-        if text.len() > MAX_BYTES {
+        if text.len() > MAX_SCHEMA_BYTES {
             return Err(SchemaFault::TooLarge(text.len()));
         }
         let root: Value = serde_json::from_str(text).map_err(|error| SchemaFault::Invalid(error.to_string()))?;

@@ -168,3 +168,19 @@ fn has_a_wrong_bit() {
         assert_ends_somehow(&damaged);
     }
 }
+
+/// Of the engine's features those that nothing here bounds.
+#[test]
+fn uses_what_is_not_accepted() {
+    for module in [
+        "(memory 1 1 shared)",
+        "(type (struct (field i32)))",
+        "(tag (param i32))",
+        "(memory 1 (pagesize 1))",
+        "(func (param i64 i64 i64 i64) (result i64 i64)
+            (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3)))",
+    ] {
+        let component = text(&format!("(component (core module {module}))"));
+        assert_no_planner_because(&component, "it is a damaged or unsupported component: ");
+    }
+}

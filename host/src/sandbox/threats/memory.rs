@@ -84,3 +84,15 @@ fn has_many_instances() {
     let error = "it has 65 core modules, but at most 64 are allowed; the limit is fixed";
     assert_fails_to_start(&beside("(module)", 100), tight(), error, &[]);
 }
+
+/// No misdeed: what it declared itself is what it gets, and nothing else is counted.
+#[test]
+fn asks_for_more_than_it_declared() {
+    let grows = "(module (memory 1 2) (table 1 2 funcref)
+        (func $start
+            (if (i32.ne (memory.grow (i32.const 1000)) (i32.const -1)) (then (unreachable)))
+            (if (i32.ne (table.grow (ref.null func) (i32.const 10000000)) (i32.const -1)) (then (unreachable))))
+        (start $start))";
+    let component = with_instances(&Component::default().build(), grows, 1);
+    assert_eq!(told(&component, tight()).code, REFUSED);
+}

@@ -4,12 +4,13 @@ use super::component::{ANSWER, Component, data, description, failure};
 use super::*;
 
 /// What must not reach a terminal or a build server's log, and how it is shown instead within a line.
-const HARM: [(&str, &str); 5] = [
+const HARM: [(&str, &str); 6] = [
     ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
     ("over\rwritten", "over\\rwritten"),
     ("\u{202e}txt.exe", "\\u{202e}txt.exe"),
     ("zero\u{200b}width", "zero\\u{200b}width"),
     ("##[add-mask]x", "#\\u0023[add-mask]x"),
+    ("x ##vso[task.complete]y", "x #\\u0023vso[task.complete]y"),
 ];
 
 #[test]
@@ -89,6 +90,8 @@ fn describes_itself_at_length_or_not_at_all() {
 fn has_settings_that_are_none() {
     describes([b"n", b"1", b"s", b"[]"], "`config-schema` is not a JSON object");
     describes([b"n", b"1", b"s", b"\x1b"], "`config-schema` is not JSON: expected value at line 1 column 1");
+    let long = [&b"{"[..], &[b' '; 256 << 10], b"}"].concat();
+    describes([b"n", b"1", b"s", &long], "`config-schema` has 262146 bytes; at most 262144 are allowed");
     let deep = [b'['; 5000];
     describes([b"n", b"1", b"s", &deep], "`config-schema` is not JSON: recursion limit exceeded at line 1 column 128");
 }

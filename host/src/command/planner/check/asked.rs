@@ -128,6 +128,11 @@ fn bad_end(error: StrategyError) -> (Reply, Vec<LogLine>) {
             }
             (Reply::Misbehaved { what, is_over_budget }, failed.log)
         }
+        // As good as a fault: the check cannot go on as it should.
+        StrategyError::Machine { reason, .. } => (
+            Reply::Misbehaved { what: format!("could not be run on this machine: {reason}"), is_over_budget: true },
+            vec![],
+        ),
         error @ StrategyError::NotAStrategy { .. } => unreachable!("a loaded strategy is one: {error}"),
     }
 }
