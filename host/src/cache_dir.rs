@@ -9,7 +9,6 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use fs_err as fs;
@@ -19,6 +18,9 @@ use thiserror::Error;
 
 /// How a file begins that is not whole yet.
 const TEMPORARY: &str = ".new-";
+
+/// So many runs with the same process number may have begun a file and not finished it, until all are a day old.
+const MAX_BEGUN: u32 = 1000;
 
 /// Why a cache folder is not used.
 #[derive(Debug, Error)]
@@ -118,10 +120,7 @@ impl CacheDir {
         if mode.intersects(Mode::WGRP | Mode::WOTH) {
             return Err(CacheDirError::Shared { path: self.path.clone() });
         }
-        if mode.intersects(Mode::RWXG | Mode::RWXO) {
-            // Only others' reading is at stake, and the file system may be read-only.
-            rustix::fs::fchmod(&self.dir, Mode::RWXU).ok();
-        }
+        // That others may read is left as it is: nothing here is secret, and the folder may be the user's for more.
         Ok(())
     }
 
@@ -135,17 +134,28 @@ impl CacheDir {
 
     /// Writes a file, which appears whole or not at all.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let temporary = format!("{TEMPORARY}{}-{count}", std::process::id());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.dir, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
+        let (temporary, file) = self.create()?;
         let written = File::from(file).write_all(bytes);
         let placed = written.and_then(|()| Ok(rustix::fs::renameat(&self.dir, &temporary, &self.dir, name)?));
         if placed.is_err() {
             self.remove(&temporary);
         }
         placed
+    }
+
+    /// A new file, under a name that no other run has: containers that share the folder may share process numbers.
+    fn create(&self) -> io::Result<(String, OwnedFd)> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let process = std::process::id();
+        for count in 0..MAX_BEGUN {
+            let temporary = format!("{TEMPORARY}{process}-{count}");
+            match rustix::fs::openat(&self.dir, &temporary, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => return Ok((temporary, file)),
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(io::Error::other("too many files there were begun and not finished"))
     }
 
     /// Removes a file, if it is there and can be removed.
@@ -164,10 +174,11 @@ impl CacheDir {
     }
 
     /// Removes what has been used least lately until at most `limit` bytes are left, and what other runs of the program
-    /// began and did not finish.
-    pub(crate) fn prune(&self, limit: u64) -> io::Result<()> {
-        let (begun, mut whole): (Vec<_>, Vec<_>) =
+    /// began and did not finish. Files that are not `ours`, by their name, are somebody's.
+    pub(crate) fn prune(&self, limit: u64, ours: impl Fn(&str) -> bool) -> io::Result<()> {
+        let (begun, whole): (Vec<_>, Vec<_>) =
             self.all_entries()?.into_iter().partition(|entry| entry.name.starts_with(TEMPORARY));
+        let mut whole: Vec<Entry> = whole.into_iter().filter(|entry| ours(&entry.name)).collect();
         let is_old = |entry: &&Entry| entry.modified.elapsed().is_ok_and(|age| age.as_secs() > 24 * 3600);
         begun.iter().filter(is_old).for_each(|entry| self.remove(&entry.name));
         whole.sort_by_key(|entry| entry.modified);
@@ -227,13 +238,24 @@ mod tests {
     }
 
     #[test]
+    fn what_others_began_is_not_written_to() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = CacheDir::open(temporary.path()).unwrap();
+        let (name, _) = dir.create().unwrap();
+        fs::write(temporary.path().join(&name), b"begun").unwrap();
+        dir.write("x", b"1").unwrap();
+        assert_eq!(fs::read(temporary.path().join(name)).unwrap(), b"begun");
+    }
+
+    #[test]
     fn folders_of_others_and_links_are_not_used() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("cache");
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        // What is the user's own for more than this stays as it is.
         CacheDir::open(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
         for mode in [0o770, 0o707, 0o777] {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
             assert!(matches!(CacheDir::open(&path), Err(CacheDirError::Shared { .. })));
@@ -261,10 +283,12 @@ mod tests {
             file.file().set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
         }
         fs::write(temporary.path().join(".new-1-1"), b"begun").unwrap();
-        dir.prune(25).unwrap();
-        assert_eq!(names(&dir), ["new", "old"]);
-        dir.prune(0).unwrap();
-        assert_eq!(names(&dir), [""; 0]);
+        let ours = |name: &str| name != "somebody's";
+        dir.write("somebody's", &[0; 1000]).unwrap();
+        dir.prune(25, ours).unwrap();
+        assert_eq!(names(&dir), ["new", "old", "somebody's"]);
+        dir.prune(0, ours).unwrap();
+        assert_eq!(names(&dir), ["somebody's"]);
         assert!(temporary.path().join(".new-1-1").exists());
     }
 }

@@ -49,7 +49,12 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Pack(arguments) => command::pack::run(arguments, console),
         Command::Verify(arguments) => command::verify::run(arguments, console),
         Command::Planner(command) => command::planner::run(command, console),
-        Command::CompilePlanner { memory_bytes, seconds } => Ok(command::compile_planner::run(*memory_bytes, *seconds)),
+        Command::CompilePlanner { memory_bytes, seconds } => {
+            Ok(command::hidden::compile_planner(*memory_bytes, *seconds))
+        }
+        Command::LocateFrames { memory_bytes, seconds, offsets } => {
+            Ok(command::hidden::locate_frames(*memory_bytes, *seconds, offsets))
+        }
         Command::Completions { shell } => command::completions::run(*shell),
     }
 }

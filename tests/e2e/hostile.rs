@@ -71,3 +71,34 @@ pub(crate) fn doubling(levels: u32) -> Result<Vec<u8>> {
     let text = format!("(component {innermost} {levels_text} (instance (instantiate $c{levels})))");
     Ok(wat::parse_str(text)?)
 }
+
+/// Items for a planner with debug information of 150 KB that takes gigabytes to read: each of its units reads all of the
+/// abbreviations that come after its own.
+pub(crate) fn quadratic_debug_information() -> String {
+    const UNITS: u32 = 6_500;
+    let (mut abbreviations, mut units) = (Vec::new(), Vec::new());
+    for code in 1..=UNITS {
+        let offset = u32::try_from(abbreviations.len()).unwrap_or_default();
+        // A code, the tag of a compilation unit, no children, no attributes.
+        abbreviations.extend([leb128(code), vec![0x11, 0, 0, 0]].concat());
+        // DWARF 4, where its abbreviations are, addresses of four bytes, and a unit without attributes.
+        let unit = [&4_u16.to_le_bytes()[..], &offset.to_le_bytes(), &[4], &leb128(code)].concat();
+        units.extend(u32::try_from(unit.len()).unwrap_or_default().to_le_bytes());
+        units.extend(unit);
+    }
+    abbreviations.push(0);
+    let section = |name: &str, bytes: Vec<u8>| format!("(@custom \"{name}\" \"{}\")", escaped(bytes.into_iter()));
+    section(".debug_abbrev", abbreviations) + &section(".debug_info", units)
+}
+
+fn leb128(mut number: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let byte = u8::try_from(number & 0x7f).unwrap_or_default();
+        number >>= 7;
+        bytes.push(if number == 0 { byte } else { byte | 0x80 });
+        if number == 0 {
+            return bytes;
+        }
+    }
+}

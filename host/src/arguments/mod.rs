@@ -21,7 +21,7 @@ pub(crate) use self::planner::{
 pub(crate) use self::sandbox::SandboxArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
-use crate::sandbox::COMPILE_COMMAND;
+use crate::sandbox::{COMPILE_COMMAND, LOCATE_COMMAND};
 use crate::source::Source;
 
 /// Decides which parts of a software closure share a container image layer, and writes the image.
@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Compile a planner in a process that can be stopped: what the program starts itself for
     #[command(hide = true, name = COMPILE_COMMAND)]
     CompilePlanner { memory_bytes: u64, seconds: u64 },
+    /// Tell where instructions come from, in a process that can be stopped: what the program starts itself for
+    #[command(hide = true, name = LOCATE_COMMAND)]
+    LocateFrames { memory_bytes: u64, seconds: u64, offsets: Vec<usize> },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  layerwright completions bash > /etc/bash_completion.d/layerwright")]
     Completions {

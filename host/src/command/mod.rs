@@ -1,8 +1,8 @@
 //! The commands, one file each, and what several of them share.
 
 pub(crate) mod build;
-pub(crate) mod compile_planner;
 pub(crate) mod completions;
+pub(crate) mod hidden;
 mod image_settings;
 mod output;
 pub(crate) mod pack;

@@ -9,7 +9,8 @@ use wasmtime::{CallHook, Store, StoreContextMut, Trap};
 
 use super::bindings::{Planner, PlannerPre};
 use super::engine::{Sandbox, TICK};
-use super::error::{Misdeed, Phase, frames, misdeed};
+use super::error::{Misdeed, Phase, misdeed};
+use super::frames::{Frame, frames};
 use super::limits::{CallLimits, Limits, Meter};
 use super::log::{Log, LogLine};
 use super::wasi::Wasi;
@@ -38,7 +39,7 @@ pub(crate) struct Usage {
 
 /// How a call ended.
 pub(super) struct Outcome<T> {
-    pub(super) result: Result<T, (Phase, Misdeed, Vec<String>)>,
+    pub(super) result: Result<T, (Phase, Misdeed, Vec<Frame>)>,
     pub(super) usage: Usage,
     pub(super) log: Vec<LogLine>,
 }

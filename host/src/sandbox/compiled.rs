@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::Read;
+use std::io::{self, Read};
 
 use layerwright_packer::Digest;
 use wasmtime::Engine;
@@ -59,9 +59,14 @@ impl CompiledCache {
     }
 
     /// Keeps `code`, which was compiled from the component with this digest.
-    pub(super) fn keep(&self, engine: &Engine, digest: &Digest, code: &[u8]) -> std::io::Result<()> {
+    pub(super) fn keep(&self, engine: &Engine, digest: &Digest, code: &[u8]) -> io::Result<()> {
+        if code.len() as u64 > TOTAL_BYTES {
+            return Err(io::Error::other("its native code is larger than all that is kept"));
+        }
         self.dir.write(&format!("{}{}", key(engine, digest), checksum(code)?), code)?;
-        self.dir.prune(TOTAL_BYTES)
+        // That is for another time, if it fails.
+        self.dir.prune(TOTAL_BYTES, is_entry).ok();
+        Ok(())
     }
 }
 
@@ -84,6 +89,12 @@ fn load(engine: &Engine, name: &str, file: &File) -> Option<Component> {
     }
 }
 
+/// Whether a file is called like an entry.
+fn is_entry(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    matches!(parts.as_slice(), [digest, engine, _length, checksum] if (digest.len(), engine.len(), checksum.len()) == (64, 32, 8))
+}
+
 /// How the names of entries begin that fit.
 fn key(engine: &Engine, digest: &Digest) -> String {
     let mut engine_kind = Collected::default();
@@ -91,7 +102,7 @@ fn key(engine: &Engine, digest: &Digest) -> String {
     format!("{}-{}-", digest.hex(), &Digest::of(&engine_kind.0).hex()[..32])
 }
 
-fn checksum(mut code: impl Read) -> std::io::Result<String> {
+fn checksum(mut code: impl Read) -> io::Result<String> {
     let (mut bytes, mut hasher) = (0, crc32fast::Hasher::new());
     // Small enough to stay in the processor's cache: fresh memory for 40 MB takes longer than all the rest.
     let mut buffer = vec![0; 128 << 10];

@@ -63,8 +63,8 @@ pub(super) fn config(stack_bytes: usize) -> Config {
         .max_wasm_stack(stack_bytes)
         // Unused, and checked against the other.
         .async_stack_size(stack_bytes)
-        // The default asks the environment.
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+        // Debug information is not read here, see [`super::places`]. The default asks the environment.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config
 }
 

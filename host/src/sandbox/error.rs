@@ -5,7 +5,7 @@ use std::time::Duration;
 use layerwright_packer::Digest;
 use layerwright_planner::Failure;
 use thiserror::Error;
-use wasmtime::{FrameInfo, FrameSymbol, Trap, WasmBacktrace};
+use wasmtime::{Trap, WasmBacktrace};
 
 use super::call::WrongTypes;
 use super::contract;
@@ -285,51 +285,6 @@ fn too_many(text: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("has {count} {what}, but at most {limit} are allowed"))
-}
-
-/// Most frames that an error shows.
-const FRAMES: usize = 8;
-
-/// How the names of functions begin that only carry a panic to the trap.
-const PANIC_MACHINERY: [&str; 7] = ["abort", "__rust", "rust_", "std::", "core::", "alloc::", "_Exit"];
-
-/// What is innermost in each call of the host: the way there, which tools put between.
-const NAMELESS: &str = "a function without a name";
-
-/// The functions that were running, innermost first, with file and line where the component carries them.
-pub(super) fn frames(error: &wasmtime::Error) -> Vec<String> {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    let mut frames: Vec<String> = backtrace.frames().iter().flat_map(calls).collect();
-    // A recursion is one line, however deep.
-    frames.dedup();
-    let machinery = frames
-        .iter()
-        .take_while(|frame| *frame == NAMELESS || PANIC_MACHINERY.iter().any(|name| frame.starts_with(name)));
-    let author = machinery.count();
-    if author < frames.len() {
-        frames.drain(..author);
-    }
-    frames.truncate(FRAMES);
-    frames
-}
-
-/// The call of one frame, after those that were inlined into it.
-fn calls(frame: &FrameInfo) -> Vec<String> {
-    let place = |symbol: &FrameSymbol| {
-        let line = symbol.line().map(|line| format!(":{line}")).unwrap_or_default();
-        symbol.file().map(|file| format!(" ({file}{line})")).unwrap_or_default()
-    };
-    let name = |name: Option<&str>| name.or(frame.func_name()).map_or_else(|| NAMELESS.into(), rustc_name);
-    let call = |name: String, place: &str| printable(&format!("{name}{place}"), 300);
-    match frame.symbols() {
-        [] => vec![call(name(None), "")],
-        symbols => symbols.iter().map(|symbol| call(name(symbol.name()), &place(symbol))).collect(),
-    }
-}
-
-/// A mangled name as its author wrote it, where it is one.
-fn rustc_name(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 /// Compilers put a component's own stack below its data, so that it runs over into addresses below zero, which are the

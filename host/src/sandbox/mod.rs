@@ -10,14 +10,17 @@
 
 mod bindings;
 mod call;
+mod child;
 mod compile;
 mod compiled;
 mod contract;
 mod engine;
 mod error;
+mod frames;
 mod inspect;
 mod limits;
 mod log;
+mod places;
 mod producers;
 mod strategy;
 mod untrusted;
@@ -32,6 +35,7 @@ pub(crate) use error::{Failed, Misdeed, NotAStrategy, StrategyError};
 pub(crate) use inspect::Imports;
 pub(crate) use limits::{Limit, Limits};
 pub(crate) use log::LogLine;
+pub(crate) use places::{COMMAND as LOCATE_COMMAND, child as locate_in_child};
 pub(crate) use producers::Producer;
 pub(crate) use strategy::{Examined, MAX_SCHEMA_BYTES, Planned, Strategy};
 pub(crate) use untrusted::{printable, without_commands};

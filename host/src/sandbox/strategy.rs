@@ -1,5 +1,7 @@
 //! A loaded component, ready to be asked.
 
+use std::collections::HashMap;
+
 use layerwright_packer::Digest;
 use layerwright_planner::{Description, Generation, Proposal, Request};
 use wasmtime::component::{Component, Linker};
@@ -7,12 +9,14 @@ use wasmtime::{Engine, Precompiled};
 
 use super::bindings::{self, PlannerPre, WitDescription, with_request};
 use super::call::{Outcome, State, Usage, call};
-use super::compile::Source;
+use super::compile::{Compiler, Source};
 use super::engine::Sandbox;
 use super::error::{Failed, Misdeed, NotAStrategy, Phase, StrategyError};
+use super::frames::{self, Frame};
 use super::inspect::Inspection;
 use super::limits::units;
 use super::log::LogLine;
+use super::places::{self, Place, with_debug_information};
 use super::producers::{Producer, producers};
 use super::untrusted::printable;
 use super::wasi;
@@ -21,6 +25,8 @@ use super::wasi;
 pub(crate) struct Strategy<'s> {
     sandbox: &'s Sandbox,
     component: PlannerPre<State>,
+    /// The file, where it tells of its source.
+    debug: Option<Vec<u8>>,
     planner: String,
     digest: Digest,
     description: Description,
@@ -56,7 +62,7 @@ impl Sandbox {
     /// [`StrategyError::NotAStrategy`] for a file that is none; [`StrategyError::Misbehaved`] where `describe` fails.
     pub(crate) fn load(&self, planner: &str, bytes: &[u8]) -> Result<Strategy<'_>, StrategyError> {
         let (digest, component, inspection) = self.compile(planner, bytes)?;
-        self.strategy(planner, digest, &component, &inspection)
+        self.strategy(planner, bytes, digest, &component, &inspection)
     }
 
     /// Tells all that is known of a component, also of one that is no strategy.
@@ -67,7 +73,7 @@ impl Sandbox {
     pub(crate) fn examine(&self, planner: &str, bytes: &[u8]) -> Result<Examined<'_>, StrategyError> {
         let (digest, component, inspection) = self.compile(planner, bytes)?;
         let producers = producers(bytes);
-        let strategy = self.strategy(planner, digest, &component, &inspection);
+        let strategy = self.strategy(planner, bytes, digest, &component, &inspection);
         Ok(Examined { digest, inspection, producers, strategy })
     }
 
@@ -86,6 +92,7 @@ impl Sandbox {
     fn strategy(
         &self,
         planner: &str,
+        bytes: &[u8],
         digest: Digest,
         component: &Component,
         inspection: &Inspection,
@@ -98,16 +105,30 @@ impl Sandbox {
         });
         let Outcome { result, log, .. } = outcome;
         let description = result.and_then(|found| description(found).map_err(|deed| (Phase::Describe, deed, vec![])));
-        let planner = planner.to_owned();
+        let (planner, debug) = (planner.to_owned(), with_debug_information(bytes));
         match description {
-            Ok(description) => Ok(Strategy { sandbox: self, component, planner, digest, description }),
+            Ok(description) => Ok(Strategy { sandbox: self, component, debug, planner, digest, description }),
             Err((_, Misdeed::Machine(reason), _)) => Err(StrategyError::Machine { planner, reason }),
             Err((_, Misdeed::OtherTypes(why), _)) => Err(no_strategy(&planner, digest, NotAStrategy::OtherTypes(why))),
             Err((phase, misdeed, frames)) => {
+                let frames = self.locate(debug.as_deref(), &frames);
                 let failed = Failed { planner, version: None, digest, phase, misdeed, frames, log };
                 Err(StrategyError::Misbehaved(Box::new(failed)))
             }
         }
+    }
+
+    /// Tells where it was.
+    fn locate(&self, debug: Option<&[u8]>, frames: &[Frame]) -> Vec<String> {
+        let offsets: Vec<usize> = frames.iter().filter_map(|frame| frame.offset).collect();
+        let found = match (debug, &self.compiler) {
+            (None, _) => Vec::new(),
+            (Some(component), Compiler::InChild { .. }) => places::in_child(component, &offsets),
+            #[cfg(test)]
+            (Some(component), Compiler::Here) => places::locate(component, &offsets),
+        };
+        let found: HashMap<usize, Vec<Place>> = offsets.into_iter().zip(found).collect();
+        frames::shown(frames, |offset| found.get(&offset).cloned().unwrap_or_default())
     }
 
     fn link(&self, component: &Component) -> Result<PlannerPre<State>, NotAStrategy> {
@@ -148,6 +169,7 @@ impl Strategy<'_> {
                 Err(StrategyError::Machine { planner: self.planner.clone(), reason })
             }
             Err((phase, misdeed, frames)) => {
+                let frames = self.sandbox.locate(self.debug.as_deref(), &frames);
                 let (planner, digest) = (self.planner.clone(), self.digest);
                 let version = Some(version);
                 Err(StrategyError::Misbehaved(Box::new(Failed {

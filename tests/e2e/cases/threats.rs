@@ -6,9 +6,10 @@ use fs_err as fs;
 
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
-use crate::hostile::{doubling, one_layer, planner};
+use crate::hostile::{doubling, one_layer, planner, quadratic_debug_information};
 use crate::image::sha256;
-use crate::run::{Folder, layerwright};
+use crate::invocation::tool;
+use crate::run::{Folder, layerwright, program};
 use crate::tree;
 
 pub(super) const CASES: &[Case] = &[
@@ -20,6 +21,7 @@ pub(super) const CASES: &[Case] = &[
     case!(a_file_that_is_no_planner_leaves_nothing),
     case!(an_explosive_component_is_stopped),
     case!(a_component_nested_without_end_is_refused),
+    case!(debug_information_does_not_fill_memory),
     case!(a_summary_does_not_command_a_build_server),
     case!(a_label_does_not_command_a_build_server),
 ];
@@ -115,6 +117,15 @@ fn a_component_nested_without_end_is_refused() -> Result<()> {
     starts.reverse();
     let component = [starts.concat(), preamble.to_vec()].concat();
     expect_nothing(&component, &["--planner-compile-timeout", "20"], 5, &["bad.wasm` cannot be used: "])
+}
+
+/// In less memory than reading it takes.
+fn debug_information_does_not_fill_memory() -> Result<()> {
+    let folder = Folder::new()?;
+    let bad = folder.write("bad.wasm", planner(&quadratic_debug_information(), "(unreachable)")?)?;
+    let script = "ulimit -d 1500000 && exec \"$0\" planner run \"$1\" --shape chain --no-compile-cache";
+    let failed = tool("bash", &["-c", script, program(), &bad]).exits(4)?;
+    failed.says(&["bad.wasm` 1.2.3 failed in `plan`: it gave up", "it was in plan", "it said: so far"])
 }
 
 /// Expects that no line is a command.

@@ -61,7 +61,8 @@ fn has_a_function_with_a_harmful_name() {
 }
 
 fn describes(texts: [&[u8]; 4], why: &str) {
-    let component = Component { describe: ANSWER, items: &description(texts), ..Component::default() }.build();
+    let component =
+        Component { describe: ANSWER, items: &description(texts), pages: 8, ..Component::default() }.build();
     let error = format!("planner `bad.wasm` failed in `describe`: its description is not valid: {why}");
     assert_ends(&component, tight(), MISBEHAVED, &error, &[]);
 }

@@ -1,0 +1,136 @@
+//! Work on a stranger's bytes that could take any time and memory.
+//!
+//! The program starts itself as a child with bounds on both: it gets the bytes on standard input, and gives its result on
+//! standard output or its reason on standard error. Whatever happens to it, the parent has something to show.
+
+use std::io::{self, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+
+/// How long a user waits without being told why.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// Longest reason that is read.
+const REASON_BYTES: u64 = 1 << 16;
+
+/// More threads bring little, and each takes memory.
+const THREADS: usize = 8;
+
+/// What a child is to do: one of the program's hidden commands.
+pub(super) struct Job {
+    pub(super) command: &'static str,
+    /// After the bounds.
+    pub(super) arguments: Vec<String>,
+    pub(super) memory_bytes: u64,
+    pub(super) timeout: Duration,
+    /// Most of its result that is read.
+    pub(super) output_bytes: u64,
+}
+
+/// Why a child gave no result.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    NotRun(io::Error),
+    TimedOut,
+    Failed {
+        status: ExitStatus,
+        /// In its own words, as bytes.
+        reason: Vec<u8>,
+    },
+}
+
+impl Job {
+    /// Does it with these bytes. `waiting` is called once, when it takes long enough to be noticed.
+    pub(super) fn run(&self, bytes: &[u8], waiting: &dyn Fn()) -> Result<Vec<u8>, Stopped> {
+        let mut child = self.command().spawn().map_err(Stopped::NotRun)?;
+        let mut stdin = child.stdin.take().expect("it is piped");
+        let (stdout, stderr) = (child.stdout.take().expect("it is piped"), child.stderr.take().expect("it is piped"));
+        let (done, is_done) = channel();
+        thread::scope(|scope| {
+            // A child that ends early does not read to the end; its own words say why.
+            scope.spawn(move || stdin.write_all(bytes).ok());
+            let reason = scope.spawn(|| read(stderr, REASON_BYTES));
+            let result = scope.spawn(move || {
+                let result = read(stdout, self.output_bytes);
+                done.send(()).ok();
+                result
+            });
+            let is_in_time = wait(&is_done, self.timeout, waiting);
+            // Before anything is waited for, so that no pipe is open for longer.
+            let status = ended(child, is_in_time).map_err(Stopped::NotRun)?;
+            let result = result.join().expect("reading does not panic").map_err(Stopped::NotRun)?;
+            let reason = reason.join().expect("reading does not panic").map_err(Stopped::NotRun)?;
+            match status.success() {
+                true => Ok(result),
+                false if !is_in_time => Err(Stopped::TimedOut),
+                false => Err(Stopped::Failed { status, reason }),
+            }
+        })
+    }
+
+    fn command(&self) -> Command {
+        // Not the path by which it was started, behind which there may be another program by now.
+        let mut command = Command::new("/proc/self/exe");
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+        command.args([self.command, &self.memory_bytes.to_string(), &self.timeout.as_secs().to_string()]);
+        command.args(&self.arguments).env_clear().env("RAYON_NUM_THREADS", threads.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// In the child: bounds it before it sees a byte, then returns the bytes.
+pub(super) fn begin(memory_bytes: u64, seconds: u64) -> Result<Vec<u8>, String> {
+    bound(memory_bytes, seconds).map_err(|error| format!("setting its bounds: {error}"))?;
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+fn bound(memory_bytes: u64, seconds: u64) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // What is written to, and not what is merely reserved, of which threads take much.
+    allow_at_most(Resource::Data, memory_bytes)?;
+    // The parent keeps the time. This is for a child that has lost it.
+    allow_at_most(Resource::Cpu, seconds.saturating_mul(THREADS as u64).saturating_add(1))?;
+    allow_at_most(Resource::Core, 0)
+}
+
+/// Whoever started the program may have allowed it less already, which cannot be raised.
+fn allow_at_most(resource: Resource, limit: u64) -> io::Result<()> {
+    let limit = Some(getrlimit(resource).maximum.map_or(limit, |allowed| allowed.min(limit)));
+    Ok(setrlimit(resource, Rlimit { current: limit, maximum: limit })?)
+}
+
+fn read(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Returns whether its standard output ended in time.
+fn wait(is_done: &Receiver<()>, limit: Duration, waiting: &dyn Fn()) -> bool {
+    let is_over = |result| !matches!(result, Err(RecvTimeoutError::Timeout));
+    let patience = PATIENCE.min(limit);
+    if is_over(is_done.recv_timeout(patience)) {
+        return true;
+    }
+    waiting();
+    is_over(is_done.recv_timeout(limit - patience))
+}
+
+/// After its standard output, what is left of a child takes no time, unless it means harm.
+fn ended(mut child: Child, is_in_time: bool) -> io::Result<ExitStatus> {
+    for _ in 0..if is_in_time { 100 } else { 0 } {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill()?;
+    child.wait()
+}
