@@ -49,14 +49,14 @@ pub(crate) enum PinError {
     /// No pin, where one is asked for.
     #[error(
         "planner `{planner}` is a file without a pin, and --locked takes none{}\n\
-         if you trust the file as it is now, write\n  --planner {planner}{pin}",
+         if you trust the file as it is now, write\n  --planner {pinned}",
         if *hides_built_in { "; it stands before the built-in planner of this name" } else { "" }
     )]
     Missing {
         /// How the user named it.
         planner: String,
-        /// What to write behind it.
-        pin: String,
+        /// What to write instead.
+        pinned: String,
         /// Without the file, a built-in planner would have been used.
         hides_built_in: bool,
     },
@@ -68,7 +68,7 @@ pub(crate) fn find(spec: &PlannerSpec, unpinned: Unpinned, limits: &Limits) -> R
     // Looked at once: what is no file now may be one a moment later.
     let is_file = is_file(&spec.planner);
     if is_refused && is_file {
-        return Err(unpinned_file(&spec.planner).into());
+        return Err(unpinned_file(spec).into());
     }
     let component = if is_file { read_file(&spec.planner, limits)? } else { built_in(&spec.planner)? };
     if let Some(pinned) = spec.pin {
@@ -81,12 +81,13 @@ pub(crate) fn find(spec: &PlannerSpec, unpinned: Unpinned, limits: &Limits) -> R
 }
 
 /// Reads the file only to tell what could be pinned.
-fn unpinned_file(planner: &str) -> PinError {
-    let pin = match read_file(planner, &to_hash()) {
-        Ok(component) => format!("@{}", Digest::of(&component.bytes)),
-        Err(_) => "@sha256:...".to_owned(),
+fn unpinned_file(spec: &PlannerSpec) -> PinError {
+    let planner = &spec.planner;
+    let pinned = match read_file(planner, &to_hash()) {
+        Ok(component) => PlannerSpec { pin: Some(Digest::of(&component.bytes)), ..spec.clone() }.to_string(),
+        Err(_) => format!("{planner}@sha256:..."),
     };
-    PinError::Missing { planner: planner.to_owned(), pin, hides_built_in: built_in(planner).is_ok() }
+    PinError::Missing { planner: planner.clone(), pinned, hides_built_in: built_in(planner).is_ok() }
 }
 
 /// For what is only hashed, whatever else would be refused.

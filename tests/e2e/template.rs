@@ -114,7 +114,9 @@ fn debian_cargo() -> Result<PathBuf> {
          *wasm32-wasip2*)\n  \
            export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1\n  \
            export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER='{}'\n  \
-           export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS='-Clink-arg=--wasm-ld-path -Clink-arg=wasm-ld-16'\n  \
+           flags='-Clink-arg=--wasm-ld-path -Clink-arg=wasm-ld-16'\n  \
+           export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=\"$RUSTFLAGS $flags\"\n  \
+           unset RUSTFLAGS\n  \
            /usr/bin/cargo build --release -Zbuild-std=std,panic_abort --target wasm32-unknown-unknown\n  \
            mkdir -p target/wasm32-wasip2/release\n  \
            cp target/wasm32-unknown-unknown/release/*.wasm target/wasm32-wasip2/release ;;\n\

@@ -100,6 +100,9 @@ pub(crate) struct RunArguments {
     /// What to write
     #[arg(long, value_enum, default_value_t = AnswerFormat::Table)]
     pub(crate) format: AnswerFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) subject: SubjectArguments,
     #[command(flatten)]

@@ -59,7 +59,7 @@ fn one_planner_is_asked_and_all_it_says_is_shown() -> Result<()> {
 
 fn an_answer_as_json_has_everything() -> Result<()> {
     let folder = Folder::new()?;
-    let run = ["planner", "run", &groups(&folder)?, "--shape", "chain", "--max-layers", "2", "--format", "json"];
+    let run = ["planner", "run", &groups(&folder)?, "--shape", "chain", "--max-layers", "2", "--json"];
     let answer = layerwright(&run).ok()?;
     // Whoever reads the log from the answer does not want it a second time.
     ensure!(!answer.stderr.contains("idle"), "{}", answer.report());

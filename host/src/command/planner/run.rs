@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &RunArguments, console: &Console) -> Result<()> {
     let Planned { proposal, usage, log } = planned?;
     let breach = proposal.clone().check(&request.closure, max_layers).err();
     let answer = Answer::new(planner.record(), kind, &request, &proposal);
-    match arguments.format {
+    match if arguments.json { AnswerFormat::Json } else { arguments.format } {
         AnswerFormat::Json => print_json(&answer.report(&log, usage.into(), breach.as_ref()))?,
         AnswerFormat::Table => {
             log.iter().for_each(|line| console.log(line));
