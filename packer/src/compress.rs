@@ -2,8 +2,8 @@
 //!
 //! A layer's tar is cut into blocks of [`BLOCK_BYTES`], and each block is compressed for itself: into a gzip member, or
 //! into a zstd frame. A layer of up to one block is thus a single member. Since no block knows of another, the bytes
-//! depend on the input and on the [packing profile](Compression::profile) alone: not on threads, and one day several
-//! threads may share a layer without changing it.
+//! depend on the input and on the [packing profile](Compression::profile) alone, and several threads may share a layer
+//! without changing it.
 
 use std::fmt;
 use std::str::FromStr;

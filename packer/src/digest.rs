@@ -118,13 +118,6 @@ impl<W> Hashing<W> {
     }
 }
 
-impl<W: Write> Hashing<W> {
-    /// Passes bytes on whose hash is known otherwise.
-    pub(crate) fn write_unhashed(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.inner.write_all(bytes)
-    }
-}
-
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;

@@ -33,14 +33,38 @@ pub(crate) enum EntryKind {
 
 /// Where the content of a file is, and by what to see that it is still the same.
 ///
-/// The time of the inode's change and the number of hard links are not looked at on purpose: a store that is optimised
-/// while we read changes these, and nothing else.
+/// While we read, the time of the inode's change and the number of hard links are not looked at on purpose: a store that
+/// is optimised meanwhile changes these, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) path: PathBuf,
     pub(crate) links: LinksBefore,
     pub(crate) size: u64,
     pub(crate) modified: Modified,
+    pub(crate) inode: Inode,
+}
+
+impl Content {
+    pub(crate) fn new(path: PathBuf, links: LinksBefore, metadata: &Metadata) -> Self {
+        let (modified, inode) = (Modified::of(metadata), Inode::of(metadata));
+        Self { path, links, size: metadata.len(), modified, inode }
+    }
+}
+
+/// By what to see, another day, that nobody has written to a file: whoever does changes the inode's time, which cannot
+/// be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inode {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+    /// Seconds and nanoseconds.
+    pub(crate) changed: (i64, i64),
+}
+
+impl Inode {
+    fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), number: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) }
+    }
 }
 
 /// Whether a path leads through symlinks before its last component.
@@ -55,8 +79,8 @@ pub(crate) enum LinksBefore {
 /// A time of modification, to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Modified {
-    seconds: i64,
-    nanoseconds: i64,
+    pub(crate) seconds: i64,
+    pub(crate) nanoseconds: i64,
 }
 
 impl Modified {

@@ -8,7 +8,8 @@ use layerwright_planner::Plan;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
-use crate::compress::BlockEncoder;
+use crate::belt::Belt;
+use crate::blob::{write_compressed, write_plain};
 use crate::layer::{Blob, LayerFiles};
 use crate::walk::walk_layers;
 use crate::*;
@@ -95,7 +96,7 @@ impl Fixture {
         plan: &Plan,
         files: &(dyn Fn(&str) -> NodeFiles + Sync),
     ) -> Result<Vec<LayerFiles>, PackError> {
-        walk_layers(plan, files, self.root(), &Unobserved)
+        walk_layers(plan, &Vec::from_iter(0..plan.layers().len()), files, self.root(), &Unobserved)
     }
 
     /// Packs one layer of packages, each with the files it lists. Returns the tar.
@@ -176,9 +177,26 @@ pub(crate) fn store_plan() -> Plan {
 
 /// Returns a layer's blob.
 pub(crate) fn write_layer(layer: &LayerFiles, compression: Compression) -> Result<(Blob, Vec<u8>), PackError> {
-    let mut bytes = Vec::new();
-    let blob = layer.write_blob(&mut BlockEncoder::new(compression).unwrap(), &mut bytes, &|_| Ok(()))?;
-    Ok((blob, bytes))
+    write_layer_with(layer, compression, 1, &|_| Ok(()))
+}
+
+/// Returns a layer's blob, made with so many threads.
+pub(crate) fn write_layer_with(
+    layer: &LayerFiles,
+    compression: Compression,
+    threads: usize,
+    progress: &(dyn Fn(u64) -> Result<(), PackError> + Sync),
+) -> Result<(Blob, Vec<u8>), PackError> {
+    let written = Mutex::new(None);
+    Belt::run(compression, threads, 1, &|_, worker| {
+        let (mut bytes, mut tar) = (Vec::new(), layer.tar(3));
+        let blob = match compression {
+            Compression::None => write_plain(&mut tar, &mut bytes, worker, progress).map(|lane| lane.blob(worker)),
+            _ => write_compressed(&mut tar, &mut bytes, worker, progress),
+        };
+        *written.lock().unwrap() = Some(blob.map(|blob| (blob, bytes)));
+    })?;
+    written.into_inner().unwrap().unwrap()
 }
 
 /// Bytes that compress neither well nor badly, the same everywhere.

@@ -1,28 +1,59 @@
-//! From the files of a layer to its blob, reading each file once.
+//! The files of a layer, and the tar that they make, reading each file once.
 //!
-//! The tar is produced in blocks of fixed size, and each block goes through all stages before the next one is begun:
-//! hash of the plain bytes (the diff ID), compression, hash of the compressed bytes (the digest), output. So a layer in
-//! flight takes the memory of two blocks, whatever its size.
+//! The length of the tar is known from the walk. Its bytes are made as somebody asks for them, [`LayerTar::fill`], so a
+//! layer in flight takes no memory but that of whoever asks, whatever its size and however many files it has.
 
-use std::io::Write;
+use std::borrow::Cow;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::compress::{BLOCK_BYTES, BlockEncoder};
-use crate::digest::Hashing;
+use crate::ahead::Ahead;
 use crate::entry::{Entry, EntryKind};
 use crate::error::PackError;
-use crate::read::copy_content;
+use crate::read::OpenFile;
+use crate::walk::{Tree, TreeEntries};
 use crate::{DiffId, Digest, tar};
 
 /// The entries of a layer, in order, each name once.
 #[derive(Debug)]
 pub(crate) struct LayerFiles {
-    entries: Vec<Entry>,
+    parts: Vec<Part>,
+    extent: Extent,
     /// Of the zeros after the last entry.
     trailer: usize,
     tar_bytes: u64,
+}
+
+/// A stretch of entries.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) extent: Extent,
+    pub(crate) entries: Entries,
+}
+
+#[derive(Debug)]
+pub(crate) enum Entries {
+    Remembered(Vec<Entry>),
+    /// Too many to be remembered.
+    OnDisk(Tree),
+}
+
+/// What was learnt of entries by walking them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extent {
+    /// Of their part of the tar.
+    length: u64,
+    fingerprint: Fingerprint,
+}
+
+/// Tells files from what they are when somebody has written to them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fingerprint {
+    /// Of headers, and of the inodes behind them.
+    seen: Sha256,
+    /// The last change of any of the files: seconds and nanoseconds since the epoch.
+    pub(crate) last_change: (i64, i64),
 }
 
 /// A layer that is written.
@@ -34,18 +65,73 @@ pub(crate) struct Blob {
     pub(crate) blob_bytes: u64,
 }
 
-impl LayerFiles {
-    pub(crate) fn new(entries: Vec<Entry>) -> Result<Self, PackError> {
-        let mut length = 0_u64;
-        for entry in &entries {
-            let longer = tar::entry_length(entry).and_then(|more| length.checked_add(more));
-            // More than half of what a number can say is nothing but the holes of sparse files.
-            length = longer
-                .filter(|length| i64::try_from(*length).is_ok())
-                .ok_or_else(|| PackError::LayerTooLong { path: Path::new("/").join(entry.name.as_path()) })?;
+impl Part {
+    pub(crate) fn remembered(entries: Vec<Entry>) -> Result<Self, PackError> {
+        let mut extent = Extent::default();
+        entries.iter().try_for_each(|entry| extent.add(entry))?;
+        Ok(Self { extent, entries: Entries::Remembered(entries) })
+    }
+}
+
+impl Extent {
+    pub(crate) fn add(&mut self, entry: &Entry) -> Result<(), PackError> {
+        let mut header = Vec::new();
+        tar::append_header(entry, &mut header);
+        self.grow(tar::entry_length(entry, header.len()), entry)?;
+        self.fingerprint.add(&header, entry);
+        Ok(())
+    }
+
+    /// More than half of what a number can say is nothing but the holes of sparse files.
+    fn grow(&mut self, more: Option<u64>, last: &Entry) -> Result<(), PackError> {
+        self.length = more
+            .and_then(|more| self.length.checked_add(more))
+            .filter(|length| i64::try_from(*length).is_ok())
+            .ok_or_else(|| PackError::LayerTooLong { path: Path::new("/").join(last.name.as_path()) })?;
+        Ok(())
+    }
+}
+
+impl Fingerprint {
+    fn add(&mut self, header: &[u8], entry: &Entry) {
+        self.seen.update(header);
+        if let EntryKind::File(content) = &entry.kind {
+            let (inode, modified) = (content.inode, content.modified);
+            let (seconds, nanoseconds) = inode.changed;
+            let numbers = [modified.seconds, modified.nanoseconds, seconds, nanoseconds];
+            numbers.iter().for_each(|number| self.seen.update(number.to_be_bytes()));
+            [inode.device, inode.number].iter().for_each(|number| self.seen.update(number.to_be_bytes()));
+            self.last_change = self.last_change.max(inode.changed);
         }
-        let trailer = tar::trailer(length);
-        Ok(Self { entries, trailer, tar_bytes: length + trailer as u64 })
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.seen.update(other.seen.clone().finalize());
+        self.last_change = self.last_change.max(other.last_change);
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "the layer cache is to use it"))]
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::finish(self.seen.clone())
+    }
+}
+
+impl LayerFiles {
+    pub(crate) fn new(parts: Vec<Part>) -> Result<Self, PackError> {
+        let mut extent = Extent::default();
+        for Part { extent: part, entries } in &parts {
+            let length = extent.length.checked_add(part.length).filter(|length| i64::try_from(*length).is_ok());
+            extent.length = length.ok_or_else(|| PackError::LayerTooLong { path: entries.place() })?;
+            extent.fingerprint.join(&part.fingerprint);
+        }
+        let trailer = tar::trailer(extent.length);
+        let tar_bytes = extent.length + trailer as u64;
+        Ok(Self { parts, extent, trailer, tar_bytes })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_entries(entries: Vec<Entry>) -> Result<Self, PackError> {
+        Self::new(vec![Part::remembered(entries)?])
     }
 
     /// The size of the tar, known before any file is read.
@@ -53,118 +139,167 @@ impl LayerFiles {
         self.tar_bytes
     }
 
-    #[cfg(test)]
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    #[cfg_attr(not(test), expect(dead_code, reason = "the layer cache is to use it"))]
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.extent.fingerprint
     }
 
-    /// Writes the layer's blob. `progress` is told of each block of tar, and can stop the work.
-    pub(crate) fn write_blob(
-        &self,
-        encoder: &mut BlockEncoder,
-        out: &mut dyn Write,
-        progress: &dyn Fn(u64) -> Result<(), PackError>,
-    ) -> Result<Blob, PackError> {
-        let is_plain = matches!(encoder, BlockEncoder::Plain);
-        let mut plain = Sha256::new();
-        let mut out = Hashing::new(out);
-        let mut buffer = Vec::new();
-        self.write_tar(&mut |block| {
-            plain.update(block);
-            let encoded = encoder.encode(block, &mut buffer)?;
-            match is_plain {
-                // The two hashes are of the same bytes.
-                true => out.write_unhashed(encoded),
-                false => out.write_all(encoded),
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Result<Cow<'_, Entry>, PackError>> {
+        self.parts.iter().flat_map(|part| match &part.entries {
+            Entries::Remembered(entries) => PartEntries::Remembered(entries.iter()),
+            Entries::OnDisk(tree) => {
+                PartEntries::OnDisk(WalkedAgain { tree, entries: tree.entries(), left: Some(part.extent.length) })
             }
-            .map_err(PackError::Write)?;
-            progress(block.len() as u64)
-        })?;
-        let tar_bytes = self.tar_bytes;
-        let (digest, blob_bytes) = if is_plain { (Digest::finish(plain.clone()), tar_bytes) } else { out.finish() };
-        Ok(Blob { diff_id: DiffId::finish(plain), digest, tar_bytes, blob_bytes })
+        })
     }
 
-    /// Hands out the tar block by block.
-    pub(crate) fn write_tar(&self, consume: Consume<'_>) -> Result<(), PackError> {
-        let mut blocks = Blocks::new(usize::try_from(self.tar_bytes).unwrap_or(usize::MAX).min(BLOCK_BYTES), consume);
-        let mut header = Vec::new();
-        for entry in &self.entries {
-            header.clear();
-            tar::append_header(entry, &mut header);
-            blocks.append(&header)?;
-            if let EntryKind::File(content) = &entry.kind {
-                copy_content(content, &mut blocks)?;
-                blocks.append(&[0; tar::BLOCK][..usize::from(tar::padding(content.size))])?;
+    /// The tar, of which nothing is read yet. So many files are `ahead`: open before it is their turn.
+    pub(crate) fn tar(&self, ahead: usize) -> LayerTar<'_> {
+        let ahead = Ahead::new(Box::new(self.entries()), ahead);
+        LayerTar { ahead, header: Vec::new(), header_at: 0, file: None, zeros: 0, trailer: Some(self.trailer) }
+    }
+}
+
+impl Entries {
+    /// Where they are, roughly.
+    fn place(&self) -> std::path::PathBuf {
+        let name = match self {
+            Self::Remembered(entries) => entries.last().map(|entry| &entry.name),
+            Self::OnDisk(tree) => Some(&tree.name),
+        };
+        name.map_or_else(|| "/".into(), |name| Path::new("/").join(name.as_path()))
+    }
+}
+
+enum PartEntries<'a> {
+    Remembered(std::slice::Iter<'a, Entry>),
+    OnDisk(WalkedAgain<'a>),
+}
+
+impl<'a> Iterator for PartEntries<'a> {
+    type Item = Result<Cow<'a, Entry>, PackError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Remembered(entries) => entries.next().map(Cow::Borrowed).map(Ok),
+            Self::OnDisk(entries) => entries.next().map(|entry| entry.map(Cow::Owned)),
+        }
+    }
+}
+
+/// The second walk of a tree, which must be as long as the first one was: the tar's length is written already.
+struct WalkedAgain<'a> {
+    tree: &'a Tree,
+    entries: TreeEntries<'a>,
+    /// `None` once the end is known.
+    left: Option<u64>,
+}
+
+impl Iterator for WalkedAgain<'_> {
+    type Item = Result<Entry, PackError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let left = self.left?;
+        let Some(entry) = self.entries.next() else {
+            self.left = None;
+            return (left > 0).then(|| Err(self.tree.changed()));
+        };
+        let checked = entry.and_then(|entry| {
+            let mut header = Vec::new();
+            tar::append_header(&entry, &mut header);
+            let length = tar::entry_length(&entry, header.len());
+            let left = length.and_then(|length| left.checked_sub(length)).ok_or_else(|| self.tree.changed())?;
+            Ok((entry, left))
+        });
+        self.left = checked.as_ref().ok().map(|(_, left)| *left);
+        Some(checked.map(|(entry, _)| entry))
+    }
+}
+
+/// The tar of a layer.
+pub(crate) struct LayerTar<'a> {
+    ahead: Ahead<'a>,
+    header: Vec<u8>,
+    /// How much of the header is handed out.
+    header_at: usize,
+    file: Option<OpenFile>,
+    /// How many follow.
+    zeros: usize,
+    /// What ends the tar, until it is begun.
+    trailer: Option<usize>,
+}
+
+impl LayerTar<'_> {
+    /// Opens the first files, and announces them to the kernel.
+    pub(crate) fn look_ahead(&mut self) {
+        self.ahead.look();
+    }
+
+    /// Fills `out` with the next bytes. Returns how many there are: fewer than fit only at the end.
+    pub(crate) fn fill(&mut self, out: &mut [u8]) -> Result<usize, PackError> {
+        let mut filled = 0;
+        while filled < out.len() {
+            match self.some(&mut out[filled..])? {
+                0 => break,
+                more => filled += more,
             }
         }
-        blocks.append(&vec![0; self.trailer])?;
-        let written = blocks.finish()?;
-        debug_assert_eq!(written, self.tar_bytes, "each file had the size of the walk");
-        Ok(())
-    }
-}
-
-/// What is done with a block.
-pub(crate) type Consume<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), PackError>;
-
-/// Collects bytes into blocks of one size; only the last one is smaller, and none is empty.
-pub(crate) struct Blocks<'a> {
-    block: Vec<u8>,
-    filled: usize,
-    emitted: u64,
-    consume: Consume<'a>,
-}
-
-impl<'a> Blocks<'a> {
-    pub(crate) fn new(size: usize, consume: Consume<'a>) -> Self {
-        Self { block: vec![0; size], filled: 0, emitted: 0, consume }
+        Ok(filled)
     }
 
-    /// Where the next bytes go. Never empty.
-    pub(crate) fn space(&mut self) -> &mut [u8] {
-        &mut self.block[self.filled..]
-    }
-
-    /// Says that the first `count` bytes of [`Blocks::space`] are there.
-    pub(crate) fn advance(&mut self, count: usize) -> Result<(), PackError> {
-        self.filled += count;
-        if self.filled == self.block.len() { self.emit() } else { Ok(()) }
-    }
-
-    pub(crate) fn append(&mut self, mut bytes: &[u8]) -> Result<(), PackError> {
-        while !bytes.is_empty() {
-            let space = self.space();
-            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
-            space[..now.len()].copy_from_slice(now);
-            self.advance(now.len())?;
-            bytes = later;
+    fn some(&mut self, out: &mut [u8]) -> Result<usize, PackError> {
+        loop {
+            let header = &self.header[self.header_at..];
+            if !header.is_empty() {
+                let count = header.len().min(out.len());
+                out[..count].copy_from_slice(&header[..count]);
+                self.header_at += count;
+                return Ok(count);
+            }
+            if let Some(file) = self.file.as_mut() {
+                let count = file.read(out)?;
+                if count > 0 {
+                    return Ok(count);
+                }
+                self.file = None;
+            }
+            if self.zeros > 0 {
+                let count = self.zeros.min(out.len());
+                out[..count].fill(0);
+                self.zeros -= count;
+                return Ok(count);
+            }
+            if !self.begin_next()? {
+                return Ok(0);
+            }
         }
-        Ok(())
     }
 
-    /// Returns how many bytes there were.
-    pub(crate) fn finish(mut self) -> Result<u64, PackError> {
-        if self.filled > 0 {
-            self.emit()?;
-        }
-        Ok(self.emitted)
-    }
-
-    fn emit(&mut self) -> Result<(), PackError> {
-        (self.consume)(&self.block[..self.filled])?;
-        self.emitted += self.filled as u64;
-        self.filled = 0;
-        Ok(())
+    fn begin_next(&mut self) -> Result<bool, PackError> {
+        let Some((entry, file)) = self.ahead.next()? else {
+            let trailer = self.trailer.take();
+            self.zeros = trailer.unwrap_or_default();
+            return Ok(trailer.is_some());
+        };
+        self.header.clear();
+        self.header_at = 0;
+        tar::append_header(&entry, &mut self.header);
+        self.zeros = usize::from(tar::padding(entry.size()));
+        self.file = file;
+        Ok(true)
     }
 }
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
     use crate::Compression;
-    use crate::entry::{Content, EntryName, LinksBefore, Modified};
-    use crate::fixture::{Fixture, H, plan, pseudo_random, write_layer};
+    use crate::compress::BLOCK_BYTES;
+    use crate::entry::{Content, EntryName, LinksBefore};
+    use crate::fixture::{Fixture, H, plan, pseudo_random, store_plan, write_layer, write_layer_with};
+    use crate::lane::PIECE_BYTES;
+    use crate::walk::Root;
 
     fn layer_of(content: &[u8]) -> (Fixture, LayerFiles) {
         let fixture = Fixture::new();
@@ -214,15 +349,14 @@ mod tests {
 
     #[test]
     fn sparse_files_longer_than_any_tar_are_an_error() {
-        let content = || Content {
-            path: "/x".into(),
-            links: LinksBefore::Never,
-            size: i64::MAX.unsigned_abs(),
-            modified: Modified::of(&fs_err::metadata("/").unwrap()),
+        let metadata = fs_err::metadata("/").unwrap();
+        let content = || {
+            let content = Content::new("/x".into(), LinksBefore::Never, &metadata);
+            Content { size: i64::MAX.unsigned_abs(), ..content }
         };
         let entry = |name: &[u8]| Entry::new(EntryName(name.to_vec()), EntryKind::File(content()), 0o644);
         for entries in [vec![entry(b"a/b")], vec![entry(b"a/b"), entry(b"c"), entry(b"d")]] {
-            let message = LayerFiles::new(entries).unwrap_err().to_string();
+            let message = LayerFiles::of_entries(entries).unwrap_err().to_string();
             assert_eq!(message, "with `/a/b` a layer is longer than 8 EiB");
         }
     }
@@ -237,10 +371,78 @@ mod tests {
     #[test]
     fn layer_stops_where_progress_fails() {
         let (_fixture, layer) = layer_of(&pseudo_random(9 << 20));
-        let mut out = Vec::new();
-        let stop = |_| Err(PackError::Cancelled);
-        let stopped = layer.write_blob(&mut BlockEncoder::Plain, &mut out, &stop);
-        assert!(matches!(stopped, Err(PackError::Cancelled)));
-        assert_eq!(out.len(), BLOCK_BYTES);
+        for threads in [1, 3] {
+            for (compression, block) in [(Compression::None, PIECE_BYTES), (Compression::default(), BLOCK_BYTES)] {
+                let told = AtomicU64::new(0);
+                let stop = |bytes| {
+                    told.fetch_add(bytes, Ordering::Relaxed);
+                    Err(PackError::Cancelled)
+                };
+                let stopped = write_layer_with(&layer, compression, threads, &stop);
+                assert!(matches!(stopped, Err(PackError::Cancelled)));
+                assert_eq!(told.into_inner(), block as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_share_a_layer_without_changing_it() {
+        let (_fixture, layer) = layer_of(&pseudo_random(41 << 20));
+        for compression in ["none", "gzip:1", "zstd:1"].map(|text| text.parse().unwrap()) {
+            let alone = write_layer(&layer, compression).unwrap();
+            for threads in [2, 3, 7] {
+                assert!(write_layer_with(&layer, compression, threads, &|_| Ok(())).unwrap() == alone, "{compression}");
+            }
+        }
+    }
+
+    /// A tree, as it is when it has too many entries to be remembered.
+    fn on_disk(fixture: &Fixture, name: &str) -> (LayerFiles, LayerFiles) {
+        let walk = || fixture.walk(&plan(&[&[name]])).unwrap().remove(0);
+        let (mut layer, remembered) = (walk(), walk());
+        let root = Root::real(fixture.root()).unwrap();
+        let tree = Tree::find(name, Path::new(name), &root, &mut Vec::new()).unwrap().unwrap();
+        layer.parts[1].entries = Entries::OnDisk(tree);
+        (layer, remembered)
+    }
+
+    #[test]
+    fn walking_again_gives_the_same_layer() {
+        let fixture = Fixture::store();
+        let (again, remembered) = on_disk(&fixture, &format!("{H}-a"));
+        assert_eq!(again.entries().count(), 5);
+        let written = |layer| write_layer(layer, Compression::None).unwrap();
+        assert!(written(&again) == written(&remembered));
+    }
+
+    #[test]
+    fn tree_that_is_longer_or_shorter_when_walked_again_is_an_error() {
+        for change in [
+            (|fixture: &Fixture| fixture.file(&format!("{H}-a/more"), 0o444, b"")) as fn(&Fixture),
+            |fixture| fixture.file(&format!("{H}-a/hello"), 0o444, &[0; 5000]),
+            |fixture| fs_err::remove_file(fixture.at(&format!("{H}-a/link"))).unwrap(),
+        ] {
+            let fixture = Fixture::store();
+            let (layer, _) = on_disk(&fixture, &format!("{H}-a"));
+            change(&fixture);
+            let message = write_layer(&layer, Compression::None).unwrap_err().to_string();
+            assert!(message.ends_with("-a` changed while it was read"), "{message}");
+        }
+    }
+
+    #[test]
+    fn fingerprint_tells_what_was_written_to() {
+        let fixture = Fixture::store();
+        let seen = || fixture.walk(&store_plan()).unwrap()[0].fingerprint().digest();
+        let before = seen();
+        assert_eq!(seen(), before);
+        // The same size, and the same time of modification.
+        let hello = fixture.at(&format!("{H}-a/hello"));
+        let modified = fs_err::metadata(&hello).unwrap().modified().unwrap();
+        fixture.chmod(&format!("{H}-a/hello"), 0o755);
+        fs_err::write(&hello, b"#!/bin/xx\n").unwrap();
+        fs_err::File::options().write(true).open(&hello).unwrap().into_file().set_modified(modified).unwrap();
+        fixture.chmod(&format!("{H}-a/hello"), 0o555);
+        assert_ne!(seen(), before);
     }
 }

@@ -47,8 +47,12 @@
 //! ```
 //!
 //! How it works is told at the head of the file that does it: `pack` for the whole, `walk` for which files are in a
-//! layer, `tar` for its bytes, `compress` for those of the blob, `destination` for what is written where.
+//! layer, `tar` for its bytes, `compress` for those of the blob, `belt` for who does what, `destination` for what is
+//! written where.
 
+mod ahead;
+mod belt;
+mod blob;
 mod compress;
 mod destination;
 mod digest;
@@ -58,6 +62,7 @@ mod files;
 #[cfg(test)]
 mod fixture;
 mod image;
+mod lane;
 mod layer;
 mod oci;
 mod pack;

@@ -3,37 +3,45 @@
 //! 1. What can be refused without reading a file is refused, and the destination is prepared.
 //! 2. All nodes are walked, in parallel. From here on the size of every tar is known.
 //! 3. Layers become blobs in a temporary directory beside the destination, in parallel, the largest first: the last
-//!    layer to be begun is then a small one, and all threads end at about the same time.
+//!    layer to be begun is then a small one. Who finds no layer any more helps with those that are left, see
+//!    [`crate::belt`]. While a layer is packed, the first files of one that comes later are announced to the kernel.
 //! 4. Digests and diff IDs make the config and the manifest.
 //! 5. The destination takes blobs and documents, and appears by a rename.
 //!
 //! An image on standard output has no third step: [`crate::destination::stream`] writes the layers as it reads them.
 
 use std::cmp::Reverse;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 
 use fs_err::File;
 use layerwright_planner::Plan;
-use rayon::ThreadPool;
+use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
-use crate::compress::BlockEncoder;
+use crate::belt::{Belt, Worker};
+use crate::blob::{write_compressed, write_plain};
 use crate::destination::archive::{self, ArchiveKind};
 use crate::destination::layout::LayoutInPlace;
 use crate::destination::{Destination, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, staging_beside, stream};
 use crate::error::PackError;
 use crate::files::NodeFiles;
 use crate::image::{Documents, Names};
-use crate::layer::{Blob, LayerFiles};
+use crate::layer::{Blob, LayerFiles, LayerTar};
 use crate::progress::Observer;
 use crate::walk::walk_layers;
 use crate::{Compression, DiffId, Digest, ImageSettings};
+
+/// More files than these are not open before their turn: a disk does no more at once.
+const MAX_FILES_AHEAD: usize = 32;
+
+/// So many open files are left to everybody else in the process.
+const RESERVED_FILES: u64 = 128;
 
 /// All that an image is made of.
 #[derive(Clone, Copy)]
@@ -114,7 +122,7 @@ pub fn pack(request: &PackRequest<'_>, observer: &dyn Observer) -> Result<Packed
 /// Anything in [`PackError`]. What was written until then is no image.
 pub fn pack_stream(
     request: &PackRequest<'_>,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
     observer: &dyn Observer,
 ) -> Result<PackedImage, PackError> {
     if !matches!(request.compression, None | Some(Compression::None)) {
@@ -171,7 +179,7 @@ pub(crate) struct Work<'a> {
     pub(crate) names: Names,
     compression: Compression,
     created: String,
-    pool: ThreadPool,
+    pub(crate) threads: usize,
 }
 
 impl<'a> Work<'a> {
@@ -184,10 +192,11 @@ impl<'a> Work<'a> {
         let available = || available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = request.threads.map_or_else(available, NonZeroUsize::get);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        let layers = pool.install(|| walk_layers(request.plan, request.files, request.root, observer))?;
+        let all: Vec<usize> = (0..request.plan.layers().len()).collect();
+        let layers = pool.install(|| walk_layers(request.plan, &all, request.files, request.root, observer))?;
         observer.planned(layers.len(), layers.iter().map(LayerFiles::tar_bytes).fold(0, u64::saturating_add));
         let names = Names::new(request.destination, request.tags);
-        Ok(Self { request, observer, layers, names, compression, created, pool })
+        Ok(Self { request, observer, layers, names, compression, created, threads })
     }
 
     /// Packs every layer into a file of its own in `dir`, see [`staged_blob`].
@@ -195,28 +204,39 @@ impl<'a> Work<'a> {
         let mut order: Vec<usize> = (0..self.layers.len()).collect();
         order.sort_by_key(|index| Reverse(self.layers[*index].tar_bytes()));
         let results: Vec<OnceLock<Result<Blob, PackError>>> = order.iter().map(|_| OnceLock::new()).collect();
+        let begun: Vec<Mutex<Option<LayerTar<'_>>>> = order.iter().map(|_| Mutex::default()).collect();
         let first_failed = AtomicUsize::new(usize::MAX);
-        self.pool.scope_fifo(|scope| {
-            for index in order {
-                let (result, first_failed) = (&results[index], &first_failed);
-                scope.spawn_fifo(move |_| {
-                    let blob = self.pack_blob(index, dir, first_failed);
-                    if blob.is_err() {
-                        first_failed.fetch_min(index, Ordering::Relaxed);
-                    }
-                    result.set(blob).expect("each layer is packed once");
-                });
+        Belt::run(self.compression, self.threads, order.len(), &|position, worker| {
+            let index = order[position];
+            let tar = begun[position].lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(later) = order.get(position + self.threads) {
+                let mut tar = self.layers[*later].tar(self.files_ahead());
+                tar.look_ahead();
+                *begun[position + self.threads].lock().unwrap_or_else(PoisonError::into_inner) = Some(tar);
             }
-        });
+            let tar = tar.unwrap_or_else(|| self.layers[index].tar(self.files_ahead()));
+            let blob = self.pack_blob(index, tar, dir, &first_failed, worker);
+            if blob.is_err() {
+                first_failed.fetch_min(index, Ordering::Relaxed);
+            }
+            results[index].set(blob).expect("each layer is packed once");
+        })?;
         if self.observer.cancelled() {
             return Err(PackError::Cancelled);
         }
-        results.into_iter().map(|result| result.into_inner().expect("the scope has waited for all")).collect()
+        results.into_iter().map(|result| result.into_inner().expect("all tasks are done")).collect()
     }
 
     /// Gives up where a lower layer has failed. Where a higher one has, it goes on, so that of several errors it is
     /// always that of the lowest layer which is reported.
-    fn pack_blob(&self, index: usize, dir: &Path, first_failed: &AtomicUsize) -> Result<Blob, PackError> {
+    fn pack_blob(
+        &self,
+        index: usize,
+        mut tar: LayerTar<'_>,
+        dir: &Path,
+        first_failed: &AtomicUsize,
+        worker: &mut Worker<'_>,
+    ) -> Result<Blob, PackError> {
         let progress = |bytes| {
             self.observer.packed(bytes);
             match self.observer.cancelled() || first_failed.load(Ordering::Relaxed) < index {
@@ -225,12 +245,23 @@ impl<'a> Work<'a> {
             }
         };
         progress(0)?;
-        let file = File::create_new(dir.join(staged_blob(index))).map_err(PackError::Write)?;
-        let mut out = BufWriter::with_capacity(1 << 16, file);
-        let blob = self.layers[index].write_blob(&mut BlockEncoder::new(self.compression)?, &mut out, &progress)?;
-        out.flush().map_err(PackError::Write)?;
+        let mut file = File::create_new(dir.join(staged_blob(index))).map_err(PackError::Write)?;
+        let blob = match self.compression {
+            Compression::None => {
+                let lane = write_plain(&mut tar, &mut file, worker, &progress)?;
+                lane.blob(worker)
+            }
+            _ => write_compressed(&mut tar, &mut file, worker, &progress)?,
+        };
         self.observer.layer_done(index, &self.packed_layer(index, &blob));
         Ok(blob)
+    }
+
+    /// How many files of a layer may be open at once. Every thread has two layers in hand.
+    pub(crate) fn files_ahead(&self) -> usize {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let each = limit.saturating_sub(RESERVED_FILES) / (2 * self.threads as u64);
+        usize::try_from(each).unwrap_or(usize::MAX).clamp(1, MAX_FILES_AHEAD)
     }
 
     pub(crate) fn documents(&self, blobs: &[Blob]) -> Documents {

@@ -9,43 +9,98 @@
 //! 2. It must have exactly as many bytes.
 //! 3. Afterwards, size and time must still be the same.
 
-use std::fs::Metadata;
 use std::io::{self, Read};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use fs_err::File;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Advice, CWD, Mode, OFlags, ResolveFlags, fadvise, openat2};
 use rustix::io::Errno;
 
 use crate::entry::{Content, LinksBefore, Modified};
 use crate::error::{FileChange, PackError};
-use crate::layer::Blocks;
 
 /// How much is read at once: more only evicts the processor's cache before the bytes are hashed.
-const READ_BYTES: usize = 256 << 10;
+pub(crate) const READ_BYTES: usize = 256 << 10;
 
-/// Copies a file's content.
-pub(crate) fn copy_content(content: &Content, out: &mut Blocks<'_>) -> Result<(), PackError> {
-    let changed = |change| PackError::FileChanged { path: content.path.clone(), change };
-    let mut file = open(content)?;
-    check_unchanged(content, &file.metadata().map_err(PackError::Read)?)?;
+/// A file of a layer that is open.
+pub(crate) struct OpenFile {
+    file: File,
+    size: u64,
+    modified: Modified,
+    read: u64,
+    /// How much the kernel knows will be read, and how much it is to know before we read it.
+    announced: u64,
+    ahead: u64,
+    checked: bool,
+}
 
-    let mut left = content.size;
-    while left > 0 {
-        let space = out.space();
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(space.len()).min(READ_BYTES);
-        let count = read_some(&mut file, &mut space[..wanted])?;
-        if count == 0 {
-            return Err(changed(FileChange::Changed));
+impl OpenFile {
+    /// Opens a file, and announces to the kernel that its first bytes will be read.
+    pub(crate) fn open(content: &Content, ahead: u64) -> Result<Self, PackError> {
+        let file = open(content)?;
+        let mut file =
+            Self { file, size: content.size, modified: content.modified, read: 0, announced: 0, ahead, checked: false };
+        file.check_unchanged()?;
+        file.announce();
+        Ok(file)
+    }
+
+    /// Reads the next bytes into `out`, which has room for some. Returns 0 at the end, where the file is found to be
+    /// what it was.
+    pub(crate) fn read(&mut self, out: &mut [u8]) -> Result<usize, PackError> {
+        let left = self.size - self.read;
+        if left == 0 {
+            return self.end().map(|()| 0);
         }
-        out.advance(count)?;
-        left -= count as u64;
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(out.len()).min(READ_BYTES);
+        let count = read_some(&mut self.file, &mut out[..wanted])?;
+        if count == 0 {
+            return Err(self.changed(FileChange::Changed));
+        }
+        self.read += count as u64;
+        // Not for every few bytes.
+        if self.announced < self.size && self.announced - self.read < self.ahead / 2 {
+            self.announce();
+        }
+        Ok(count)
     }
-    if read_some(&mut file, &mut [0])? != 0 {
-        return Err(changed(FileChange::Changed));
+
+    fn end(&mut self) -> Result<(), PackError> {
+        if !self.checked {
+            if read_some(&mut self.file, &mut [0])? != 0 {
+                return Err(self.changed(FileChange::Changed));
+            }
+            self.check_unchanged()?;
+            self.checked = true;
+        }
+        Ok(())
     }
-    check_unchanged(content, &file.metadata().map_err(PackError::Read)?)
+
+    /// Only makes things faster, so it may fail.
+    fn announce(&mut self) {
+        let end = self.size.min(self.read.saturating_add(self.ahead));
+        if let Some(length) = NonZeroU64::new(end - self.announced) {
+            fadvise(&self.file, self.announced, Some(length), Advice::WillNeed).ok();
+        }
+        self.announced = end;
+    }
+
+    fn check_unchanged(&self) -> Result<(), PackError> {
+        let metadata = self.file.metadata().map_err(PackError::Read)?;
+        if !metadata.is_file() {
+            Err(self.changed(FileChange::Replaced))
+        } else if metadata.len() != self.size || Modified::of(&metadata) != self.modified {
+            Err(self.changed(FileChange::Changed))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn changed(&self, change: FileChange) -> PackError {
+        PackError::FileChanged { path: self.file.path().to_owned(), change }
+    }
 }
 
 fn open(content: &Content) -> Result<File, PackError> {
@@ -77,17 +132,6 @@ fn open_without_links(path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd>
     }
 }
 
-fn check_unchanged(content: &Content, metadata: &Metadata) -> Result<(), PackError> {
-    let change = if !metadata.is_file() {
-        FileChange::Replaced
-    } else if metadata.len() != content.size || Modified::of(metadata) != content.modified {
-        FileChange::Changed
-    } else {
-        return Ok(());
-    };
-    Err(PackError::FileChanged { path: content.path.clone(), change })
-}
-
 fn read_some(file: &mut File, buffer: &mut [u8]) -> Result<usize, PackError> {
     loop {
         match file.read(buffer) {
@@ -108,21 +152,18 @@ mod tests {
     use crate::{Compression, NodeFiles, Unobserved};
 
     fn content_of(path: &Path) -> Content {
-        let metadata = fs_err::symlink_metadata(path).unwrap();
-        let links = LinksBefore::Maybe;
-        Content { path: path.into(), links, size: metadata.len(), modified: Modified::of(&metadata) }
+        Content::new(path.into(), LinksBefore::Maybe, &fs_err::symlink_metadata(path).unwrap())
     }
 
     fn copied(content: &Content) -> Result<Vec<u8>, PackError> {
-        let mut bytes = Vec::new();
-        let mut consume = |block: &[u8]| {
-            bytes.extend_from_slice(block);
-            Ok(())
-        };
-        let mut blocks = Blocks::new(4096, &mut consume);
-        copy_content(content, &mut blocks)?;
-        blocks.finish()?;
-        Ok(bytes)
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        let mut file = OpenFile::open(content, 8192)?;
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(bytes),
+                count => bytes.extend_from_slice(&buffer[..count]),
+            }
+        }
     }
 
     fn set_modified(path: &Path, time: SystemTime) {
@@ -197,7 +238,7 @@ mod tests {
         symlink(fixture.root(), &link).unwrap();
         for root in [fixture.root(), &link] {
             let files = |name: &str| NodeFiles::Tree(name.into());
-            let layer = walk_layers(&plan(&[&[&node]]), &files, root, &Unobserved).unwrap().remove(0);
+            let layer = walk_layers(&plan(&[&[&node]]), &[0], &files, root, &Unobserved).unwrap().remove(0);
             write_layer(&layer, Compression::None).unwrap();
             let (bin, aside) = (fixture.at(&format!("{node}/bin")), fixture.at("/aside"));
             fs_err::rename(&bin, &aside).unwrap();

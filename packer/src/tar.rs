@@ -149,11 +149,9 @@ pub(crate) fn append_header(entry: &Entry, out: &mut Vec<u8>) {
     Header { name: &name, type_flag, mode, uid, gid, size: entry.size(), link, device, capability }.append_to(out);
 }
 
-/// Returns how long an entry is, with its headers and padding. `None` for more than a number can say.
-pub(crate) fn entry_length(entry: &Entry) -> Option<u64> {
-    let mut header = Vec::new();
-    append_header(entry, &mut header);
-    entry.size().checked_next_multiple_of(BLOCK as u64)?.checked_add(header.len() as u64)
+/// Returns how long an entry is, with its headers, which are so long, and padding. `None` for more than a number can say.
+pub(crate) fn entry_length(entry: &Entry, header: usize) -> Option<u64> {
+    entry.size().checked_next_multiple_of(BLOCK as u64)?.checked_add(header as u64)
 }
 
 /// Returns how many zeros follow `size` bytes of content.

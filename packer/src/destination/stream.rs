@@ -10,29 +10,30 @@
 //! The size of a plain layer follows from metadata, and the names of members are free. So the layers can go out as they
 //! are read, and what depends on their digests comes last.
 
+use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use super::archive::ArchiveWriter;
-use crate::compress::{BlockEncoder, Compression};
+use crate::belt::{Belt, Worker};
+use crate::blob::write_plain;
+use crate::compress::Compression;
 use crate::error::PackError;
+use crate::layer::Blob;
 use crate::oci::{self, DockerManifest, canonical_json};
 use crate::pack::{PackedImage, Work};
 
 /// Writes everything.
-pub(crate) fn write(work: &Work<'_>, out: &mut dyn Write) -> Result<PackedImage, PackError> {
+pub(crate) fn write(work: &Work<'_>, out: &mut (dyn Write + Send)) -> Result<PackedImage, PackError> {
     let mut archive = ArchiveWriter::new(out);
-    let mut encoder = BlockEncoder::new(Compression::None)?;
-    let progress = |bytes| {
-        work.observer.packed(bytes);
-        if work.observer.cancelled() { Err(PackError::Cancelled) } else { Ok(()) }
-    };
-    let mut blobs = Vec::new();
-    for (index, layer) in work.layers.iter().enumerate() {
-        archive.begin(&member(index), layer.tar_bytes())?;
-        let blob = layer.write_blob(&mut encoder, &mut archive, &progress)?;
-        work.observer.layer_done(index, &work.packed_layer(index, &blob));
-        blobs.push(blob);
-    }
+    let blobs = Mutex::new(Err(PackError::Cancelled));
+    let writer = Mutex::new(&mut archive);
+    // One thread reads and writes, the others hash.
+    Belt::run(Compression::None, work.threads, 1, &|_, worker| {
+        let mut archive = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *blobs.lock().unwrap_or_else(PoisonError::into_inner) = write_layers(work, &mut archive, worker);
+    })?;
+    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner)?;
     let documents = work.documents(&blobs);
     let config = format!("{}.json", documents.config.digest.hex());
     archive.file(&config, documents.config.text.as_bytes())?;
@@ -41,6 +42,36 @@ pub(crate) fn write(work: &Work<'_>, out: &mut dyn Write) -> Result<PackedImage,
     archive.file(oci::DOCKER_MANIFEST_FILE, manifest.as_bytes())?;
     archive.finish()?;
     Ok(work.packed(&blobs, &documents, None))
+}
+
+fn write_layers<W: Write>(
+    work: &Work<'_>,
+    archive: &mut ArchiveWriter<W>,
+    worker: &mut Worker<'_>,
+) -> Result<Vec<Blob>, PackError> {
+    let progress = |bytes| {
+        work.observer.packed(bytes);
+        if work.observer.cancelled() { Err(PackError::Cancelled) } else { Ok(()) }
+    };
+    let mut blobs = Vec::new();
+    let mut lanes = VecDeque::new();
+    let mut next = None;
+    for (index, layer) in work.layers.iter().enumerate() {
+        let mut tar = next.take().unwrap_or_else(|| layer.tar(work.files_ahead()));
+        next = work.layers.get(index + 1).map(|layer| layer.tar(work.files_ahead()));
+        if let Some(next) = &mut next {
+            next.look_ahead();
+        }
+        archive.begin(&member(index), layer.tar_bytes())?;
+        lanes.push_back(write_plain(&mut tar, archive, worker, &progress)?);
+        // Hashes lag behind what is written, over the ends of layers.
+        while let Some(lane) = lanes.pop_front_if(|lane| lane.is_done() || index + 1 == work.layers.len()) {
+            let blob = lane.blob(worker);
+            work.observer.layer_done(blobs.len(), &work.packed_layer(blobs.len(), &blob));
+            blobs.push(blob);
+        }
+    }
+    Ok(blobs)
 }
 
 fn member(index: usize) -> String {

@@ -20,7 +20,7 @@ use rustix::fs::{lgetxattr, major, minor};
 use rustix::io::Errno;
 
 use super::resolve::{ResolveError, Resolved, Root, components};
-use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore, Modified};
+use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore};
 use crate::error::{MissingFile, PackError};
 use crate::files::ListedFile;
 
@@ -154,8 +154,7 @@ fn kind_of(path: &Path, links: LinksBefore, metadata: &Metadata) -> Result<Optio
     Ok(Some(if kind.is_dir() {
         EntryKind::Directory
     } else if kind.is_file() {
-        let modified = Modified::of(metadata);
-        EntryKind::File(Content { path: path.to_owned(), links, size: metadata.len(), modified })
+        EntryKind::File(Content::new(path.to_owned(), links, metadata))
     } else if kind.is_symlink() {
         let target = fs_err::read_link(path).map_err(PackError::Read)?;
         EntryKind::Symlink { target: target.into_os_string().into_vec() }

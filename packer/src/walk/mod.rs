@@ -13,7 +13,10 @@ mod resolve;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use layerwright_planner::Plan;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -21,11 +24,16 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::entry::{Entry, EntryKind, EntryName};
 use crate::error::{MissingFile, PackError};
 use crate::files::NodeFiles;
-use crate::layer::LayerFiles;
+use crate::layer::{Entries, Extent, LayerFiles, Part};
 use crate::progress::Observer;
 pub use resolve::{LastLink, locate};
+pub(crate) use tree::{Tree, TreeEntries};
 
-use resolve::Root;
+pub(crate) use resolve::Root;
+
+/// So many entries are remembered until they are packed, over all layers. What is beyond is walked again by then: memory
+/// does not grow with the number of files.
+const MAX_REMEMBERED: usize = 1 << 16;
 
 /// A node with its entries.
 struct Walked<'a> {
@@ -35,51 +43,42 @@ struct Walked<'a> {
 }
 
 enum WalkedFiles {
-    /// In order; the first one is the store path itself.
-    Tree(Vec<Entry>),
+    /// With its name in the image, unless it is missing.
+    Tree(Option<Box<(EntryName, Part)>>),
     List(BTreeMap<EntryName, Entry>),
 }
 
-/// Walks every node of the plan, in parallel on the current thread pool. Returns the layers, bottom-most first.
+/// Walks the nodes of some layers of the plan, in parallel on the current thread pool. Returns those layers, in order.
 pub(crate) fn walk_layers(
     plan: &Plan,
+    layers: &[usize],
     files: &(dyn Fn(&str) -> NodeFiles + Sync),
     root: &Path,
     observer: &dyn Observer,
 ) -> Result<Vec<LayerFiles>, PackError> {
-    let names: Vec<&str> = plan.layers().iter().flat_map(|layer| plan.names(layer)).collect();
-    let root = Root::real(root)?;
-    let walked: Vec<_> = names
-        .par_iter()
-        .map(|node| if observer.cancelled() { Err(PackError::Cancelled) } else { walk_node(node, files(node), &root) })
-        .collect();
+    let layers = || layers.iter().map(|index| &plan.layers()[*index]);
+    let names: Vec<&str> = layers().flat_map(|layer| plan.names(layer)).collect();
+    let walk = Walk { root: Root::real(root)?, remembered: AtomicUsize::new(0), observer };
+    let walked: Vec<_> = names.par_iter().map(|node| walk.node(node, files(node))).collect();
     // Sequentially, so that of several errors it is always the same one that is reported.
     let mut walked = walked.into_iter().collect::<Result<Vec<_>, _>>()?;
     let missing: Vec<MissingFile> = walked.iter_mut().flat_map(|walked| std::mem::take(&mut walked.missing)).collect();
     if !missing.is_empty() {
         return Err(PackError::missing(missing));
     }
-    check_not_nested(&walked)?;
+    check_not_nested(plan, files)?;
     let mut walked = walked.into_iter();
-    plan.layers().iter().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
+    layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
 }
 
-fn walk_node<'a>(node: &'a str, files: NodeFiles, root: &Root<'_>) -> Result<Walked<'a>, PackError> {
-    let mut missing = Vec::new();
-    let files = match files {
-        NodeFiles::Tree(path) => WalkedFiles::Tree(tree::walk_tree(node, &path, root, &mut missing)?),
-        NodeFiles::List(files) => WalkedFiles::List(list::walk_list(node, &files, root, &mut missing)?),
+/// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the same.
+fn check_not_nested(plan: &Plan, files: &(dyn Fn(&str) -> NodeFiles + Sync)) -> Result<(), PackError> {
+    let top = |node: &'_ str| match files(node) {
+        NodeFiles::Tree(path) => Some(EntryName(path.into_os_string().into_vec())),
+        NodeFiles::List(_) => None,
     };
-    Ok(Walked { node, files, missing })
-}
-
-/// Over the whole plan: a file that is in two layers is there twice all the same.
-fn check_not_nested(walked: &[Walked<'_>]) -> Result<(), PackError> {
-    let top = |walked: &'_ Walked<'_>| match &walked.files {
-        WalkedFiles::Tree(entries) => entries.first().map(|entry| entry.name.clone()),
-        WalkedFiles::List(_) => None,
-    };
-    let mut tops: Vec<(EntryName, &str)> = walked.iter().filter_map(|one| Some((top(one)?, one.node))).collect();
+    let nodes = plan.layers().iter().flat_map(|layer| plan.names(layer));
+    let mut tops: Vec<(EntryName, &str)> = nodes.filter_map(|node| Some((top(node)?, node))).collect();
     tops.sort();
     // What lies within a directory follows it, so neighbours are enough.
     let nested = tops.array_windows().find(|[(outer, _), (inner, _)]| inner.as_path().starts_with(outer.as_path()));
@@ -91,12 +90,52 @@ fn check_not_nested(walked: &[Walked<'_>]) -> Result<(), PackError> {
     }
 }
 
+struct Walk<'a> {
+    root: Root<'a>,
+    remembered: AtomicUsize,
+    observer: &'a dyn Observer,
+}
+
+impl Walk<'_> {
+    fn node<'a>(&self, node: &'a str, files: NodeFiles) -> Result<Walked<'a>, PackError> {
+        let mut missing = Vec::new();
+        let files = match files {
+            NodeFiles::Tree(path) => {
+                let tree = Tree::find(node, &path, &self.root, &mut missing)?;
+                WalkedFiles::Tree(tree.map(|tree| self.tree(tree).map(Box::new)).transpose()?)
+            }
+            NodeFiles::List(files) => WalkedFiles::List(list::walk_list(node, &files, &self.root, &mut missing)?),
+        };
+        Ok(Walked { node, files, missing })
+    }
+
+    fn tree(&self, tree: Tree) -> Result<(EntryName, Part), PackError> {
+        let name = tree.name.clone();
+        let mut entries = Some(Vec::new());
+        let mut extent = Extent::default();
+        for entry in tree.entries() {
+            if self.observer.cancelled() {
+                return Err(PackError::Cancelled);
+            }
+            let entry = entry?;
+            extent.add(&entry)?;
+            if let Some(kept) = entries.as_mut() {
+                match self.remembered.fetch_add(1, Ordering::Relaxed) < MAX_REMEMBERED {
+                    true => kept.push(entry),
+                    false => entries = None,
+                }
+            }
+        }
+        Ok((name, Part { extent, entries: entries.map_or(Entries::OnDisk(tree), Entries::Remembered) }))
+    }
+}
+
 fn assemble(nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
     let mut trees = Vec::new();
     let mut lists = Vec::new();
     for Walked { node, files, .. } in nodes {
         match files {
-            WalkedFiles::Tree(entries) => trees.push((node, entries)),
+            WalkedFiles::Tree(part) => trees.extend(part.map(|part| (node, part))),
             WalkedFiles::List(entries) => lists.push((node, entries)),
         }
     }
@@ -104,15 +143,16 @@ fn assemble(nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
         (Some((tree, _)), Some((list, _))) => {
             Err(PackError::MixedNodes { tree: (*tree).to_owned(), list: (*list).to_owned() })
         }
-        (Some(_), None) => assemble_trees(trees.into_iter().map(|(_, entries)| entries).collect()),
+        (Some(_), None) => assemble_trees(trees.into_iter().map(|(_, tree)| *tree).collect()),
         _ => assemble_lists(lists),
     }
 }
 
-fn assemble_trees(trees: Vec<Vec<Entry>>) -> Result<LayerFiles, PackError> {
-    let parents: BTreeSet<EntryName> = trees.iter().flat_map(|entries| parents(&entries[0].name)).collect();
-    let parents = parents.into_iter().map(|name| Entry::new(name, EntryKind::Directory, 0o755));
-    LayerFiles::new(parents.chain(trees.into_iter().flatten()).collect())
+fn assemble_trees(trees: Vec<(EntryName, Part)>) -> Result<LayerFiles, PackError> {
+    let parents: BTreeSet<EntryName> = trees.iter().flat_map(|(name, _)| parents(name)).collect();
+    let parents = parents.into_iter().map(|name| Entry::new(name, EntryKind::Directory, 0o755)).collect();
+    let parts = iter::once(Part::remembered(parents)).chain(trees.into_iter().map(|(_, part)| Ok(part)));
+    LayerFiles::new(parts.collect::<Result<_, _>>()?)
 }
 
 /// The directories above an absolute name, without the root.
@@ -126,7 +166,7 @@ fn assemble_lists(lists: Vec<(&str, BTreeMap<EntryName, Entry>)>) -> Result<Laye
     for (name, entry) in lists.into_iter().flat_map(|(_, entries)| entries) {
         merged.entry(name).or_insert(entry);
     }
-    LayerFiles::new(merged.into_values().collect())
+    LayerFiles::new(vec![Part::remembered(merged.into_values().collect())?])
 }
 
 #[cfg(test)]
@@ -156,7 +196,7 @@ mod tests {
     fn layer_of_nothing() {
         let parents = ["/nix", "/nix/store"]
             .map(|name| Entry::new(EntryName(name.as_bytes().to_vec()), EntryKind::Directory, 0o755));
-        let (blob, _) = write_layer(&LayerFiles::new(parents.into()).unwrap(), Compression::None).unwrap();
+        let (blob, _) = write_layer(&LayerFiles::of_entries(parents.into()).unwrap(), Compression::None).unwrap();
         assert_eq!(blob.diff_id.hex(), "51bd17f30e93810af6bf5676577745937afc69e167332e2b5d345b00a478c823");
     }
 
@@ -213,9 +253,10 @@ mod tests {
         fixture.dir("/gnu/store", 0o700);
         fixture.file("/gnu/store/x", 0o444, b"");
         let layers = fixture.walk(&plan(&[&["/gnu/store/x"]])).unwrap();
-        let names: Vec<_> = layers[0].entries().iter().map(|entry| (entry.name.as_path(), entry.mode)).collect();
+        let names: Vec<_> =
+            layers[0].entries().map(|entry| entry.unwrap()).map(|entry| (entry.name.clone(), entry.mode)).collect();
         let expected = [("/gnu", 0o755), ("/gnu/store", 0o755), ("/gnu/store/x", 0o444)];
-        assert_eq!(names, expected.map(|(name, mode)| (Path::new(name), mode)));
+        assert_eq!(names, expected.map(|(name, mode)| (EntryName(name.into()), mode)));
     }
 
     #[test]
@@ -290,7 +331,7 @@ mod tests {
     #[test]
     fn missing_file_is_named_as_it_is_where_the_root_is_the_machine_s() {
         let tree = |name: &str| NodeFiles::Tree(name.into());
-        let walked = walk_layers(&plan(&[&["/nowhere/x"]]), &tree, Path::new("/"), &crate::Unobserved);
+        let walked = walk_layers(&plan(&[&["/nowhere/x"]]), &[0], &tree, Path::new("/"), &crate::Unobserved);
         assert_eq!(walked.unwrap_err().to_string(), "1 file does not exist:\n  /nowhere/x of node /nowhere/x");
     }
 

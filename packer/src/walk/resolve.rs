@@ -20,7 +20,7 @@ use crate::error::PackError;
 const MAX_LINKS: u32 = 40;
 
 /// The directory below which everything is looked up.
-pub(super) struct Root<'a> {
+pub(crate) struct Root<'a> {
     /// As it was given.
     named: &'a Path,
     path: Cow<'a, Path>,
@@ -68,7 +68,7 @@ impl<'a> Root<'a> {
     }
 
     /// Follows the symlinks to the root once and for all, so that no resolved path leads through one.
-    pub(super) fn real(path: &'a Path) -> Result<Self, PackError> {
+    pub(crate) fn real(path: &'a Path) -> Result<Self, PackError> {
         let real = match fs_err::canonicalize(path) {
             // Then everything is missing, and reported as that.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::new(path)),

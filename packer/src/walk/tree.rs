@@ -1,6 +1,8 @@
 //! Walks a store path: itself and everything below it.
+//!
+//! Hard links become files of their own, since whether a store has them depends on whether it was optimised.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,42 +10,149 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::resolve::{ResolveError, Root, components};
-use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore, Modified, compare_names};
+use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore, compare_names};
 use crate::error::{FileChange, MissingFile, PackError};
 
-/// Returns the entries under their absolute names, owned by root, sorted by components.
-///
-/// Hard links become files of their own, since whether a store has them depends on whether it was optimised. Returns
-/// nothing where the store path is missing, and says so in `missing`.
-pub(super) fn walk_tree(
-    node: &str,
-    path: &Path,
-    root: &Root<'_>,
-    missing: &mut Vec<MissingFile>,
-) -> Result<Vec<Entry>, PackError> {
-    let (parent, last) = split_store_path(path).map_err(|reason| PackError::InvalidPath {
-        node: node.to_owned(),
-        path: path.to_owned(),
-        reason,
-    })?;
-    let found = root.resolve(parent).and_then(|resolved| {
-        let name = resolved.directory.child(&last);
-        Ok((root.metadata(&name)?, root.host_path(&name)))
-    });
-    match found {
-        Ok((metadata, host_path)) => {
-            let mut walk = Walk { node, links: root.links(), entries: Vec::new() };
-            walk.add(EntryName(path.as_os_str().as_bytes().to_vec()), host_path, &metadata)?;
-            Ok(walk.entries)
+/// A store path that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    /// In the image.
+    pub(crate) name: EntryName,
+    /// On this machine.
+    path: PathBuf,
+    node: String,
+    links: LinksBefore,
+}
+
+impl Tree {
+    /// Finds a store path. Returns `None` where it is missing, and says so in `missing`.
+    pub(crate) fn find(
+        node: &str,
+        path: &Path,
+        root: &Root<'_>,
+        missing: &mut Vec<MissingFile>,
+    ) -> Result<Option<Self>, PackError> {
+        let (parent, last) = split_store_path(path).map_err(|reason| PackError::InvalidPath {
+            node: node.to_owned(),
+            path: path.to_owned(),
+            reason,
+        })?;
+        let found = root.resolve(parent).and_then(|resolved| {
+            let name = resolved.directory.child(&last);
+            root.metadata(&name)?;
+            Ok(root.host_path(&name))
+        });
+        match found {
+            Ok(host_path) => Ok(Some(Self {
+                name: EntryName(path.as_os_str().as_bytes().to_vec()),
+                path: host_path,
+                node: node.to_owned(),
+                links: root.links(),
+            })),
+            Err(ResolveError::Missing) => {
+                missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path) });
+                Ok(None)
+            }
+            Err(ResolveError::TooManyLinks) => {
+                Err(PackError::TooManyLinks { node: node.to_owned(), path: root.named_path(path) })
+            }
+            Err(ResolveError::Io(error)) => Err(PackError::Read(error)),
         }
-        Err(ResolveError::Missing) => {
-            missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path) });
-            Ok(Vec::new())
+    }
+
+    /// The entries under their absolute names, owned by root, sorted by components. Looks at the disk as it goes.
+    pub(crate) fn entries(&self) -> TreeEntries<'_> {
+        TreeEntries { tree: self, begun: false, directories: Vec::new() }
+    }
+
+    /// What to say when two walks of it find different things.
+    pub(crate) fn changed(&self) -> PackError {
+        PackError::FileChanged { path: self.path.clone(), change: FileChange::Changed }
+    }
+}
+
+/// The entries of a [`Tree`]. Holds the names of the directories that it is in, and nothing else.
+pub(crate) struct TreeEntries<'a> {
+    tree: &'a Tree,
+    begun: bool,
+    /// Outermost first. As many as the longest path that the kernel takes has.
+    directories: Vec<OpenDirectory>,
+}
+
+struct OpenDirectory {
+    name: EntryName,
+    path: PathBuf,
+    children: SortedNames,
+}
+
+impl Iterator for TreeEntries<'_> {
+    type Item = Result<Entry, PackError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.begun {
+            self.begun = true;
+            return Some(self.enter(self.tree.name.clone(), self.tree.path.clone()));
         }
-        Err(ResolveError::TooManyLinks) => {
-            Err(PackError::TooManyLinks { node: node.to_owned(), path: root.named_path(path) })
+        loop {
+            let directory = self.directories.last_mut()?;
+            if let Some(child) = directory.children.next() {
+                let (name, path) = (directory.name.child(child), directory.path.join(child));
+                return Some(self.enter(name, path));
+            }
+            self.directories.pop();
         }
-        Err(ResolveError::Io(error)) => Err(PackError::Read(error)),
+    }
+}
+
+impl TreeEntries<'_> {
+    fn enter(&mut self, name: EntryName, path: PathBuf) -> Result<Entry, PackError> {
+        let node = &self.tree.node;
+        let metadata = fs_err::symlink_metadata(&path).map_err(|error| vanished(&path, error))?;
+        if name.is_whiteout() {
+            return Err(PackError::Whiteout { node: node.clone(), path });
+        }
+        let mode = metadata.mode() & 0o7777;
+        if metadata.is_dir() {
+            let children = SortedNames::of_directory(&path)?;
+            self.directories.push(OpenDirectory { name: name.clone(), path, children });
+            return Ok(Entry::new(name, EntryKind::Directory, mode));
+        }
+        let (kind, mode) = if metadata.is_symlink() {
+            let target = fs_err::read_link(&path).map_err(|error| vanished(&path, error))?;
+            (EntryKind::Symlink { target: target.into_os_string().into_vec() }, 0o777)
+        } else if metadata.is_file() {
+            (EntryKind::File(Content::new(path, self.tree.links, &metadata)), mode)
+        } else {
+            return Err(PackError::UnsupportedFile { node: node.clone(), path, kind: describe(&metadata) });
+        };
+        Ok(Entry::new(name, kind, mode))
+    }
+}
+
+/// The names in a directory, which may be hundreds of thousands: so in one piece.
+struct SortedNames {
+    bytes: Vec<u8>,
+    /// Where each name begins and ends, in order.
+    places: std::vec::IntoIter<(u32, u32)>,
+}
+
+impl SortedNames {
+    fn of_directory(path: &Path) -> Result<Self, PackError> {
+        let (mut bytes, mut places) = (Vec::new(), Vec::new());
+        for child in fs_err::read_dir(path).map_err(|error| vanished(path, error))? {
+            let begin = bytes.len();
+            bytes.extend_from_slice(child.map_err(PackError::Read)?.file_name().as_bytes());
+            let place = |at| u32::try_from(at).map_err(|_| PackError::Read(io::ErrorKind::OutOfMemory.into()));
+            places.push((place(begin)?, place(bytes.len())?));
+        }
+        let name = |&(begin, end): &(u32, u32)| &bytes[begin as usize..end as usize];
+        places.sort_unstable_by(|a, b| compare_names(name(a), name(b)));
+        Ok(Self { places: places.into_iter(), bytes })
+    }
+
+    fn next(&mut self) -> Option<&OsStr> {
+        let (begin, end) = self.places.next()?;
+        Some(OsStr::from_bytes(&self.bytes[begin as usize..end as usize]))
     }
 }
 
@@ -60,52 +169,6 @@ fn split_store_path(path: &Path) -> Result<(&[u8], OsString), &'static str> {
     }
     let last = parts.last().ok_or("is the root, which cannot be a node")?.clone();
     Ok((&bytes[..bytes.len() - last.len()], OsString::from_vec(last)))
-}
-
-struct Walk<'a> {
-    node: &'a str,
-    links: LinksBefore,
-    entries: Vec<Entry>,
-}
-
-impl Walk<'_> {
-    /// Recursion is bounded by the longest path that the kernel takes.
-    fn add(&mut self, name: EntryName, path: PathBuf, metadata: &Metadata) -> Result<(), PackError> {
-        if name.is_whiteout() {
-            return Err(PackError::Whiteout { node: self.node.to_owned(), path });
-        }
-        let mode = metadata.mode() & 0o7777;
-        if metadata.is_dir() {
-            self.entries.push(Entry::new(name.clone(), EntryKind::Directory, mode));
-            return self.add_children(&name, &path);
-        }
-        let (kind, mode) = if metadata.is_symlink() {
-            let target = fs_err::read_link(&path).map_err(|error| vanished(&path, error))?;
-            (EntryKind::Symlink { target: target.into_os_string().into_vec() }, 0o777)
-        } else if metadata.is_file() {
-            let modified = Modified::of(metadata);
-            (EntryKind::File(Content { path, links: self.links, size: metadata.len(), modified }), mode)
-        } else {
-            return Err(PackError::UnsupportedFile { node: self.node.to_owned(), path, kind: describe(metadata) });
-        };
-        self.entries.push(Entry::new(name, kind, mode));
-        Ok(())
-    }
-
-    fn add_children(&mut self, name: &EntryName, path: &Path) -> Result<(), PackError> {
-        let children = fs_err::read_dir(path).map_err(|error| vanished(path, error))?;
-        let mut children = children
-            .map(|child| child.map(|child| child.file_name()))
-            .collect::<io::Result<Vec<_>>>()
-            .map_err(PackError::Read)?;
-        children.sort_by(|a, b| compare_names(a.as_bytes(), b.as_bytes()));
-        for child in children {
-            let path = path.join(&child);
-            let metadata = fs_err::symlink_metadata(&path).map_err(|error| vanished(&path, error))?;
-            self.add(name.child(&child), path, &metadata)?;
-        }
-        Ok(())
-    }
 }
 
 /// Tells a file that was there a moment ago from one that cannot be read.
