@@ -21,6 +21,7 @@ use std::thread::available_parallelism;
 
 use fs_err::File;
 use layerwright_planner::Plan;
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
@@ -248,6 +249,8 @@ impl<'a> Work<'a> {
         let mut file = File::create_new(dir.join(staged_blob(index))).map_err(PackError::Write)?;
         let blob = match self.compression {
             Compression::None => {
+                // All at once, the file system finds room faster. Not every one can.
+                fallocate(&file, FallocateFlags::empty(), 0, self.layers[index].tar_bytes()).ok();
                 let lane = write_plain(&mut tar, &mut file, worker, &progress)?;
                 lane.blob(worker)
             }
