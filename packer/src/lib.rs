@@ -14,7 +14,8 @@
 //!    the [`Digest`] and the [`DiffId`] of each layer.
 //! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
 //!
-//! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them.
+//! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them. [`CacheDir`] is
+//! the user's folder for what can be made again, whatever that is.
 //!
 //! ```
 //! use layerwright_packer::{Destination, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};
@@ -49,6 +50,7 @@
 //! How it works is told at the head of the file that does it: `pack` for the whole, `walk` for which files are in a
 //! layer, `tar` for its bytes, `compress` for those of the blob, `destination` for what is written where.
 
+mod cache_dir;
 mod compress;
 mod destination;
 mod digest;
@@ -68,6 +70,7 @@ mod tar;
 mod verify;
 mod walk;
 
+pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
 pub use destination::{Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
 pub use digest::{DiffId, Digest, DigestError};

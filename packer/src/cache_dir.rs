@@ -24,7 +24,7 @@ const MAX_BEGUN: u32 = 1000;
 
 /// Why a cache folder is not used.
 #[derive(Debug, Error)]
-pub(crate) enum CacheDirError {
+pub enum CacheDirError {
     /// It cannot be made or opened.
     #[error("{}: {source}", path.display())]
     Unusable {
@@ -53,31 +53,39 @@ pub(crate) enum CacheDirError {
 
 /// An open folder that is the user's alone.
 #[derive(Debug)]
-pub(crate) struct CacheDir {
+pub struct CacheDir {
     path: PathBuf,
     dir: OwnedFd,
 }
 
 /// A file in it.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) bytes: u64,
-    pub(crate) modified: SystemTime,
-}
-
-/// Returns where the user keeps such things, as the XDG base directory specification says; `None` for a user without a
-/// home.
-pub(crate) fn default_place() -> Option<PathBuf> {
-    let absolute = |path: &PathBuf| path.is_absolute();
-    let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(absolute);
-    let caches = xdg.or_else(|| Some(std::env::home_dir().filter(absolute)?.join(".cache")))?;
-    Some(caches.join("layerwright"))
+pub struct CacheEntry {
+    /// In the folder.
+    pub name: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// When it was written, or used for the last time, see [`CacheDir::touch`].
+    pub modified: SystemTime,
 }
 
 impl CacheDir {
+    /// Returns where the user keeps such things, as the XDG base directory specification says; `None` for a user without
+    /// a home.
+    #[must_use]
+    pub fn default_place() -> Option<PathBuf> {
+        let absolute = |path: &PathBuf| path.is_absolute();
+        let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(absolute);
+        let caches = xdg.or_else(|| Some(std::env::home_dir().filter(absolute)?.join(".cache")))?;
+        Some(caches.join("layerwright"))
+    }
+
     /// Opens the folder, after making it where there is none.
-    pub(crate) fn open(path: &Path) -> Result<Self, CacheDirError> {
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made or opened, or is not the user's alone.
+    pub fn open(path: &Path) -> Result<Self, CacheDirError> {
         let unusable = |source| CacheDirError::Unusable { path: path.to_owned(), source };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         if !path.is_dir() {
@@ -94,7 +102,11 @@ impl CacheDir {
     }
 
     /// Opens a folder in this one, see [`Self::open`].
-    pub(crate) fn folder(&self, name: &str) -> Result<Self, CacheDirError> {
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`], and where it is a symlink.
+    pub fn folder(&self, name: &str) -> Result<Self, CacheDirError> {
         let path = self.path.join(name);
         let unusable = |error: rustix::io::Errno| CacheDirError::Unusable { path: path.clone(), source: error.into() };
         match rustix::fs::mkdirat(&self.dir, name, Mode::RWXU) {
@@ -125,7 +137,8 @@ impl CacheDir {
     }
 
     /// Opens a file for reading; `None` where there is none that is the user's own.
-    pub(crate) fn read(&self, name: &str) -> Option<File> {
+    #[must_use]
+    pub fn read(&self, name: &str) -> Option<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.dir, name, flags, Mode::empty()).ok()?);
         let found = file.metadata().ok()?;
@@ -133,7 +146,11 @@ impl CacheDir {
     }
 
     /// Writes a file, which appears whole or not at all.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written. What was begun is removed.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let (temporary, file) = self.create()?;
         let written = File::from(file).write_all(bytes);
         let placed = written.and_then(|()| Ok(rustix::fs::renameat(&self.dir, &temporary, &self.dir, name)?));
@@ -159,27 +176,35 @@ impl CacheDir {
     }
 
     /// Removes a file, if it is there and can be removed.
-    pub(crate) fn remove(&self, name: &str) {
+    pub fn remove(&self, name: &str) {
         rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()).ok();
     }
 
     /// Remembers that a file was used.
-    pub(crate) fn touch(file: &File) {
+    pub fn touch(file: &File) {
         file.set_modified(SystemTime::now()).ok();
     }
 
     /// Lists the files that are whole, in no particular order.
-    pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be read.
+    pub fn entries(&self) -> io::Result<Vec<CacheEntry>> {
         Ok(self.all_entries()?.into_iter().filter(|entry| !entry.name.starts_with(TEMPORARY)).collect())
     }
 
     /// Removes what has been used least lately until at most `limit` bytes are left, and what other runs of the program
     /// began and did not finish. Files that are not `ours`, by their name, are somebody's.
-    pub(crate) fn prune(&self, limit: u64, ours: impl Fn(&str) -> bool) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be read.
+    pub fn prune(&self, limit: u64, ours: impl Fn(&str) -> bool) -> io::Result<()> {
         let (begun, whole): (Vec<_>, Vec<_>) =
             self.all_entries()?.into_iter().partition(|entry| entry.name.starts_with(TEMPORARY));
-        let mut whole: Vec<Entry> = whole.into_iter().filter(|entry| ours(&entry.name)).collect();
-        let is_old = |entry: &&Entry| entry.modified.elapsed().is_ok_and(|age| age.as_secs() > 24 * 3600);
+        let mut whole: Vec<CacheEntry> = whole.into_iter().filter(|entry| ours(&entry.name)).collect();
+        let is_old = |entry: &&CacheEntry| entry.modified.elapsed().is_ok_and(|age| age.as_secs() > 24 * 3600);
         begun.iter().filter(is_old).for_each(|entry| self.remove(&entry.name));
         whole.sort_by_key(|entry| entry.modified);
         let mut total: u64 = whole.iter().map(|entry| entry.bytes).sum();
@@ -193,19 +218,20 @@ impl CacheDir {
         Ok(())
     }
 
-    fn all_entries(&self) -> io::Result<Vec<Entry>> {
+    fn all_entries(&self) -> io::Result<Vec<CacheEntry>> {
         let mut entries = Vec::new();
         for found in Dir::read_from(&self.dir)? {
             let Ok(name) = found?.file_name().to_str().map(str::to_owned) else { continue };
             let Some(file) = self.read(&name) else { continue };
             let metadata = file.metadata()?;
-            entries.push(Entry { name, bytes: metadata.len(), modified: metadata.modified()? });
+            entries.push(CacheEntry { name, bytes: metadata.len(), modified: metadata.modified()? });
         }
         Ok(entries)
     }
 
     /// A path to an open file, for those who take nothing else.
-    pub(crate) fn path_of(file: &File) -> PathBuf {
+    #[must_use]
+    pub fn path_of(file: &File) -> PathBuf {
         format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()).into()
     }
 }
