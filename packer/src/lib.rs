@@ -50,6 +50,8 @@
 //! How it works is told at the head of the file that does it: `pack` for the whole, `walk` for which files are in a
 //! layer, `tar` for its bytes, `compress` for those of the blob, `destination` for what is written where.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "packing does not ask it yet"))]
+mod cache;
 mod cache_dir;
 mod compress;
 mod destination;
@@ -70,6 +72,7 @@ mod tar;
 mod verify;
 mod walk;
 
+pub use cache::{CacheInfo, CacheReport, LayerCache, Pruned};
 pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
 pub use destination::{Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
