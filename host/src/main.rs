@@ -5,7 +5,6 @@
 //! writes the image. [`command`] has one file for each command.
 
 mod arguments;
-mod cache_dir;
 mod command;
 mod console;
 mod exit;

@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use anyhow::Result;
+use layerwright_packer::{CacheDir, CacheDirError};
 use layerwright_planner::chain::{self, Link};
 use layerwright_planner::{Closure, NodeKind, Plan, PlannerRecord, PlannerSource, Proposal, Request};
 use serde_json::{Map, Value};
 
 use crate::arguments::{PlanningArguments, SandboxArguments};
-use crate::cache_dir::{CacheDir, CacheDirError};
 use crate::console::Console;
 use crate::planner_file::{Component, Unpinned, built_in, find};
 use crate::planner_spec::PlannerSpec;

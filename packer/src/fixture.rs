@@ -131,6 +131,7 @@ impl Fixture {
             destination: &destination.parse().unwrap(),
             tags: &[],
             threads: None,
+            reuse: None,
         };
         pack(request, &Recorder::default())
     }

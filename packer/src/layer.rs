@@ -110,7 +110,6 @@ impl Fingerprint {
         self.last_change = self.last_change.max(other.last_change);
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the layer cache is to use it"))]
     pub(crate) fn digest(&self) -> Digest {
         Digest::finish(self.seen.clone())
     }
@@ -139,7 +138,6 @@ impl LayerFiles {
         self.tar_bytes
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the layer cache is to use it"))]
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.extent.fingerprint
     }

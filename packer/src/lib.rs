@@ -14,7 +14,8 @@
 //!    the [`Digest`] and the [`DiffId`] of each layer.
 //! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
 //!
-//! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them.
+//! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them. [`CacheDir`] is
+//! the user's folder for what can be made again, whatever that is.
 //!
 //! ```
 //! use layerwright_packer::{Destination, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};
@@ -35,6 +36,7 @@
 //!         destination: &destination,
 //!         tags: &[],
 //!         threads: None,
+//!         reuse: None,
 //!     },
 //!     &Unobserved,
 //! )?;
@@ -53,6 +55,8 @@
 mod ahead;
 mod belt;
 mod blob;
+mod cache;
+mod cache_dir;
 mod compress;
 mod destination;
 mod digest;
@@ -68,11 +72,14 @@ mod oci;
 mod pack;
 mod progress;
 mod read;
+mod reuse;
 mod settings;
 mod tar;
 mod verify;
 mod walk;
 
+pub use cache::{CacheInfo, CacheReport, LayerCache, Pruned};
+pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
 pub use destination::{Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
 pub use digest::{DiffId, Digest, DigestError};
@@ -80,6 +87,7 @@ pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};
 pub use pack::{PackRequest, PackedImage, PackedLayer, pack, pack_stream};
 pub use progress::{Observer, Unobserved};
+pub use reuse::LayerReuse;
 pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError};
 pub use verify::{ImageSource, Mismatch, SourceError, VerifyError, VerifyReport, verify};
 pub use walk::{LastLink, locate};

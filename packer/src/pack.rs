@@ -1,32 +1,36 @@
 //! From a plan to an image.
 //!
 //! 1. What can be refused without reading a file is refused, and the destination is prepared.
-//! 2. All nodes are walked, in parallel. From here on the size of every tar is known.
-//! 3. Layers become blobs in a temporary directory beside the destination, in parallel, the largest first: the last
+//! 2. Layers that were packed before are taken from the cache, see [`crate::reuse`].
+//! 3. The nodes of all others are walked, in parallel. From here on the size of every tar is known.
+//! 4. Layers become blobs in a temporary directory beside the destination, in parallel, the largest first: the last
 //!    layer to be begun is then a small one. Who finds no layer any more helps with those that are left, see
 //!    [`crate::belt`]. While a layer is packed, the first files of one that comes later are announced to the kernel.
-//! 4. Digests and diff IDs make the config and the manifest.
-//! 5. The destination takes blobs and documents, and appears by a rename.
+//! 5. Digests and diff IDs make the config and the manifest.
+//! 6. The destination takes blobs and documents, and appears by a rename.
 //!
-//! An image on standard output has no third step: [`crate::destination::stream`] writes the layers as it reads them.
+//! An image on standard output has no second and no fourth step: [`crate::destination::stream`] writes the layers as it reads them.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
+use std::time::SystemTime;
 
 use fs_err::File;
 use layerwright_planner::Plan;
+use rayon::ThreadPool;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
 use crate::belt::{Belt, Worker};
 use crate::blob::{write_compressed, write_plain};
+use crate::cache::LayerKey;
 use crate::destination::archive::{self, ArchiveKind};
 use crate::destination::layout::LayoutInPlace;
 use crate::destination::{Destination, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, staging_beside, stream};
@@ -35,8 +39,9 @@ use crate::files::NodeFiles;
 use crate::image::{Documents, Names};
 use crate::layer::{Blob, LayerFiles, LayerTar};
 use crate::progress::Observer;
+use crate::reuse::Reuse;
 use crate::walk::walk_layers;
-use crate::{Compression, DiffId, Digest, ImageSettings};
+use crate::{Compression, DiffId, Digest, ImageSettings, LayerReuse};
 
 /// More files than these are not open before their turn: a disk does no more at once.
 const MAX_FILES_AHEAD: usize = 32;
@@ -63,6 +68,8 @@ pub struct PackRequest<'a> {
     pub tags: &'a [ImageReference],
     /// How many threads pack. As many as there are processors where it is `None`. Changes no byte.
     pub threads: Option<NonZeroUsize>,
+    /// Where layers that were packed before may be found, and are kept. A stream has no use for it. Changes no byte.
+    pub reuse: Option<LayerReuse<'a>>,
 }
 
 /// What was packed.
@@ -95,6 +102,8 @@ pub struct PackedLayer {
     pub tar_bytes: u64,
     /// Size of the blob.
     pub blob_bytes: u64,
+    /// Whether it was packed before, and none of its files was opened.
+    pub reused: bool,
 }
 
 /// Packs an image.
@@ -150,19 +159,19 @@ fn pack_archive(
     let place = FileInPlace::new(file)?;
     let staging = staging_beside(place.path())?;
     let work = Work::begin(request, compression, observer)?;
-    let blobs = work.pack_blobs(staging.path())?;
+    let blobs = work.blobs(staging.path(), None)?;
     let documents = work.documents(&blobs);
     archive::write(&place, kind, staging.path(), &blobs, &documents, &work.names, observer)?;
-    Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
+    Ok(work.end(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
 fn pack_layout(request: &PackRequest<'_>, dir: &Path, observer: &dyn Observer) -> Result<PackedImage, PackError> {
     let place = LayoutInPlace::new(dir)?;
     let work = Work::begin(request, request.compression.unwrap_or_default(), observer)?;
-    let blobs = work.pack_blobs(place.staging())?;
+    let blobs = work.blobs(place.staging(), Some(dir))?;
     let documents = work.documents(&blobs);
     place.commit(&blobs, &documents, &work.names)?;
-    Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
+    Ok(work.end(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
 fn check_layer_count(plan: &Plan) -> Result<(), PackError> {
@@ -172,15 +181,26 @@ fn check_layer_count(plan: &Plan) -> Result<(), PackError> {
     }
 }
 
-/// A request whose files are walked.
+/// A request that is being done.
 pub(crate) struct Work<'a> {
     pub(crate) request: &'a PackRequest<'a>,
     pub(crate) observer: &'a dyn Observer,
-    pub(crate) layers: Vec<LayerFiles>,
     pub(crate) names: Names,
+    pub(crate) threads: usize,
     compression: Compression,
     created: String,
-    pub(crate) threads: usize,
+    pool: ThreadPool,
+    reuse: Option<Reuse<'a>>,
+    /// Which layers were not packed now.
+    reused: Vec<AtomicBool>,
+}
+
+/// A layer that has to be packed.
+struct Unpacked {
+    index: usize,
+    files: LayerFiles,
+    /// Under which it is to be kept.
+    key: Option<LayerKey>,
 }
 
 impl<'a> Work<'a> {
@@ -193,34 +213,102 @@ impl<'a> Work<'a> {
         let available = || available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = request.threads.map_or_else(available, NonZeroUsize::get);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        let all: Vec<usize> = (0..request.plan.layers().len()).collect();
-        let layers = pool.install(|| walk_layers(request.plan, &all, request.files, request.root, observer))?;
-        observer.planned(layers.len(), layers.iter().map(LayerFiles::tar_bytes).fold(0, u64::saturating_add));
         let names = Names::new(request.destination, request.tags);
-        Ok(Self { request, observer, layers, names, compression, created, threads })
+        let reuse = request.reuse.map(|reuse| Reuse::new(reuse, request.plan, compression, observer));
+        let reused = request.plan.layers().iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Self { request, observer, names, threads, compression, created, pool, reuse, reused })
     }
 
-    /// Packs every layer into a file of its own in `dir`, see [`staged_blob`].
-    fn pack_blobs(&self, dir: &Path) -> Result<Vec<Blob>, PackError> {
-        let mut order: Vec<usize> = (0..self.layers.len()).collect();
-        order.sort_by_key(|index| Reverse(self.layers[*index].tar_bytes()));
+    /// Walks some layers, in order.
+    fn walk(&self, layers: &[usize]) -> Result<Vec<LayerFiles>, PackError> {
+        let PackRequest { plan, files, root, .. } = *self.request;
+        self.pool.install(|| walk_layers(plan, layers, files, root, self.observer))
+    }
+
+    /// Walks all layers.
+    pub(crate) fn walk_all(&self) -> Result<Vec<LayerFiles>, PackError> {
+        let all: Vec<usize> = (0..self.request.plan.layers().len()).collect();
+        let layers = self.walk(&all)?;
+        self.observer.planned(layers.len(), layers.iter().map(LayerFiles::tar_bytes).fold(0, u64::saturating_add));
+        Ok(layers)
+    }
+
+    /// Brings the blob of every layer to a file of its own in `dir`, see [`staged_blob`]. `layout` is the image layout
+    /// that they are for, if there is one.
+    fn blobs(&self, dir: &Path, layout: Option<&Path>) -> Result<Vec<Blob>, PackError> {
+        let mut blobs: Vec<Option<Blob>> = vec![None; self.request.plan.layers().len()];
+        let unpacked = self.take_known(&mut blobs, dir, layout)?;
+        let known: u64 = blobs.iter().flatten().map(|blob| blob.tar_bytes).sum();
+        let unknown = unpacked.iter().map(|layer| layer.files.tar_bytes());
+        self.observer.planned(blobs.len(), unknown.fold(known, u64::saturating_add));
+        self.observer.packed(known);
+        for (index, blob) in blobs.iter().enumerate() {
+            if let Some(blob) = blob {
+                self.reused[index].store(true, Ordering::Relaxed);
+                self.observer.layer_done(index, &self.packed_layer(index, blob));
+            }
+        }
+        for (layer, blob) in unpacked.iter().zip(self.pack_blobs(&unpacked, dir)?) {
+            blobs[layer.index] = Some(blob);
+        }
+        Ok(blobs.into_iter().map(|blob| blob.expect("it was taken or packed")).collect())
+    }
+
+    /// Takes layers from the cache, first those that are known without looking at their files. Returns the others.
+    fn take_known(
+        &self,
+        blobs: &mut [Option<Blob>],
+        dir: &Path,
+        layout: Option<&Path>,
+    ) -> Result<Vec<Unpacked>, PackError> {
+        let take = |index, key: Option<LayerKey>| match (&self.reuse, key) {
+            (Some(reuse), Some(key)) => reuse.take(&key, &dir.join(staged_blob(index)), layout),
+            _ => Ok(None),
+        };
+        let layers = self.request.plan.layers();
+        let of_content = |layer| self.reuse.as_ref().and_then(|reuse| reuse.key_of_content(layer));
+        let keys: Vec<Option<LayerKey>> = layers.iter().map(of_content).collect();
+        for (index, key) in keys.iter().enumerate() {
+            blobs[index] = take(index, *key)?;
+        }
+        let unknown: Vec<usize> = (0..blobs.len()).filter(|index| blobs[*index].is_none()).collect();
+        let before = SystemTime::now();
+        let mut unpacked = Vec::new();
+        for (index, files) in unknown.iter().copied().zip(self.walk(&unknown)?) {
+            let of_files = || self.reuse.as_ref()?.key_of_files(files.fingerprint(), before);
+            let key = keys[index].or_else(of_files);
+            if keys[index].is_none() {
+                blobs[index] = take(index, key)?;
+            }
+            if blobs[index].is_none() {
+                unpacked.push(Unpacked { index, files, key });
+            }
+        }
+        Ok(unpacked)
+    }
+
+    /// Packs layers. Returns their blobs in the same order.
+    fn pack_blobs(&self, layers: &[Unpacked], dir: &Path) -> Result<Vec<Blob>, PackError> {
+        let mut order: Vec<usize> = (0..layers.len()).collect();
+        order.sort_by_key(|at| Reverse(layers[*at].files.tar_bytes()));
+        let order: Vec<(usize, &Unpacked)> = order.into_iter().map(|at| (at, &layers[at])).collect();
         let results: Vec<OnceLock<Result<Blob, PackError>>> = order.iter().map(|_| OnceLock::new()).collect();
         let begun: Vec<Mutex<Option<LayerTar<'_>>>> = order.iter().map(|_| Mutex::default()).collect();
+        let ahead = self.files_ahead();
         let first_failed = AtomicUsize::new(usize::MAX);
         Belt::run(self.compression, self.threads, order.len(), &|position, worker| {
-            let index = order[position];
-            let tar = begun[position].lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(later) = order.get(position + self.threads) {
-                let mut tar = self.layers[*later].tar(self.files_ahead());
-                tar.look_ahead();
-                *begun[position + self.threads].lock().unwrap_or_else(PoisonError::into_inner) = Some(tar);
+            let (at, layer) = order[position];
+            let own = begun[position].lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((_, later)) = order.get(position + self.threads) {
+                let mut later = later.files.tar(ahead);
+                later.look_ahead();
+                *begun[position + self.threads].lock().unwrap_or_else(PoisonError::into_inner) = Some(later);
             }
-            let tar = tar.unwrap_or_else(|| self.layers[index].tar(self.files_ahead()));
-            let blob = self.pack_blob(index, tar, dir, &first_failed, worker);
+            let blob = self.pack_blob(layer, own.unwrap_or_else(|| layer.files.tar(ahead)), dir, &first_failed, worker);
             if blob.is_err() {
-                first_failed.fetch_min(index, Ordering::Relaxed);
+                first_failed.fetch_min(layer.index, Ordering::Relaxed);
             }
-            results[index].set(blob).expect("each layer is packed once");
+            results[at].set(blob).expect("each layer is packed once");
         })?;
         if self.observer.cancelled() {
             return Err(PackError::Cancelled);
@@ -232,12 +320,13 @@ impl<'a> Work<'a> {
     /// always that of the lowest layer which is reported.
     fn pack_blob(
         &self,
-        index: usize,
+        layer: &Unpacked,
         mut tar: LayerTar<'_>,
         dir: &Path,
         first_failed: &AtomicUsize,
         worker: &mut Worker<'_>,
     ) -> Result<Blob, PackError> {
+        let index = layer.index;
         let progress = |bytes| {
             self.observer.packed(bytes);
             match self.observer.cancelled() || first_failed.load(Ordering::Relaxed) < index {
@@ -246,16 +335,21 @@ impl<'a> Work<'a> {
             }
         };
         progress(0)?;
-        let mut file = File::create_new(dir.join(staged_blob(index))).map_err(PackError::Write)?;
+        let path = dir.join(staged_blob(index));
+        let mut file = File::create_new(&path).map_err(PackError::Write)?;
         let blob = match self.compression {
             Compression::None => {
                 // All at once, the file system finds room faster. Not every one can.
-                fallocate(&file, FallocateFlags::empty(), 0, self.layers[index].tar_bytes()).ok();
+                fallocate(&file, FallocateFlags::empty(), 0, layer.files.tar_bytes()).ok();
                 let lane = write_plain(&mut tar, &mut file, worker, &progress)?;
                 lane.blob(worker)
             }
             _ => write_compressed(&mut tar, &mut file, worker, &progress)?,
         };
+        drop(file);
+        if let (Some(reuse), Some(key)) = (&self.reuse, &layer.key) {
+            reuse.keep(key, &blob, &path);
+        }
         self.observer.layer_done(index, &self.packed_layer(index, &blob));
         Ok(blob)
     }
@@ -271,7 +365,15 @@ impl<'a> Work<'a> {
         Documents::new(self.request.plan, self.request.settings, &self.created, self.compression, blobs)
     }
 
-    pub(crate) fn packed(&self, blobs: &[Blob], documents: &Documents, manifest: Option<Digest>) -> PackedImage {
+    /// What is left to be done when the image is made.
+    pub(crate) fn end(&self, blobs: &[Blob], documents: &Documents, manifest: Option<Digest>) -> PackedImage {
+        if let Some(reuse) = &self.reuse {
+            reuse.end();
+        }
+        self.packed(blobs, documents, manifest)
+    }
+
+    fn packed(&self, blobs: &[Blob], documents: &Documents, manifest: Option<Digest>) -> PackedImage {
         PackedImage {
             image_id: documents.config.digest,
             manifest,
@@ -284,7 +386,9 @@ impl<'a> Work<'a> {
     pub(crate) fn packed_layer(&self, index: usize, blob: &Blob) -> PackedLayer {
         let layer = &self.request.plan.layers()[index];
         let Blob { diff_id, digest, tar_bytes, blob_bytes } = *blob;
-        PackedLayer { label: layer.label.clone(), nodes: layer.nodes.len(), diff_id, digest, tar_bytes, blob_bytes }
+        let (label, nodes, reused) =
+            (layer.label.clone(), layer.nodes.len(), self.reused[index].load(Ordering::Relaxed));
+        PackedLayer { label, nodes, diff_id, digest, tar_bytes, blob_bytes, reused }
     }
 }
 

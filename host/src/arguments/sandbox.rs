@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use layerwright_packer::CacheDir;
 
-use crate::cache_dir;
 use crate::sandbox::{Limit, Limits};
 
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ pub(crate) struct SandboxArguments {
 impl SandboxArguments {
     /// Where compiled planners are to be kept; `None` for nowhere.
     pub(crate) fn compile_cache(&self) -> Option<PathBuf> {
-        if self.no_compile_cache { None } else { self.cache_dir.clone().or_else(cache_dir::default_place) }
+        if self.no_compile_cache { None } else { self.cache_dir.clone().or_else(CacheDir::default_place) }
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -8,11 +8,9 @@ use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 
-use layerwright_packer::Digest;
+use layerwright_packer::{CacheDir, Digest};
 use wasmtime::Engine;
 use wasmtime::component::Component;
-
-use crate::cache_dir::CacheDir;
 
 /// Most that is kept: some ten planners with an interpreter inside.
 const TOTAL_BYTES: u64 = 512 << 20;
