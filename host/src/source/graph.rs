@@ -7,14 +7,16 @@ use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 use layerwright_planner::Closure;
 
+use super::nar_hashes::NarHashes;
 use super::store_json;
 use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 
 /// Reads a graph, plain or packed with gzip or zstd; `-` is standard input. Its roots are the nodes that no other
 /// node refers to.
-pub(crate) fn read(file: &Path, key: Option<&str>) -> Result<Closure> {
+pub(crate) fn read(file: &Path, key: Option<&str>) -> Result<(Closure, NarHashes)> {
     let text = unpack(input::open(file)?)?;
-    Ok(Closure::new(store_json::parse(&text, key)?, None)?)
+    let (nodes, hashes) = NarHashes::split(store_json::parse(&text, key)?);
+    Ok((Closure::new(nodes, None)?, hashes))
 }
 
 fn unpack(mut file: impl Read) -> Result<String> {

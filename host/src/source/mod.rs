@@ -5,6 +5,7 @@
 
 mod dpkg;
 mod graph;
+mod nar_hashes;
 mod nix;
 mod store_json;
 
@@ -17,6 +18,8 @@ use anyhow::{Context, Result, bail};
 use layerwright_packer::{ListedFile, NodeFiles};
 use layerwright_planner::{Closure, NodeKind, Plan};
 use thiserror::Error;
+
+use self::nar_hashes::NarHashes;
 
 /// What the user wrote after `--from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +45,8 @@ pub(crate) struct ReadClosure {
 
 /// Where the files of each node are.
 pub(crate) enum NodeFilesByName {
-    /// Below the node's name.
-    StorePaths,
+    /// Below the node's name. What they hold is known where there is a hash.
+    StorePaths(NarHashes),
     /// As dpkg lists them.
     Packages(BTreeMap<String, Vec<dpkg::PackageFile>>),
 }
@@ -86,13 +89,16 @@ impl fmt::Display for Source {
 impl Source {
     /// Reads the closure. Files and databases are looked up below `root`.
     pub(crate) fn read(&self, root: &Path) -> Result<ReadClosure> {
-        let store_paths = |closure| ReadClosure { closure, files: NodeFilesByName::StorePaths };
+        let store_paths = |(closure, hashes)| ReadClosure { closure, files: NodeFilesByName::StorePaths(hashes) };
         match self {
             Self::Nix(paths) => nix::read(paths, root).map(store_paths).context("asking Nix for the closure"),
             Self::Graph { file, key } => {
                 let (file, key) = &with_hash_in_name(file, key);
                 let context = || format!("reading the graph {}", file.display());
-                graph::read(file, key.as_deref()).map(store_paths).with_context(context)
+                let (closure, hashes) = graph::read(file, key.as_deref()).with_context(context)?;
+                // Whoever wrote the graph speaks of the store. What lies below another root may be anything.
+                let is_store = root == Path::new("/");
+                Ok(store_paths((closure, if is_store { hashes } else { NarHashes::default() })))
             }
             Self::Dpkg(names) => {
                 let read = dpkg::read(root, names).context("reading the package database")?;
@@ -107,7 +113,7 @@ impl NodeFilesByName {
     pub(crate) fn of_plan(plan: &Plan, root: &Path) -> Result<Self> {
         let names = plan.closure().nodes().iter().map(|node| node.name.clone());
         match plan.kind() {
-            NodeKind::StorePath => Ok(Self::StorePaths),
+            NodeKind::StorePath => Ok(Self::StorePaths(NarHashes::default())),
             NodeKind::DpkgPackage => {
                 let files = dpkg::files_of(root, &names.collect::<Vec<_>>()).context("reading the package database")?;
                 Ok(Self::Packages(files))
@@ -117,14 +123,14 @@ impl NodeFilesByName {
 
     pub(crate) fn kind(&self) -> NodeKind {
         match self {
-            Self::StorePaths => NodeKind::StorePath,
+            Self::StorePaths(_) => NodeKind::StorePath,
             Self::Packages(_) => NodeKind::DpkgPackage,
         }
     }
 
     /// Refuses nodes whose files are not ours to pack: a graph or plan from elsewhere could name `/root`.
     pub(crate) fn check(&self, plan: &Plan) -> Result<()> {
-        let Self::StorePaths = self else { return Ok(()) };
+        let Self::StorePaths(_) = self else { return Ok(()) };
         match plan.closure().nodes().iter().find(|node| !is_store_path(&node.name)) {
             Some(node) => {
                 bail!(
@@ -136,10 +142,18 @@ impl NodeFilesByName {
         }
     }
 
+    /// The NAR hash of a store path, if one can rely on it.
+    pub(crate) fn nar_hash(&self, name: &str) -> Option<String> {
+        match self {
+            Self::StorePaths(hashes) => hashes.get(name),
+            Self::Packages(_) => None,
+        }
+    }
+
     /// The files of one node.
     pub(crate) fn get(&self, name: &str) -> NodeFiles {
         match self {
-            Self::StorePaths => NodeFiles::Tree(name.into()),
+            Self::StorePaths(_) => NodeFiles::Tree(name.into()),
             Self::Packages(files) => {
                 let listed = files.get(name).map(Vec::as_slice).unwrap_or_default();
                 let file = |file: &dpkg::PackageFile| ListedFile { path: file.path.clone(), required: file.required };

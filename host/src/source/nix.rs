@@ -15,13 +15,14 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use layerwright_planner::{Closure, NamedNode, lineage_of_store_path};
 
-use super::store_json;
+use super::nar_hashes::NarHashes;
+use super::store_json::{self, StorePath, is_sha256};
 
 /// How many links a path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
 
 /// Reads the closure of `paths` in the store below `root`.
-pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<Closure> {
+pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<(Closure, NarHashes)> {
     // Nix takes a relative path for the name of a kind of store.
     let root = &std::path::absolute(root)?;
     let roots = paths.iter().map(|path| store_path(path, root)).collect::<Result<BTreeSet<_>>>()?;
@@ -32,17 +33,18 @@ pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<Closure> {
             anyhow::anyhow!("neither `nix path-info` nor `nix-store` answered\n  {first:#}\n  {second:#}")
         })?,
     };
-    Ok(Closure::new(nodes, Some(&roots))?)
+    let (nodes, hashes) = NarHashes::split(nodes);
+    Ok((Closure::new(nodes, Some(&roots))?, hashes))
 }
 
-fn path_info(roots: &[String], root: &Path) -> Result<Vec<NamedNode>> {
+fn path_info(roots: &[String], root: &Path) -> Result<Vec<StorePath>> {
     let mut command = Command::new("nix");
     command.args(["--extra-experimental-features", "nix-command", "path-info", "--json", "--recursive"]);
     command.args(store_option(root)).args(roots);
     Ok(store_json::parse(&output(command)?, None)?)
 }
 
-fn nix_store(roots: &[String], root: &Path) -> Result<Vec<NamedNode>> {
+fn nix_store(roots: &[String], root: &Path) -> Result<Vec<StorePath>> {
     let mut command = Command::new("nix-store");
     command.args(store_option(root)).args(["--query", "--requisites"]).args(roots);
     let closure = output(command)?;
@@ -68,12 +70,13 @@ fn output(mut command: Command) -> Result<String> {
 
 /// Reads `nix-store --dump-db`: for each path a line each with path, hash, size, deriver and number of references, then
 /// the references.
-fn parse_dump(text: &str) -> Result<Vec<NamedNode>> {
+fn parse_dump(text: &str) -> Result<Vec<StorePath>> {
     let mut lines = text.lines();
     let mut nodes = Vec::new();
     while let Some(path) = lines.next() {
         let mut field = |what: &str| lines.next().with_context(|| format!("`{path}` has no {what}"));
-        field("hash")?;
+        // Only here Nix leaves out which hash it is.
+        let hash = format!("sha256:{}", field("hash")?);
         let size = field("size")?;
         let size = size.parse().with_context(|| format!("`{path}` has size `{size}`, which is no size in bytes"))?;
         field("deriver")?;
@@ -83,7 +86,8 @@ fn parse_dump(text: &str) -> Result<Vec<NamedNode>> {
         if references.len() < count {
             bail!("`{path}` has {} references where it should have {count}", references.len());
         }
-        nodes.push(NamedNode { name: path.to_owned(), lineage: lineage_of_store_path(path), size, references });
+        let node = NamedNode { name: path.to_owned(), lineage: lineage_of_store_path(path), size, references };
+        nodes.push(StorePath { node, nar_hash: Some(hash).filter(|hash| is_sha256(hash)) });
     }
     Ok(nodes)
 }
@@ -155,9 +159,10 @@ mod tests {
     fn a_dump_tells_size_and_references() {
         let text = "/nix/store/h-a-1\n00ff\n120\n\n1\n/nix/store/h-b\n/nix/store/h-b\n11\n7\n/nix/store/d.drv\n0\n";
         let nodes = parse_dump(text).unwrap();
-        assert_eq!((nodes[0].name.as_str(), nodes[0].size), ("/nix/store/h-a-1", 120));
-        assert_eq!(nodes[0].references, ["/nix/store/h-b"]);
-        assert_eq!(nodes[1].references.len(), 0);
+        let [a, b] = [&nodes[0].node, &nodes[1].node];
+        assert_eq!((a.name.as_str(), a.size), ("/nix/store/h-a-1", 120));
+        assert_eq!(a.references, ["/nix/store/h-b"]);
+        assert_eq!(b.references.len(), 0);
         let cut = parse_dump("/nix/store/h-a\n0\n12\n\n2\n/nix/store/h-b\n").unwrap_err();
         assert_eq!(cut.to_string(), "`/nix/store/h-a` has 1 references where it should have 2");
         let size = parse_dump("/nix/store/h-a\n0\nmany\n\n0\n").unwrap_err();

@@ -7,7 +7,7 @@
 //! | 2.19 to 2.32, and `--json-format 1` | an object: path -> object, or null where the path is not valid |
 //! | `--json-format 2` and 3 | an object with `version`, `storeDir` and `info`: base name -> object |
 //!
-//! Of each object, `path`, `narSize`, `references` and `valid` are read. The text is untrusted, so that keys that are
+//! Of each object, `path`, `narSize`, `narHash`, `references` and `valid` are read. The text is untrusted, so that keys that are
 //! there twice, sizes that are none and names that would spoil a terminal are errors.
 
 use std::fmt;
@@ -47,8 +47,16 @@ fn list_keys(candidates: &[String]) -> String {
     if candidates.is_empty() { String::new() } else { format!("; there are {}", candidates.join(", ")) }
 }
 
+/// A node, with what tells its content.
+#[derive(Debug)]
+pub(crate) struct StorePath {
+    pub(crate) node: NamedNode,
+    /// As it is spelled. `None` where there is none, or something else.
+    pub(crate) nar_hash: Option<String>,
+}
+
 /// Returns the nodes that the text tells, in its order, with duplicates.
-pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<NamedNode>, StoreJsonError> {
+pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<StorePath>, StoreJsonError> {
     let document: Document = serde_json::from_str(text)?;
     match (document, key) {
         (Document::Object(members), Some(key)) => {
@@ -66,7 +74,7 @@ pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<NamedNode>, Sto
     }
 }
 
-fn parse_object(members: &[(String, Box<RawValue>)]) -> Result<Vec<NamedNode>, StoreJsonError> {
+fn parse_object(members: &[(String, Box<RawValue>)]) -> Result<Vec<StorePath>, StoreJsonError> {
     let member = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
     if let (Some(info), Some(_)) = (member("info"), member("version")) {
         let store_dir = member("storeDir").map(|dir| serde_json::from_str::<String>(dir.get())).transpose()?;
@@ -82,7 +90,7 @@ fn parse_object(members: &[(String, Box<RawValue>)]) -> Result<Vec<NamedNode>, S
     Err(StoreJsonError::KeyNeeded { candidates: graph_keys(members) })
 }
 
-fn by_path(entries: &[(String, Box<RawValue>)], store_dir: Option<&str>) -> Result<Vec<NamedNode>, StoreJsonError> {
+fn by_path(entries: &[(String, Box<RawValue>)], store_dir: Option<&str>) -> Result<Vec<StorePath>, StoreJsonError> {
     let entries = entries.iter().enumerate();
     entries.map(|(at, (path, entry))| node(at, Some(path), entry, store_dir)).collect()
 }
@@ -100,10 +108,11 @@ struct PathInfo {
     path: Option<String>,
     valid: Option<bool>,
     nar_size: Option<serde_json::Value>,
+    nar_hash: Option<serde_json::Value>,
     references: Option<Vec<String>>,
 }
 
-fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>) -> Result<NamedNode, StoreJsonError> {
+fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>) -> Result<StorePath, StoreJsonError> {
     let bad =
         |path: Option<&str>, reason: String| StoreJsonError::BadEntry { at, path: path.map(str::to_owned), reason };
     let full = |name: &str| match store_dir {
@@ -122,7 +131,20 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
         size.as_u64().ok_or_else(|| StoreJsonError::BadSize { at, path: name.clone(), value: size.to_string() })?;
     let references = info.references.ok_or_else(|| bad(Some(&name), "it has no `references`".into()))?;
     let references = references.iter().map(|reference| full(reference)).collect();
-    Ok(NamedNode { lineage: lineage_of_store_path(&name), name, size, references })
+    let nar_hash = info.nar_hash.as_ref().and_then(|hash| hash.as_str()).filter(|hash| is_sha256(hash));
+    let nar_hash = nar_hash.map(str::to_owned);
+    Ok(StorePath { node: NamedNode { lineage: lineage_of_store_path(&name), name, size, references }, nar_hash })
+}
+
+/// Whether this is how Nix writes a hash: in base 64 after a `-`, and in base 16 or its own base 32 after a `:`.
+pub(crate) fn is_sha256(hash: &str) -> bool {
+    let digits = |prefix, lengths: &[usize]| {
+        hash.strip_prefix(prefix).is_some_and(|digits| {
+            lengths.contains(&digits.len())
+                && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+        })
+    };
+    digits("sha256-", &[44]) || digits("sha256:", &[52, 64])
 }
 
 fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
@@ -136,7 +158,7 @@ fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
 /// JSON of which only the outermost shape is known. An object keeps members of one name apart. A list is read at once,
 /// entry by entry: kept as text, a small packed file of many tiny entries would fill the memory.
 enum Document {
-    List(Result<Vec<NamedNode>, StoreJsonError>),
+    List(Result<Vec<StorePath>, StoreJsonError>),
     Object(Vec<(String, Box<RawValue>)>),
 }
 
@@ -184,7 +206,9 @@ mod tests {
     fn shown(text: &str, key: Option<&str>) -> String {
         match parse(text, key) {
             Ok(nodes) => {
-                let show = |n: &NamedNode| format!("{} {} {} {:?}", n.name, n.lineage, n.size, n.references);
+                let show = |StorePath { node: n, .. }: &StorePath| {
+                    format!("{} {} {} {:?}", n.name, n.lineage, n.size, n.references)
+                };
                 nodes.iter().map(show).collect::<Vec<_>>().join("\n")
             }
             Err(error) => error.to_string(),
