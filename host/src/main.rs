@@ -5,6 +5,7 @@
 //! writes the image. [`command`] has one file for each command.
 
 mod arguments;
+mod caches;
 mod command;
 mod console;
 mod exit;

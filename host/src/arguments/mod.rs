@@ -2,6 +2,7 @@
 
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
+mod cache;
 mod lock;
 mod new;
 mod planner;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
+pub(crate) use self::cache::{CacheArguments, CacheDirArguments};
 pub(crate) use self::lock::LockArguments;
 pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{
@@ -71,7 +73,6 @@ Examples:
     layerwright planner bench mine.wasm";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is parsed once")]
 pub(crate) enum Command {
     /// Read a closure, plan its layers and write the image
     Build(BuildArguments),
@@ -161,6 +162,8 @@ pub(crate) struct PackArguments {
     pub(crate) root: PathBuf,
     #[command(flatten)]
     pub(crate) packing: PackingArguments,
+    #[command(flatten)]
+    pub(crate) cache_dir: CacheDirArguments,
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +241,8 @@ pub(crate) struct PackingArguments {
     pub(crate) compression: Option<Compression>,
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
+    #[command(flatten)]
+    pub(crate) cache: CacheArguments,
     /// Threads to pack with [default: one for each processor]; the bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
