@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, Subcommand, value_parser};
 use layerwright_packer::CacheDir;
 
 /// Some images of several gigabytes each, with what they share.
@@ -37,6 +37,61 @@ pub(crate) struct CacheArguments {
     /// Those go first that were used least lately.
     #[arg(long, value_name = "SIZE", env = "LAYERWRIGHT_CACHE_SIZE", hide_env_values = true, default_value = CACHE_SIZE, hide_short_help = true, help_heading = HEADING)]
     pub(crate) cache_size: Size,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Show where the cache is, what is in it and how large that is
+    #[command(after_help = "\
+Examples:
+  layerwright cache info
+  layerwright cache info --json | jq .layers.bytes")]
+    Info(CacheInfoArguments),
+    /// Remove packed layers: those that were used least lately, until the others fit
+    #[command(after_help = "\
+Examples:
+  layerwright cache prune --max-size 2GiB
+  layerwright cache prune --unused-for 30
+
+A build does the same with what is beyond --cache-size. Removing is always safe,
+also beside a build: what is needed again is packed again, to the same bytes.")]
+    Prune(CachePruneArguments),
+    /// Hash every packed layer, and remove those that are damaged
+    ///
+    /// A build notices by itself when a file in the cache was cut or written to. This finds what a bad disk did.
+    #[command(after_help = "\
+Examples:
+  layerwright cache verify
+  layerwright cache verify --json | jq -r '.damaged[]'
+
+Exits with 6 where anything was damaged. The next build packs it again.")]
+    Verify(CacheInfoArguments),
+    /// Remove all packed layers and compiled planners, and no file that is not the program's own
+    #[command(after_help = "\
+Example:
+  layerwright cache clear")]
+    Clear(CacheInfoArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheInfoArguments {
+    #[command(flatten)]
+    pub(crate) dir: CacheDirArguments,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CachePruneArguments {
+    /// How much may be left, e.g. 5GiB, 500MB or a number of bytes
+    #[arg(long, value_name = "SIZE", env = "LAYERWRIGHT_CACHE_SIZE", hide_env_values = true, default_value = CACHE_SIZE)]
+    pub(crate) max_size: Size,
+    /// Also remove what no build has used for so many days
+    #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32))]
+    pub(crate) unused_for: Option<u32>,
+    #[command(flatten)]
+    pub(crate) common: CacheInfoArguments,
 }
 
 /// A number of bytes.

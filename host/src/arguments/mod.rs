@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
-pub(crate) use self::cache::{CacheArguments, CacheDirArguments};
+pub(crate) use self::cache::{
+    CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
+};
 pub(crate) use self::lock::LockArguments;
 pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{
@@ -72,6 +74,13 @@ Examples:
     layerwright planner check mine.wasm
     layerwright planner bench mine.wasm";
 
+const CACHE_EXAMPLES: &str = "\
+Examples:
+  layerwright cache info
+  layerwright cache prune --max-size 2GiB --unused-for 30
+  layerwright cache verify
+  layerwright cache clear";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Read a closure, plan its layers and write the image
@@ -82,6 +91,9 @@ pub(crate) enum Command {
     Pack(PackArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
+    /// Look after what is kept from run to run: packed layers and compiled planners
+    #[command(subcommand, after_help = CACHE_EXAMPLES)]
+    Cache(CacheCommand),
     /// Begin, list, inspect, pin, try, check and measure planners
     #[command(subcommand, after_help = PLANNER_EXAMPLES)]
     Planner(PlannerCommand),
