@@ -36,7 +36,7 @@ pub(crate) const MISBEHAVED: u8 = 4;
 const NOT_A_PLANNER: u8 = 5;
 /// As shells report a program that wrote to a closed pipe.
 const CLOSED_PIPE: u8 = 141;
-/// `verify` found something.
+/// `verify` or `cache verify` found something.
 pub(crate) const MISMATCH: u8 = 6;
 
 const CODES: &str = "\
@@ -47,7 +47,7 @@ Exit codes:
   3    a planner refused, with its own message
   4    a planner misbehaved: a trap, a limit, a proposal that breaks the rules
   5    a file is not a planner, or not the one that was pinned, or not pinned with --locked
-  6    `verify` found mismatches
+  6    `verify` found mismatches, or `cache verify` damage
   130  interrupted
   141  whoever reads standard output has stopped reading";
 

@@ -5,6 +5,7 @@
 //! writes the image. [`command`] has one file for each command.
 
 mod arguments;
+mod caches;
 mod command;
 mod console;
 mod exit;
@@ -47,6 +48,7 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Plan(arguments) => command::plan::run(arguments, console),
         Command::Pack(arguments) => command::pack::run(arguments, console),
         Command::Verify(arguments) => command::verify::run(arguments, console),
+        Command::Cache(command) => command::cache::run(command, console),
         Command::Planner(command) => command::planner::run(command, console),
         Command::CompilePlanner { memory_bytes, seconds } => {
             Ok(command::hidden::compile_planner(*memory_bytes, *seconds))

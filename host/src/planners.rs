@@ -1,19 +1,18 @@
 //! The planners of a chain: loaded, set up, and asked.
 
 use std::num::NonZeroU32;
-use std::path::Path;
 
 use anyhow::Result;
-use layerwright_packer::{CacheDir, CacheDirError};
 use layerwright_planner::chain::{self, Link};
 use layerwright_planner::{Closure, NodeKind, Plan, PlannerRecord, PlannerSource, Proposal, Request};
 use serde_json::{Map, Value};
 
 use crate::arguments::{PlanningArguments, SandboxArguments};
+use crate::caches::open_compiled_cache;
 use crate::console::Console;
 use crate::planner_file::{Component, Unpinned, built_in, find};
 use crate::planner_spec::PlannerSpec;
-use crate::sandbox::{CompiledCache, Compiler, Limits, Planned, Sandbox, Strategy, StrategyError};
+use crate::sandbox::{Compiler, Limits, Planned, Sandbox, Strategy, StrategyError};
 use crate::settings::settings;
 
 /// Who plans where the user names nobody.
@@ -42,13 +41,7 @@ fn find_all(planning: &PlanningArguments, limits: &Limits) -> Result<(Vec<Planne
 
 /// Starts the sandbox.
 pub(crate) fn sandbox(arguments: &SandboxArguments, console: &Console) -> Result<Sandbox> {
-    let cache = arguments.compile_cache().and_then(|place| match open_cache(&place) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            console.warn(&format!("compiled planners are not kept: {error}"));
-            None
-        }
-    });
+    let cache = arguments.compile_cache().and_then(|place| open_compiled_cache(&place, console));
     let console = *console;
     let compiler = Compiler::InChild { cache, tell: Box::new(move |notice| console.compiling(notice)) };
     start(arguments.limits(), compiler)
@@ -61,10 +54,6 @@ pub(crate) fn sandbox_without_cache(arguments: &SandboxArguments) -> Result<Sand
 
 fn start(limits: Limits, compiler: Compiler) -> Result<Sandbox> {
     Sandbox::new(limits, compiler).map_err(|error| anyhow::anyhow!("starting the WebAssembly engine: {error:#}"))
-}
-
-fn open_cache(place: &Path) -> Result<CompiledCache, CacheDirError> {
-    Ok(CompiledCache::new(CacheDir::open(place)?.folder("planners")?))
 }
 
 /// A strategy with the user's settings.

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// What is in the environment of the tests, and should not decide what they see.
-const NOT_INHERITED: [&str; 11] = [
+const NOT_INHERITED: [&str; 12] = [
+    "LAYERWRIGHT_CACHE_SIZE",
     "LAYERWRIGHT_LOCKED",
     "SOURCE_DATE_EPOCH",
     "CLICOLOR_FORCE",

@@ -2,6 +2,7 @@
 
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
+mod cache;
 mod lock;
 mod new;
 mod planner;
@@ -13,6 +14,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference};
 
+pub(crate) use self::cache::{
+    CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
+};
 pub(crate) use self::lock::LockArguments;
 pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{
@@ -70,8 +74,14 @@ Examples:
     layerwright planner check mine.wasm
     layerwright planner bench mine.wasm";
 
+const CACHE_EXAMPLES: &str = "\
+Examples:
+  layerwright cache info
+  layerwright cache prune --max-size 2GiB --unused-for 30
+  layerwright cache verify
+  layerwright cache clear";
+
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is parsed once")]
 pub(crate) enum Command {
     /// Read a closure, plan its layers and write the image
     Build(BuildArguments),
@@ -81,6 +91,9 @@ pub(crate) enum Command {
     Pack(PackArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
+    /// Look after what is kept from run to run: packed layers and compiled planners
+    #[command(subcommand, after_help = CACHE_EXAMPLES)]
+    Cache(CacheCommand),
     /// Begin, list, inspect, pin, try, check and measure planners
     #[command(subcommand, after_help = PLANNER_EXAMPLES)]
     Planner(PlannerCommand),
@@ -161,6 +174,8 @@ pub(crate) struct PackArguments {
     pub(crate) root: PathBuf,
     #[command(flatten)]
     pub(crate) packing: PackingArguments,
+    #[command(flatten)]
+    pub(crate) cache_dir: CacheDirArguments,
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +253,8 @@ pub(crate) struct PackingArguments {
     pub(crate) compression: Option<Compression>,
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
+    #[command(flatten)]
+    pub(crate) cache: CacheArguments,
     /// Threads to pack with [default: one for each processor]; the bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
-use layerwright_packer::CacheDir;
 
+use super::CacheDirArguments;
 use crate::sandbox::{Limit, Limits};
 
 #[derive(Debug, Args)]
@@ -38,18 +38,17 @@ pub(crate) struct SandboxArguments {
     /// Memory that compiling a planner may take, in MiB
     #[arg(long, value_name = "MIB", default_value_t = Limits::COMPILE_MEMORY_BYTES >> 20, value_parser = value_parser!(u64).range(64..=1 << 20), hide_short_help = true)]
     planner_compile_memory: u64,
-    /// Where compiled planners are kept [default: layerwright in $XDG_CACHE_HOME or ~/.cache]
-    #[arg(long, value_name = "DIR", env = "LAYERWRIGHT_CACHE_DIR", hide_env_values = true, hide_short_help = true)]
-    cache_dir: Option<PathBuf>,
     /// Compile planners anew, and keep nothing
     #[arg(long, hide_short_help = true)]
     no_compile_cache: bool,
+    #[command(flatten)]
+    pub(crate) cache_dir: CacheDirArguments,
 }
 
 impl SandboxArguments {
     /// Where compiled planners are to be kept; `None` for nowhere.
     pub(crate) fn compile_cache(&self) -> Option<PathBuf> {
-        if self.no_compile_cache { None } else { self.cache_dir.clone().or_else(CacheDir::default_place) }
+        self.cache_dir.place().filter(|_| !self.no_compile_cache)
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::exit::Usage;
 
 pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitCode> {
-    let packing = Packing::check(&arguments.packing)?;
+    let packing = Packing::check(&arguments.packing, &arguments.planning.sandbox.cache_dir)?;
     check_places(arguments).map_err(Usage)?;
     arguments.save_plan.as_deref().map_or(Ok(()), check_writable)?;
     let (plan, files) = make_plan(&arguments.closure, &arguments.planning, console)?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::image_settings::GivenSettings;
 use super::output::{counted, print_json};
-use crate::arguments::{PackArguments, PackingArguments};
+use crate::arguments::{CacheDirArguments, PackArguments, PackingArguments};
 use crate::console::Console;
 use crate::exit::Usage;
 use crate::input::{self, MAX_GRAPH_BYTES, read_text};
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::source::NodeFilesByName;
 
 pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCode> {
-    let packing = Packing::check(&arguments.packing)?;
+    let packing = Packing::check(&arguments.packing, &arguments.cache_dir)?;
     let context = || format!("reading the plan {}", arguments.plan.display());
     let plan = read_plan(&arguments.plan).with_context(context)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
@@ -38,21 +38,23 @@ fn read_plan(file: &Path) -> Result<Plan> {
 /// The second half of a build. What can be refused before any work is done has been.
 pub(super) struct Packing<'a> {
     arguments: &'a PackingArguments,
+    #[expect(dead_code, reason = "packing does not ask for the cache yet")]
+    cache_dir: &'a CacheDirArguments,
     settings: GivenSettings,
 }
 
 impl<'a> Packing<'a> {
-    pub(super) fn check(arguments: &'a PackingArguments) -> Result<Self> {
+    pub(super) fn check(arguments: &'a PackingArguments, cache_dir: &'a CacheDirArguments) -> Result<Self> {
         if arguments.to == Destination::Stdout {
             check_stdout(arguments).map_err(Usage)?;
         }
-        Ok(Self { arguments, settings: GivenSettings::new(&arguments.settings)? })
+        Ok(Self { arguments, cache_dir, settings: GivenSettings::new(&arguments.settings)? })
     }
 
     /// Writes the image and tells about it.
     pub(super) fn run(self, plan: &Plan, files: &NodeFilesByName, root: &Path, console: &Console) -> Result<ExitCode> {
         files.check(plan)?;
-        let Self { arguments, settings } = self;
+        let Self { arguments, settings, .. } = self;
         let request = PackRequest {
             plan,
             files: &|name| files.get(name),

@@ -66,6 +66,20 @@ impl CompiledCache {
         self.dir.prune(TOTAL_BYTES, is_entry).ok();
         Ok(())
     }
+
+    /// Returns how many components are kept, and how many bytes they have.
+    pub(crate) fn size(&self) -> io::Result<(usize, u64)> {
+        let entries = self.dir.entries()?.into_iter().filter(|entry| is_entry(&entry.name));
+        Ok(entries.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.bytes)))
+    }
+
+    /// Removes them all. Returns what [`Self::size`] was.
+    pub(crate) fn clear(&self) -> io::Result<(usize, u64)> {
+        let (count, bytes) = self.size()?;
+        self.dir.prune(0, is_entry)?;
+        let (left, left_bytes) = self.size()?;
+        Ok((count.saturating_sub(left), bytes.saturating_sub(left_bytes)))
+    }
 }
 
 /// Makes a component of what the compiler returned.

@@ -32,6 +32,11 @@ fn help_of_every_command_has_an_example() -> Result<()> {
         &["planner", "run"],
         &["planner", "check"],
         &["planner", "bench"],
+        &["cache"],
+        &["cache", "info"],
+        &["cache", "prune"],
+        &["cache", "verify"],
+        &["cache", "clear"],
         &["completions"],
     ] {
         for flag in ["--help", "-h"] {

@@ -1,5 +1,6 @@
 //! The cases, one file for each subject.
 
+mod cache;
 mod cli;
 mod compiling;
 mod contracts;
@@ -28,6 +29,7 @@ use libtest_mimic::Trial;
 use crate::case::Case;
 
 const SUBJECTS: &[(&str, &[Case])] = &[
+    ("cache", cache::CASES),
     ("cli", cli::CASES),
     ("compiling", compiling::CASES),
     ("contracts", contracts::CASES),

@@ -1,0 +1,43 @@
+//! `layerwright cache prune`
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use indicatif::BinaryBytes;
+use layerwright_packer::{LayerCache, Pruned};
+use serde::Serialize;
+
+use crate::arguments::CachePruneArguments;
+use crate::caches::Caches;
+use crate::command::output::{counted, print_json};
+use crate::console::Console;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Removed {
+    layers: usize,
+    blobs: usize,
+    bytes: u64,
+    left_bytes: u64,
+}
+
+pub(super) fn run(arguments: &CachePruneArguments, console: &Console) -> Result<()> {
+    let caches = Caches::open(&arguments.common.dir)?;
+    let unused_for = arguments.unused_for.map(|days| Duration::from_secs(u64::from(days) * 24 * 3600));
+    let prune = |layers: &LayerCache| Ok((layers.prune(arguments.max_size.bytes, unused_for)?, layers.info()?.bytes));
+    let pruned = caches.layers.as_ref().map(prune).transpose();
+    let context = || format!("making room in the cache {}", caches.place.display());
+    let (pruned, left_bytes) = pruned.map_err(|error: std::io::Error| error).with_context(context)?.unwrap_or_default();
+    if arguments.common.json {
+        let Pruned { records, blobs, bytes } = pruned;
+        return print_json(&Removed { layers: records, blobs, bytes, left_bytes });
+    }
+    console.say(&format!("removed {}; {} are left", what_went(pruned), BinaryBytes(left_bytes)));
+    Ok(())
+}
+
+/// `12 layers, 10 blobs, 1.20 GiB`
+pub(super) fn what_went(pruned: Pruned) -> String {
+    let Pruned { records, blobs, bytes } = pruned;
+    format!("{}, {}, {}", counted(records, "layer"), counted(blobs, "blob"), BinaryBytes(bytes))
+}
