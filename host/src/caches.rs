@@ -17,7 +17,6 @@ const PLANNERS: &str = "planners";
 const LAYERS: &str = "layers";
 
 /// Opens the packed layers for a build; `None` where they are not wanted, or cannot be had.
-#[expect(dead_code, reason = "packing does not ask for it yet")]
 pub(crate) fn open_layer_cache(
     dir: &CacheDirArguments,
     arguments: &CacheArguments,

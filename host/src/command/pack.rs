@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use indicatif::BinaryBytes;
-use layerwright_packer::{Destination, PackRequest, PackedImage, pack};
+use layerwright_packer::{Destination, LayerReuse, PackRequest, PackedImage, pack};
 use layerwright_planner::Plan;
 use serde::Serialize;
 
 use super::image_settings::GivenSettings;
 use super::output::{counted, print_json};
 use crate::arguments::{CacheDirArguments, PackArguments, PackingArguments};
+use crate::caches::open_layer_cache;
 use crate::console::Console;
 use crate::exit::Usage;
 use crate::input::{self, MAX_GRAPH_BYTES, read_text};
@@ -38,7 +39,6 @@ fn read_plan(file: &Path) -> Result<Plan> {
 /// The second half of a build. What can be refused before any work is done has been.
 pub(super) struct Packing<'a> {
     arguments: &'a PackingArguments,
-    #[expect(dead_code, reason = "packing does not ask for the cache yet")]
     cache_dir: &'a CacheDirArguments,
     settings: GivenSettings,
 }
@@ -54,7 +54,12 @@ impl<'a> Packing<'a> {
     /// Writes the image and tells about it.
     pub(super) fn run(self, plan: &Plan, files: &NodeFilesByName, root: &Path, console: &Console) -> Result<ExitCode> {
         files.check(plan)?;
-        let Self { arguments, settings, .. } = self;
+        let Self { arguments, cache_dir, settings } = self;
+        // A stream has no use for it.
+        let is_file = arguments.to != Destination::Stdout;
+        let cache = is_file.then(|| open_layer_cache(cache_dir, &arguments.cache, console)).flatten();
+        let nar_hash = |name: &str| files.nar_hash(name);
+        let reuse = cache.as_ref().map(|cache| LayerReuse { cache, nar_hash: &nar_hash });
         let request = PackRequest {
             plan,
             files: &|name| files.get(name),
@@ -64,6 +69,7 @@ impl<'a> Packing<'a> {
             destination: &arguments.to,
             tags: &arguments.tags,
             threads: arguments.threads,
+            reuse,
         };
         let writing = Writing::start();
         let progress = Progress::new(console, "layers");
@@ -103,9 +109,17 @@ fn summary(image: &PackedImage, destination: &Destination) -> String {
     let place =
         if *destination == Destination::Stdout { "standard output".to_owned() } else { destination.to_string() };
     let layers = counted(image.layers.len(), "layer");
+    let reused = || image.layers.iter().filter(|layer| layer.reused);
+    let reuse = match reused().count() {
+        0 => String::new(),
+        count => {
+            let bytes = BinaryBytes(reused().map(|layer| layer.tar_bytes).sum());
+            format!("\n  {count} of them from the cache, {bytes} that were not read again")
+        }
+    };
     let names = match image.references.as_slice() {
         [] => String::new(),
         names => format!("\n  named {}", names.join(", ")),
     };
-    format!("wrote {place}\n  {layers}, {stored} ({plain} plain)\n  image ID {}{names}", image.image_id)
+    format!("wrote {place}\n  {layers}, {stored} ({plain} plain){reuse}\n  image ID {}{names}", image.image_id)
 }
