@@ -15,7 +15,7 @@
 //! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
 //!
 //! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them. [`CacheDir`] is
-//! the user's folder for what can be made again, whatever that is.
+//! the user's folder for what can be made again, and [`LayerCache`] what is kept of packed layers there.
 //!
 //! ```
 //! use layerwright_packer::{Destination, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};

@@ -125,9 +125,14 @@ impl LayerCache {
     ///
     /// # Errors
     ///
-    /// Where nothing can be written, or the file is not as long as the blob. The layer may be kept in part then, without
-    /// harm.
+    /// Where nothing can be written, or the file is not as long as the blob. The message says where the cache is. There may
+    /// be a blob without a record then, which does no harm.
     pub(crate) fn keep(&self, key: &LayerKey, blob: &Blob, file: Option<&Path>) -> io::Result<()> {
+        let in_cache = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", self.path.display()));
+        self.keep_both(key, blob, file).map_err(in_cache)
+    }
+
+    fn keep_both(&self, key: &LayerKey, blob: &Blob, file: Option<&Path>) -> io::Result<()> {
         let before = self.find(key).filter(|known| known.blob == *blob);
         let file =
             file.filter(|_| blob.blob_bytes <= self.limit_bytes && !before.is_some_and(|known| self.has(&known)));

@@ -312,7 +312,8 @@ fn what_cannot_be_kept_is_an_error_and_leaves_nothing() {
     assert!(fixture.blobs().is_empty() && list(&fixture.at("known")).is_empty());
     // As on a full disk: nothing can be made in the folder.
     fs::remove_dir(fixture.at("blobs/sha256")).unwrap();
-    assert!(fixture.cache.keep(&key("a"), &blob(b"cont"), Some(&short)).is_err());
+    let message = fixture.cache.keep(&key("a"), &blob(b"cont"), Some(&short)).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("{}: ", fixture.cache.path.display())), "{message}");
     assert!(list(&fixture.at("known")).is_empty());
     assert!(fixture.cache.find(&key("a")).is_none());
 }
