@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Stat;
+
 /// Everything about an entry but its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -45,9 +47,37 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    pub(crate) fn new(path: PathBuf, links: LinksBefore, metadata: &Metadata) -> Self {
-        let (modified, inode) = (Modified::of(metadata), Inode::of(metadata));
-        Self { path, links, size: metadata.len(), modified, inode }
+    pub(crate) fn new(path: PathBuf, links: LinksBefore, seen: impl Into<Seen>) -> Self {
+        let Seen { size, modified, inode } = seen.into();
+        Self { path, links, size, modified, inode }
+    }
+}
+
+/// What a look at a file told.
+pub(crate) struct Seen {
+    pub(crate) size: u64,
+    pub(crate) modified: Modified,
+    pub(crate) inode: Inode,
+}
+
+impl From<&Metadata> for Seen {
+    fn from(metadata: &Metadata) -> Self {
+        let modified = Modified { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() };
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Self {
+            size: metadata.len(),
+            modified,
+            inode: Inode { device: metadata.dev(), number: metadata.ino(), changed },
+        }
+    }
+}
+
+impl From<&Stat> for Seen {
+    fn from(stat: &Stat) -> Self {
+        let modified = Modified { seconds: stat.st_mtime, nanoseconds: stat.st_mtime_nsec.cast_signed() };
+        let changed = (stat.st_ctime, stat.st_ctime_nsec.cast_signed());
+        let inode = Inode { device: stat.st_dev, number: stat.st_ino, changed };
+        Self { size: stat.st_size.cast_unsigned(), modified, inode }
     }
 }
 
@@ -59,12 +89,6 @@ pub(crate) struct Inode {
     pub(crate) number: u64,
     /// Seconds and nanoseconds.
     pub(crate) changed: (i64, i64),
-}
-
-impl Inode {
-    fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), number: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) }
-    }
 }
 
 /// Whether a path leads through symlinks before its last component.
@@ -81,12 +105,6 @@ pub(crate) enum LinksBefore {
 pub(crate) struct Modified {
     pub(crate) seconds: i64,
     pub(crate) nanoseconds: i64,
-}
-
-impl Modified {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() }
-    }
 }
 
 impl Entry {

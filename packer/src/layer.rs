@@ -347,9 +347,9 @@ mod tests {
 
     #[test]
     fn sparse_files_longer_than_any_tar_are_an_error() {
-        let metadata = fs_err::metadata("/").unwrap();
+        let stat = rustix::fs::stat("/").unwrap();
         let content = || {
-            let content = Content::new("/x".into(), LinksBefore::Never, &metadata);
+            let content = Content::new("/x".into(), LinksBefore::Never, &stat);
             Content { size: i64::MAX.unsigned_abs(), ..content }
         };
         let entry = |name: &[u8]| Entry::new(EntryName(name.to_vec()), EntryKind::File(content()), 0o644);

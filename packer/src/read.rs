@@ -18,7 +18,7 @@ use fs_err::File;
 use rustix::fs::{Advice, CWD, Mode, OFlags, ResolveFlags, fadvise, openat2};
 use rustix::io::Errno;
 
-use crate::entry::{Content, LinksBefore, Modified};
+use crate::entry::{Content, LinksBefore, Modified, Seen};
 use crate::error::{FileChange, PackError};
 
 /// How much is read at once: more only evicts the processor's cache before the bytes are hashed.
@@ -89,9 +89,10 @@ impl OpenFile {
 
     fn check_unchanged(&self) -> Result<(), PackError> {
         let metadata = self.file.metadata().map_err(PackError::Read)?;
+        let seen = Seen::from(&metadata);
         if !metadata.is_file() {
             Err(self.changed(FileChange::Replaced))
-        } else if metadata.len() != self.size || Modified::of(&metadata) != self.modified {
+        } else if seen.size != self.size || seen.modified != self.modified {
             Err(self.changed(FileChange::Changed))
         } else {
             Ok(())
@@ -152,7 +153,7 @@ mod tests {
     use crate::{Compression, NodeFiles, Unobserved};
 
     fn content_of(path: &Path) -> Content {
-        Content::new(path.into(), LinksBefore::Maybe, &fs_err::symlink_metadata(path).unwrap())
+        Content::new(path.into(), LinksBefore::Maybe, &rustix::fs::lstat(path).unwrap())
     }
 
     fn copied(content: &Content) -> Result<Vec<u8>, PackError> {
