@@ -47,11 +47,7 @@ const WIT_BINDGEN: &str = "0.61.1";
 
 /// Makes sure that all of this is there. What cannot be installed is named; in CI that is an error.
 pub(crate) fn clients(workspace: &Path) -> Result<()> {
-    let missing = || CLIENTS.into_iter().filter(|(sign, _)| !sign.is_there()).map(|(_, package)| package);
-    if missing().next().is_some() && can_install() {
-        install(&missing().collect::<Vec<_>>())?;
-    }
-    let mut still_missing: Vec<&str> = missing().collect();
+    let mut still_missing = install_missing(&CLIENTS)?;
     if !wasip2()? {
         still_missing.push(WASIP2);
     }
@@ -66,6 +62,15 @@ pub(crate) fn clients(workspace: &Path) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Returns the packages that are missing afterwards.
+fn install_missing(tools: &[(Sign, &'static str)]) -> Result<Vec<&'static str>> {
+    let missing = || tools.iter().filter(|(sign, _)| !sign.is_there()).map(|(_, package)| *package);
+    if missing().next().is_some() && can_install() {
+        install(&missing().collect::<Vec<_>>())?;
+    }
+    Ok(missing().collect())
 }
 
 impl Sign {
