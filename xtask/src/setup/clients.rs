@@ -1,4 +1,4 @@
-//! What the tests run besides the program: clients that read images, and compilers of other languages.
+//! What tests and benchmarks run besides the program: clients that read images, and compilers of other languages.
 
 use std::path::Path;
 use std::process::Command;
@@ -40,6 +40,18 @@ const CLIENTS: [(Sign, &str); 18] = [
     (Sign::File("/usr/lib/llvm-16/lib/clang/16/lib/wasi/libclang_rt.builtins-wasm32.a"), "libclang-rt-16-dev-wasm32"),
 ];
 
+/// What the benchmarks compare with, likewise.
+const BENCH_TOOLS: [(Sign, &str); 8] = [
+    (Sign::Program("tar"), "tar"),
+    (Sign::Program("pigz"), "pigz"),
+    (Sign::Program("zstd"), "zstd"),
+    (Sign::Program("python3"), "python3"),
+    (Sign::Program("skopeo"), "skopeo"),
+    (Sign::Program("umoci"), "umoci"),
+    (Sign::Program("buildah"), "buildah"),
+    (Sign::Program("findmnt"), "util-linux"),
+];
+
 /// What strategies in Rust are compiled for.
 const WASIP2: &str = "wasm32-wasip2";
 /// The version that the template in C names.
@@ -62,6 +74,11 @@ pub(crate) fn clients(workspace: &Path) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Installs what the benchmarks compare with, where it can. They say what they leave out.
+pub(crate) fn bench_tools() -> Result<()> {
+    install_missing(&BENCH_TOOLS).map(drop)
 }
 
 /// Returns the packages that are missing afterwards.
