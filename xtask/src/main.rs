@@ -1,6 +1,7 @@
 //! `cargo xtask`: one command for each thing that one does with this repository.
 
 mod architecture;
+mod bench;
 mod demo;
 mod run;
 mod setup;
@@ -17,6 +18,12 @@ Usage: cargo xtask COMMAND
   demo    Set up what is needed, build the program and pack a real closure of this machine
   test    Set up what is needed, then check format, lints and documentation, and run all tests
   setup   Set up what building needs; with --clients also what the tests need
+  bench   Measure packing, against what the machine can do and what people use today
+          --only WORD    rows whose name, such as debian/gzip, contains the word; repeatable
+          --runs N       rounds [default: 5]
+          --json FILE    figures [default: target/bench/results.json]
+          --write        also write docs/benchmarks.md
+          --scale N      smaller closures, such as 0.05, to try it out
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +34,9 @@ fn main() -> ExitCode {
         ["test"] => test::run(workspace()),
         ["setup"] => setup::toolchain(),
         ["setup", "--clients"] => set_up_everything(),
+        ["bench", ref words @ ..] => bench::run(workspace(), words),
+        // What `bench` runs each of its lines in.
+        ["measure", ref line @ ..] => bench::child(line),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

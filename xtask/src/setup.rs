@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use xtask::toolchain::{TARGET, Toolchain};
 
-pub(crate) use self::clients::clients;
+pub(crate) use self::clients::{bench_tools, clients};
 use crate::run::{exists, run};
 
 /// What rustup installs in one step.

@@ -1,4 +1,4 @@
-//! What the tests run besides the program: clients that read images, and compilers of other languages.
+//! What tests and benchmarks run besides the program: clients that read images, and compilers of other languages.
 
 use std::path::Path;
 use std::process::Command;
@@ -40,6 +40,18 @@ const CLIENTS: [(Sign, &str); 18] = [
     (Sign::File("/usr/lib/llvm-16/lib/clang/16/lib/wasi/libclang_rt.builtins-wasm32.a"), "libclang-rt-16-dev-wasm32"),
 ];
 
+/// What the benchmarks compare with, likewise.
+const BENCH_TOOLS: [(Sign, &str); 8] = [
+    (Sign::Program("tar"), "tar"),
+    (Sign::Program("pigz"), "pigz"),
+    (Sign::Program("zstd"), "zstd"),
+    (Sign::Program("python3"), "python3"),
+    (Sign::Program("skopeo"), "skopeo"),
+    (Sign::Program("umoci"), "umoci"),
+    (Sign::Program("buildah"), "buildah"),
+    (Sign::Program("findmnt"), "util-linux"),
+];
+
 /// What strategies in Rust are compiled for.
 const WASIP2: &str = "wasm32-wasip2";
 /// The version that the template in C names.
@@ -47,11 +59,7 @@ const WIT_BINDGEN: &str = "0.61.1";
 
 /// Makes sure that all of this is there. What cannot be installed is named; in CI that is an error.
 pub(crate) fn clients(workspace: &Path) -> Result<()> {
-    let missing = || CLIENTS.into_iter().filter(|(sign, _)| !sign.is_there()).map(|(_, package)| package);
-    if missing().next().is_some() && can_install() {
-        install(&missing().collect::<Vec<_>>())?;
-    }
-    let mut still_missing: Vec<&str> = missing().collect();
+    let mut still_missing = install_missing(&CLIENTS)?;
     if !wasip2()? {
         still_missing.push(WASIP2);
     }
@@ -66,6 +74,20 @@ pub(crate) fn clients(workspace: &Path) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Installs what the benchmarks compare with, where it can. They say what they leave out.
+pub(crate) fn bench_tools() -> Result<()> {
+    install_missing(&BENCH_TOOLS).map(drop)
+}
+
+/// Returns the packages that are missing afterwards.
+fn install_missing(tools: &[(Sign, &'static str)]) -> Result<Vec<&'static str>> {
+    let missing = || tools.iter().filter(|(sign, _)| !sign.is_there()).map(|(_, package)| *package);
+    if missing().next().is_some() && can_install() {
+        install(&missing().collect::<Vec<_>>())?;
+    }
+    Ok(missing().collect())
 }
 
 impl Sign {
