@@ -41,7 +41,9 @@ impl<'a> Ahead<'a> {
         while self.opened.len() < self.most && self.bytes < AHEAD_BYTES && !matches!(self.opened.back(), Some(Err(_))) {
             let Some(entry) = self.entries.next() else { return };
             let opened = entry.and_then(|entry| match &entry.kind {
-                EntryKind::File(content) => OpenFile::open(content, AHEAD_BYTES).map(|file| (entry, Some(file))),
+                EntryKind::File(content) => {
+                    OpenFile::open(&entry.name, content, AHEAD_BYTES).map(|file| (entry, Some(file)))
+                }
                 _ => Ok((entry, None)),
             });
             self.bytes += announced(&opened);

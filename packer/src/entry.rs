@@ -6,6 +6,7 @@ use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::Stat;
 
@@ -39,17 +40,37 @@ pub(crate) enum EntryKind {
 /// is optimised meanwhile changes these, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
-    pub(crate) path: PathBuf,
-    pub(crate) links: LinksBefore,
+    /// Of the name of the entry.
+    pub(crate) base: Arc<Base>,
     pub(crate) size: u64,
     pub(crate) modified: Modified,
     pub(crate) inode: Inode,
 }
 
+/// Where entries are on this machine. Many have the same one, which takes less room than paths.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub(crate) path: PathBuf,
+    /// So much of a name is the way to `path`.
+    pub(crate) prefix: usize,
+    pub(crate) links: LinksBefore,
+}
+
+impl Base {
+    pub(crate) fn path_of(&self, name: &EntryName) -> PathBuf {
+        let mut below = &name.0[self.prefix..];
+        while let [b'/', rest @ ..] = below {
+            below = rest;
+        }
+        // To join nothing would add a slash.
+        if below.is_empty() { self.path.clone() } else { self.path.join(OsStr::from_bytes(below)) }
+    }
+}
+
 impl Content {
-    pub(crate) fn new(path: PathBuf, links: LinksBefore, seen: impl Into<Seen>) -> Self {
+    pub(crate) fn new(base: &Arc<Base>, seen: impl Into<Seen>) -> Self {
         let Seen { size, modified, inode } = seen.into();
-        Self { path, links, size, modified, inode }
+        Self { base: Arc::clone(base), size, modified, inode }
     }
 }
 

@@ -4,7 +4,7 @@
 //! layer in flight takes no memory but that of whoever asks, whatever its size and however many files it has.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
@@ -82,6 +82,14 @@ impl Extent {
         Ok(())
     }
 
+    /// Goes on with what comes behind these entries, of which `last` is the last place.
+    pub(crate) fn join(&mut self, next: &Self, last: impl FnOnce() -> PathBuf) -> Result<(), PackError> {
+        let length = self.length.checked_add(next.length).filter(|length| i64::try_from(*length).is_ok());
+        self.length = length.ok_or_else(|| PackError::LayerTooLong { path: last() })?;
+        self.fingerprint.join(&next.fingerprint);
+        Ok(())
+    }
+
     /// More than half of what a number can say is nothing but the holes of sparse files.
     fn grow(&mut self, more: Option<u64>, last: &Entry) -> Result<(), PackError> {
         self.length = more
@@ -118,10 +126,8 @@ impl Fingerprint {
 impl LayerFiles {
     pub(crate) fn new(parts: Vec<Part>) -> Result<Self, PackError> {
         let mut extent = Extent::default();
-        for Part { extent: part, entries } in &parts {
-            let length = extent.length.checked_add(part.length).filter(|length| i64::try_from(*length).is_ok());
-            extent.length = length.ok_or_else(|| PackError::LayerTooLong { path: entries.place() })?;
-            extent.fingerprint.join(&part.fingerprint);
+        for part in &parts {
+            extent.join(&part.extent, || part.entries.place())?;
         }
         let trailer = tar::trailer(extent.length);
         let tar_bytes = extent.length + trailer as u64;
@@ -160,7 +166,7 @@ impl LayerFiles {
 
 impl Entries {
     /// Where they are, roughly.
-    fn place(&self) -> std::path::PathBuf {
+    fn place(&self) -> PathBuf {
         let name = match self {
             Self::Remembered(entries) => entries.last().map(|entry| &entry.name),
             Self::OnDisk(tree) => Some(&tree.name),
@@ -289,12 +295,13 @@ impl LayerTar<'_> {
 }
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
     use crate::Compression;
     use crate::compress::BLOCK_BYTES;
-    use crate::entry::{Content, EntryName, LinksBefore};
+    use crate::entry::{Base, Content, EntryName, LinksBefore};
     use crate::fixture::{Fixture, H, plan, pseudo_random, store_plan, write_layer, write_layer_with};
     use crate::lane::PIECE_BYTES;
     use crate::walk::Root;
@@ -348,10 +355,8 @@ mod tests {
     #[test]
     fn sparse_files_longer_than_any_tar_are_an_error() {
         let stat = rustix::fs::stat("/").unwrap();
-        let content = || {
-            let content = Content::new("/x".into(), LinksBefore::Never, &stat);
-            Content { size: i64::MAX.unsigned_abs(), ..content }
-        };
+        let base = Arc::new(Base { path: "/x".into(), prefix: 0, links: LinksBefore::Never });
+        let content = || Content { size: i64::MAX.unsigned_abs(), ..Content::new(&base, &stat) };
         let entry = |name: &[u8]| Entry::new(EntryName(name.to_vec()), EntryKind::File(content()), 0o644);
         for entries in [vec![entry(b"a/b")], vec![entry(b"a/b"), entry(b"c"), entry(b"d")]] {
             let message = LayerFiles::of_entries(entries).unwrap_err().to_string();

@@ -18,7 +18,7 @@ use fs_err::File;
 use rustix::fs::{Advice, CWD, Mode, OFlags, ResolveFlags, fadvise, openat2};
 use rustix::io::Errno;
 
-use crate::entry::{Content, LinksBefore, Modified, Seen};
+use crate::entry::{Content, EntryName, LinksBefore, Modified, Seen};
 use crate::error::{FileChange, PackError};
 
 /// How much is read at once: more only evicts the processor's cache before the bytes are hashed.
@@ -38,8 +38,8 @@ pub(crate) struct OpenFile {
 
 impl OpenFile {
     /// Opens a file, and announces to the kernel that its first bytes will be read.
-    pub(crate) fn open(content: &Content, ahead: u64) -> Result<Self, PackError> {
-        let file = open(content)?;
+    pub(crate) fn open(name: &EntryName, content: &Content, ahead: u64) -> Result<Self, PackError> {
+        let file = open(&content.base.path_of(name), content.base.links)?;
         let mut file =
             Self { file, size: content.size, modified: content.modified, read: 0, announced: 0, ahead, checked: false };
         file.check_unchanged()?;
@@ -104,12 +104,11 @@ impl OpenFile {
     }
 }
 
-fn open(content: &Content) -> Result<File, PackError> {
+fn open(path: &Path, links: LinksBefore) -> Result<File, PackError> {
     // Should it be a FIFO by now, opening must neither wait for a writer nor follow a link.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let path = &content.path;
-    let changed = |change| PackError::FileChanged { path: path.clone(), change };
-    let opened = match content.links {
+    let changed = |change| PackError::FileChanged { path: path.to_owned(), change };
+    let opened = match links {
         LinksBefore::Never => open_without_links(path, flags),
         LinksBefore::Maybe => rustix::fs::open(path, flags, Mode::empty()),
     };
@@ -148,17 +147,19 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::entry::Base;
     use crate::fixture::{Fixture, H, plan, write_layer};
     use crate::walk::walk_layers;
     use crate::{Compression, NodeFiles, Unobserved};
 
     fn content_of(path: &Path) -> Content {
-        Content::new(path.into(), LinksBefore::Maybe, &rustix::fs::lstat(path).unwrap())
+        let base = Base { path: path.into(), prefix: 0, links: LinksBefore::Maybe };
+        Content::new(&base.into(), &rustix::fs::lstat(path).unwrap())
     }
 
     fn copied(content: &Content) -> Result<Vec<u8>, PackError> {
         let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-        let mut file = OpenFile::open(content, 8192)?;
+        let mut file = OpenFile::open(&EntryName(Vec::new()), content, 8192)?;
         loop {
             match file.read(&mut buffer)? {
                 0 => return Ok(bytes),

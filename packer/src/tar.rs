@@ -62,6 +62,9 @@ impl<'a> Header<'a> {
     /// In the order in which `tarfile` looks at the fields. Extended attributes come first, as they would be given to it
     /// from outside; their values are bytes whatever the character set, and readers treat them so.
     fn pax_records(&self) -> Vec<u8> {
+        if self.fits_ustar() {
+            return Vec::new();
+        }
         let mut fields: Vec<(&str, &[u8])> = Vec::new();
         if let Some(capability) = self.capability {
             fields.push(("SCHILY.xattr.security.capability", capability));
@@ -86,6 +89,13 @@ impl<'a> Header<'a> {
         records
     }
 
+    /// Nearly always, so it is worth a look of its own.
+    fn fits_ustar(&self) -> bool {
+        let ids = [self.uid, self.gid].into_iter().all(|id| u64::from(id) < octal_limit(8));
+        let numbers = ids && self.size < octal_limit(12);
+        numbers && self.capability.is_none() && fits(self.name, 100) && fits(self.link, 100)
+    }
+
     fn append_ustar(&self, modified: u64, owner: Owner, out: &mut Vec<u8>) {
         let mut block = [0; BLOCK];
         let mut fields = Fields { block: &mut block, at: 0 };
@@ -107,7 +117,7 @@ impl<'a> Header<'a> {
         }
         // The checksum counts itself as the eight spaces above, of which the last one stays.
         let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        write_octal(&mut block[148..155], u64::from(sum));
         out.extend_from_slice(&block);
     }
 }
@@ -196,6 +206,12 @@ impl Fields<'_> {
     /// A `?` for each character that is not ASCII, or byte that belongs to none; cut off without a NUL.
     fn text(&mut self, text: &[u8], width: usize) {
         let field = &mut self.block[self.at..self.at + width];
+        self.at += width;
+        if text.is_ascii() {
+            let length = text.len().min(width);
+            field[..length].copy_from_slice(&text[..length]);
+            return;
+        }
         let characters = text.utf8_chunks().flat_map(|chunk| {
             let valid = chunk.valid().chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?'));
             valid.chain(chunk.invalid().iter().map(|_| b'?'))
@@ -203,17 +219,27 @@ impl Fields<'_> {
         for (byte, character) in field.iter_mut().zip(characters) {
             *byte = character;
         }
-        self.at += width;
     }
 
     /// 0 where the number does not fit; a pax record has it then.
     fn octal(&mut self, number: u64, width: u32) {
         let number = if number < octal_limit(width) { number } else { 0 };
-        let width = width as usize;
-        self.block[self.at..self.at + width].copy_from_slice(format!("{number:0>w$o}\0", w = width - 1).as_bytes());
-        self.at += width;
+        let end = self.at + width as usize;
+        write_octal(&mut self.block[self.at..end], number);
+        self.at = end;
     }
 }
+
+/// Digits with zeros before them, and a NUL at the end.
+fn write_octal(field: &mut [u8], mut number: u64) {
+    let Some((nul, digits)) = field.split_last_mut() else { return };
+    *nul = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"01234567"[(number & 7) as usize];
+        number >>= 3;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,12 +15,13 @@ use std::fs::Metadata;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{lgetxattr, major, minor};
 use rustix::io::Errno;
 
 use super::resolve::{ResolveError, Resolved, Root, components};
-use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore};
+use crate::entry::{Base, Content, Entry, EntryKind, EntryName};
 use crate::error::{MissingFile, PackError};
 use crate::files::ListedFile;
 
@@ -34,7 +35,8 @@ pub(super) fn walk_list(
     root: &Root<'_>,
     missing: &mut Vec<MissingFile>,
 ) -> Result<BTreeMap<EntryName, Entry>, PackError> {
-    let mut walk = Walk { node, root, entries: BTreeMap::new(), directories: HashMap::new() };
+    let base = Arc::new(root.base(&EntryName(Vec::new()), 0));
+    let mut walk = Walk { node, root, base, entries: BTreeMap::new(), directories: HashMap::new() };
     for ListedFile { path, required } in files {
         match walk.add_listed(path) {
             Ok(()) => {}
@@ -63,6 +65,7 @@ impl From<PackError> for Problem {
 struct Walk<'a> {
     node: &'a str,
     root: &'a Root<'a>,
+    base: Arc<Base>,
     entries: BTreeMap<EntryName, Entry>,
     /// Directories as listed, with the place they lead to. The way to them is among the entries.
     directories: HashMap<Vec<u8>, Option<EntryName>>,
@@ -126,7 +129,7 @@ impl Walk<'_> {
         if name.is_whiteout() {
             return Err(PackError::Whiteout { node: self.node.to_owned(), path });
         }
-        if let Some(kind) = kind_of(&path, self.root.links(), metadata)? {
+        if let Some(kind) = kind_of(&path, &self.base, metadata)? {
             let capability = if metadata.is_file() { read_capability(&path)? } else { None };
             let mode = if metadata.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 };
             let (uid, gid) = (metadata.uid(), metadata.gid());
@@ -148,13 +151,13 @@ impl Walk<'_> {
 }
 
 /// `None` for a socket, which no layer can hold and which means nothing without its process.
-fn kind_of(path: &Path, links: LinksBefore, metadata: &Metadata) -> Result<Option<EntryKind>, PackError> {
+fn kind_of(path: &Path, base: &Arc<Base>, metadata: &Metadata) -> Result<Option<EntryKind>, PackError> {
     let kind = metadata.file_type();
     let device = metadata.rdev();
     Ok(Some(if kind.is_dir() {
         EntryKind::Directory
     } else if kind.is_file() {
-        EntryKind::File(Content::new(path.to_owned(), links, metadata))
+        EntryKind::File(Content::new(base, metadata))
     } else if kind.is_symlink() {
         let target = fs_err::read_link(path).map_err(PackError::Read)?;
         EntryKind::Symlink { target: target.into_os_string().into_vec() }

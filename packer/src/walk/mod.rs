@@ -24,7 +24,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::entry::{Entry, EntryKind, EntryName};
 use crate::error::{MissingFile, PackError};
 use crate::files::NodeFiles;
-use crate::layer::{Entries, Extent, LayerFiles, Part};
+use crate::layer::{LayerFiles, Part};
 use crate::progress::Observer;
 pub use resolve::{LastLink, locate};
 pub(crate) use tree::{Tree, TreeEntries};
@@ -111,22 +111,11 @@ impl Walk<'_> {
 
     fn tree(&self, tree: Tree) -> Result<(EntryName, Part), PackError> {
         let name = tree.name.clone();
-        let mut entries = Some(Vec::new());
-        let mut extent = Extent::default();
-        for entry in tree.entries() {
-            if self.observer.cancelled() {
-                return Err(PackError::Cancelled);
-            }
-            let entry = entry?;
-            extent.add(&entry)?;
-            if let Some(kept) = entries.as_mut() {
-                match self.remembered.fetch_add(1, Ordering::Relaxed) < MAX_REMEMBERED {
-                    true => kept.push(entry),
-                    false => entries = None,
-                }
-            }
-        }
-        Ok((name, Part { extent, entries: entries.map_or(Entries::OnDisk(tree), Entries::Remembered) }))
+        let remember = || match self.observer.cancelled() {
+            true => Err(PackError::Cancelled),
+            false => Ok(self.remembered.fetch_add(1, Ordering::Relaxed) < MAX_REMEMBERED),
+        };
+        Ok((name, tree.walk(&remember)?))
     }
 }
 

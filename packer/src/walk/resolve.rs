@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::entry::{EntryName, LinksBefore};
+use crate::entry::{Base, EntryName, LinksBefore};
 use crate::error::PackError;
 
 /// As many symlinks as Linux follows.
@@ -82,9 +82,11 @@ impl<'a> Root<'a> {
         }
     }
 
-    /// Whether a path made of a resolved name leads through symlinks.
-    pub(super) fn links(&self) -> LinksBefore {
-        self.links
+    /// Where a name relative to the root is on this machine, and all below it, where an entry is called `prefix` bytes
+    /// longer.
+    pub(super) fn base(&self, name: &EntryName, prefix: usize) -> Base {
+        let path = if name.0.is_empty() { self.path.to_path_buf() } else { self.host_path(name) };
+        Base { path, prefix, links: self.links }
     }
 
     /// The path on this machine of a name relative to the root.

@@ -7,14 +7,21 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::resolve::{ResolveError, Root, components};
-use crate::entry::{Content, Entry, EntryKind, EntryName, LinksBefore, compare_names};
+use crate::entry::{Base, Content, Entry, EntryKind, EntryName, compare_names};
 use crate::error::{FileChange, MissingFile, PackError};
+use crate::layer::{Entries, Extent, Part};
+
+/// So many children of a directory are walked by one thread.
+const CHILDREN_AT_ONCE: usize = 64;
 
 /// How deep directories stay open: a process may have a thousand files, and several threads walk.
 const MAX_OPEN_DIRECTORIES: usize = 16;
@@ -24,10 +31,8 @@ const MAX_OPEN_DIRECTORIES: usize = 16;
 pub(crate) struct Tree {
     /// In the image.
     pub(crate) name: EntryName,
-    /// On this machine.
-    path: PathBuf,
     node: String,
-    links: LinksBefore,
+    base: Arc<Base>,
 }
 
 impl Tree {
@@ -46,14 +51,13 @@ impl Tree {
         let found = root.resolve(parent).and_then(|resolved| {
             let name = resolved.directory.child(&last);
             root.metadata(&name)?;
-            Ok(root.host_path(&name))
+            Ok(root.base(&name, path.as_os_str().len()))
         });
         match found {
-            Ok(host_path) => Ok(Some(Self {
+            Ok(base) => Ok(Some(Self {
                 name: EntryName(path.as_os_str().as_bytes().to_vec()),
-                path: host_path,
                 node: node.to_owned(),
-                links: root.links(),
+                base: base.into(),
             })),
             Err(ResolveError::Missing) => {
                 missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path) });
@@ -71,11 +75,103 @@ impl Tree {
         TreeEntries { tree: self, begun: false, directories: Vec::new() }
     }
 
+    /// Walks it in parallel on the current thread pool. `remember` is asked for each entry whether it may be.
+    pub(super) fn walk(self, remember: &(dyn Fn() -> Result<bool, PackError> + Sync)) -> Result<Part, PackError> {
+        let mut walked = Walked { extent: Extent::default(), entries: Some(Vec::new()) };
+        Branch { tree: &self, depth: 0, remember }.add(self.enter()?, &mut walked)?;
+        let entries = walked.entries.map_or(Entries::OnDisk(self), Entries::Remembered);
+        Ok(Part { extent: walked.extent, entries })
+    }
+
+    fn enter(&self) -> Result<Entered, PackError> {
+        enter(self, (CWD, &self.base.path), self.name.clone(), FileType::Unknown)
+    }
+
+    /// Tells a file that was there a moment ago from one that cannot be read.
+    fn failed(&self, what: &str, name: &EntryName, error: Errno) -> PackError {
+        let path = self.base.path_of(name);
+        match error {
+            Errno::NOENT => PackError::FileChanged { path, change: FileChange::Vanished },
+            Errno::NOTDIR | Errno::LOOP | Errno::INVAL => PackError::FileChanged { path, change: FileChange::Replaced },
+            _ => {
+                let message = format!("failed to {what} `{}`: {error}", path.display());
+                PackError::Read(io::Error::new(error.kind(), message))
+            }
+        }
+    }
+
     /// What to say when two walks of it find different things.
     pub(crate) fn changed(&self) -> PackError {
-        PackError::FileChanged { path: self.path.clone(), change: FileChange::Changed }
+        PackError::FileChanged { path: self.base.path.clone(), change: FileChange::Changed }
     }
 }
+
+/// What was found so far.
+struct Walked {
+    extent: Extent,
+    /// `None` where not all may be remembered.
+    entries: Option<Vec<Entry>>,
+}
+
+impl Walked {
+    fn push(&mut self, entry: Entry, may_remember: bool) -> Result<(), PackError> {
+        self.extent.add(&entry)?;
+        match &mut self.entries {
+            Some(entries) if may_remember => entries.push(entry),
+            entries => *entries = None,
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, next: Self, directory: &EntryName) -> Result<(), PackError> {
+        self.extent.join(&next.extent, || directory.as_path().to_owned())?;
+        match (&mut self.entries, next.entries) {
+            (Some(entries), Some(mut more)) => entries.append(&mut more),
+            (entries, _) => *entries = None,
+        }
+        Ok(())
+    }
+}
+
+/// Walks what is below a directory, several of its children at once.
+#[derive(Clone, Copy)]
+struct Branch<'a> {
+    tree: &'a Tree,
+    depth: usize,
+    remember: &'a (dyn Fn() -> Result<bool, PackError> + Sync),
+}
+
+impl Branch<'_> {
+    fn add(self, (entry, directory): Entered, walked: &mut Walked) -> Result<(), PackError> {
+        walked.push(entry, (self.remember)()?)?;
+        match directory {
+            Some(directory) if self.depth < MAX_OPEN_DIRECTORIES => self.add_below(&directory, walked),
+            Some(directory) => {
+                let below = TreeEntries { tree: self.tree, begun: true, directories: vec![directory.closed()] };
+                below.into_iter().try_for_each(|entry| walked.push(entry?, (self.remember)()?))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn add_below(self, directory: &OpenDirectory, walked: &mut Walked) -> Result<(), PackError> {
+        let below = Self { depth: self.depth + 1, ..self };
+        let names = &directory.children;
+        let parts = names.places.par_chunks(CHILDREN_AT_ONCE).map(|places| {
+            let mut part = Walked { extent: Extent::default(), entries: Some(Vec::new()) };
+            for place in places {
+                below.add(directory.enter(self.tree, names.name(place), place.kind)?, &mut part)?;
+            }
+            Ok(part)
+        });
+        // One after the other, so that of several errors it is always the first one.
+        let parts: Vec<Result<Walked, PackError>> = parts.collect();
+        parts.into_iter().try_for_each(|part| walked.append(part?, &directory.name))
+    }
+}
+
+/// An entry, with the directory behind it if it is one.
+type Entered = (Entry, Option<OpenDirectory>);
 
 /// The entries of a [`Tree`]. Holds the directories that it is in, and nothing else.
 pub(crate) struct TreeEntries<'a> {
@@ -87,7 +183,6 @@ pub(crate) struct TreeEntries<'a> {
 
 struct OpenDirectory {
     name: EntryName,
-    path: PathBuf,
     /// Names are looked up from here, which is twice as fast as from the root. Not where there are too many of these.
     file: Option<OwnedFd>,
     children: SortedNames,
@@ -98,82 +193,77 @@ impl Iterator for TreeEntries<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entered = if self.begun {
-            while self.directories.pop_if(|directory| directory.children.is_empty()).is_some() {}
-            self.directories.last_mut()?.enter_next(self.tree)
+            while self.directories.pop_if(|directory| directory.children.is_at_end()).is_some() {}
+            let directory = self.directories.last_mut()?;
+            let place = directory.children.advance();
+            directory.enter(self.tree, directory.children.name(&place), place.kind)
         } else {
             self.begun = true;
-            let Tree { name, path, .. } = self.tree;
-            enter(self.tree, (CWD, path), name.clone(), path.clone(), FileType::Unknown)
+            self.tree.enter()
         };
         Some(entered.map(|(entry, directory)| {
-            self.directories.extend(directory.map(|mut directory| {
-                directory.file = directory.file.filter(|_| self.directories.len() < MAX_OPEN_DIRECTORIES);
-                directory
-            }));
+            let is_deep = self.directories.len() >= MAX_OPEN_DIRECTORIES;
+            self.directories.extend(directory.map(|directory| if is_deep { directory.closed() } else { directory }));
             entry
         }))
     }
 }
 
 impl OpenDirectory {
-    fn enter_next(&mut self, tree: &Tree) -> Result<(Entry, Option<Self>), PackError> {
-        let (child, kind) = self.children.next().expect("there is one");
-        let (name, path) = (self.name.child(child), self.path.join(child));
+    fn enter(&self, tree: &Tree, child: &OsStr, kind: FileType) -> Result<Entered, PackError> {
+        let name = self.name.child(child);
         match &self.file {
-            Some(file) => enter(tree, (file.as_fd(), Path::new(child)), name, path, kind),
-            None => enter(tree, (CWD, &path.clone()), name, path, kind),
+            Some(file) => enter(tree, (file.as_fd(), Path::new(child)), name, kind),
+            None => enter(tree, (CWD, &tree.base.path_of(&name)), name, kind),
         }
+    }
+
+    fn closed(self) -> Self {
+        Self { file: None, ..self }
     }
 }
 
-/// Looks at what is at a place, which is `path` as seen from some directory. `kind` is a guess.
-fn enter(
-    tree: &Tree,
-    (from, at): (BorrowedFd<'_>, &Path),
-    name: EntryName,
-    path: PathBuf,
-    kind: FileType,
-) -> Result<(Entry, Option<OpenDirectory>), PackError> {
+/// Looks at what is at a place, as seen from some directory. `kind` is a guess.
+fn enter(tree: &Tree, place: (BorrowedFd<'_>, &Path), name: EntryName, kind: FileType) -> Result<Entered, PackError> {
     if name.is_whiteout() {
-        return Err(PackError::Whiteout { node: tree.node.clone(), path });
+        return Err(PackError::Whiteout { node: tree.node.clone(), path: tree.base.path_of(&name) });
     }
-    // Symlinks have no mode, so these need not be looked at.
-    if kind == FileType::Symlink {
-        return Ok((symlink(from, at, name, &path)?, None));
-    }
-    if kind == FileType::Directory {
-        return directory(from, at, name, path);
-    }
-    let stat = statat(from, at, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed("look at", &path, error))?;
-    let kind = FileType::from_raw_mode(stat.st_mode);
     match kind {
-        FileType::Directory => directory(from, at, name, path),
-        FileType::Symlink => Ok((symlink(from, at, name, &path)?, None)),
-        FileType::RegularFile => {
-            let content = Content::new(path, tree.links, &stat);
-            Ok((Entry::new(name, EntryKind::File(content), stat.st_mode & 0o7777), None))
+        FileType::Directory => directory(tree, place, name),
+        // Symlinks have no mode, so these need not be looked at.
+        FileType::Symlink => symlink(tree, place, name),
+        _ => {
+            let stat = statat(place.0, place.1, AtFlags::SYMLINK_NOFOLLOW);
+            let stat = stat.map_err(|error| tree.failed("look at", &name, error))?;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => directory(tree, place, name),
+                FileType::Symlink => symlink(tree, place, name),
+                FileType::RegularFile => {
+                    let content = Content::new(&tree.base, &stat);
+                    Ok((Entry::new(name, EntryKind::File(content), stat.st_mode & 0o7777), None))
+                }
+                kind => {
+                    let (node, path) = (tree.node.clone(), tree.base.path_of(&name));
+                    Err(PackError::UnsupportedFile { node, path, kind: describe(kind) })
+                }
+            }
         }
-        _ => Err(PackError::UnsupportedFile { node: tree.node.clone(), path, kind: describe(kind) }),
     }
 }
 
-fn symlink(from: BorrowedFd<'_>, at: &Path, name: EntryName, path: &Path) -> Result<Entry, PackError> {
-    let target = readlinkat(from, at, Vec::new()).map_err(|error| failed("read the link", path, error))?;
-    Ok(Entry::new(name, EntryKind::Symlink { target: target.into_bytes() }, 0o777))
+fn symlink(tree: &Tree, (from, at): (BorrowedFd<'_>, &Path), name: EntryName) -> Result<Entered, PackError> {
+    let target = readlinkat(from, at, Vec::new()).map_err(|error| tree.failed("read the link", &name, error))?;
+    Ok((Entry::new(name, EntryKind::Symlink { target: target.into_bytes() }, 0o777), None))
 }
 
-fn directory(
-    from: BorrowedFd<'_>,
-    at: &Path,
-    name: EntryName,
-    path: PathBuf,
-) -> Result<(Entry, Option<OpenDirectory>), PackError> {
+fn directory(tree: &Tree, (from, at): (BorrowedFd<'_>, &Path), name: EntryName) -> Result<Entered, PackError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(from, at, flags, Mode::empty()).map_err(|error| failed("open the directory", &path, error))?;
-    let stat = fstat(&file).map_err(|error| failed("look at", &path, error))?;
-    let children = SortedNames::read(&file, &path)?;
+    let failed = |error| tree.failed("read the directory", &name, error);
+    let file = openat(from, at, flags, Mode::empty()).map_err(failed)?;
+    let stat = fstat(&file).map_err(failed)?;
+    let children = SortedNames::read(&file).map_err(failed)?;
     let entry = Entry::new(name.clone(), EntryKind::Directory, stat.st_mode & 0o7777);
-    Ok((entry, Some(OpenDirectory { name, path, file: Some(file), children })))
+    Ok((entry, Some(OpenDirectory { name, file: Some(file), children })))
 }
 
 /// Splits a path into its directory and last component, if it is spelled in the one way that a store path is.
@@ -194,10 +284,13 @@ fn split_store_path(path: &Path) -> Result<(&[u8], OsString), &'static str> {
 /// The names in a directory, which may be hundreds of thousands: so in one piece.
 struct SortedNames {
     bytes: Vec<u8>,
-    places: std::vec::IntoIter<NamePlace>,
+    places: Vec<NamePlace>,
+    /// Of the next one.
+    at: usize,
 }
 
 /// Where a name begins and ends, and what it is a name of, if the file system tells.
+#[derive(Clone, Copy)]
 struct NamePlace {
     begin: u32,
     end: u32,
@@ -205,16 +298,15 @@ struct NamePlace {
 }
 
 impl SortedNames {
-    fn read(directory: &OwnedFd, path: &Path) -> Result<Self, PackError> {
-        let failed = |error| failed("read the directory", path, error);
+    fn read(directory: &OwnedFd) -> Result<Self, Errno> {
         let (mut bytes, mut places) = (Vec::new(), Vec::new());
         let mut buffer = [MaybeUninit::uninit(); 8 << 10];
         let mut entries = RawDir::new(directory, &mut buffer);
         while let Some(entry) = entries.next() {
-            let entry = entry.map_err(failed)?;
+            let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                let place = |at| u32::try_from(at).map_err(|_| failed(Errno::OVERFLOW));
+                let place = |at| u32::try_from(at).map_err(|_| Errno::OVERFLOW);
                 let begin = place(bytes.len())?;
                 bytes.extend_from_slice(name);
                 places.push(NamePlace { begin, end: place(bytes.len())?, kind: entry.file_type() });
@@ -222,29 +314,21 @@ impl SortedNames {
         }
         let name = |place: &NamePlace| &bytes[place.begin as usize..place.end as usize];
         places.sort_unstable_by(|a, b| compare_names(name(a), name(b)));
-        Ok(Self { places: places.into_iter(), bytes })
+        Ok(Self { bytes, places, at: 0 })
     }
 
-    fn is_empty(&self) -> bool {
-        self.places.as_slice().is_empty()
+    fn name(&self, place: &NamePlace) -> &OsStr {
+        OsStr::from_bytes(&self.bytes[place.begin as usize..place.end as usize])
     }
 
-    fn next(&mut self) -> Option<(&OsStr, FileType)> {
-        let NamePlace { begin, end, kind } = self.places.next()?;
-        Some((OsStr::from_bytes(&self.bytes[begin as usize..end as usize]), kind))
+    fn is_at_end(&self) -> bool {
+        self.at == self.places.len()
     }
-}
 
-/// Tells a file that was there a moment ago from one that cannot be read.
-fn failed(what: &str, path: &Path, error: Errno) -> PackError {
-    let changed = |change| PackError::FileChanged { path: path.to_owned(), change };
-    match error {
-        Errno::NOENT => changed(FileChange::Vanished),
-        Errno::NOTDIR | Errno::LOOP | Errno::INVAL => changed(FileChange::Replaced),
-        _ => {
-            let message = format!("failed to {what} `{}`: {error}", path.display());
-            PackError::Read(io::Error::new(error.kind(), message))
-        }
+    /// Not at the end.
+    fn advance(&mut self) -> NamePlace {
+        self.at += 1;
+        self.places[self.at - 1]
     }
 }
 
