@@ -50,7 +50,7 @@ pub(crate) struct Extent {
 /// Tells files from what they are when somebody has written to them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fingerprint {
-    /// Of headers, and of the inodes behind them.
+    /// Of entries, and of the inodes behind them.
     seen: Sha256,
     /// The last change of any of the files: seconds and nanoseconds since the epoch.
     pub(crate) last_change: (i64, i64),
@@ -78,7 +78,7 @@ impl Extent {
         let mut header = Vec::new();
         tar::append_header(entry, &mut header);
         self.grow(tar::entry_length(entry, header.len()), entry)?;
-        self.fingerprint.add(&header, entry);
+        self.fingerprint.add(entry);
         Ok(())
     }
 
@@ -101,16 +101,34 @@ impl Extent {
 }
 
 impl Fingerprint {
-    fn add(&mut self, header: &[u8], entry: &Entry) {
-        self.seen.update(header);
-        if let EntryKind::File(content) = &entry.kind {
-            let (inode, modified) = (content.inode, content.modified);
-            let (seconds, nanoseconds) = inode.changed;
-            let numbers = [modified.seconds, modified.nanoseconds, seconds, nanoseconds];
-            numbers.iter().for_each(|number| self.seen.update(number.to_be_bytes()));
-            [inode.device, inode.number].iter().for_each(|number| self.seen.update(number.to_be_bytes()));
-            self.last_change = self.last_change.max(inode.changed);
+    fn add(&mut self, entry: &Entry) {
+        let Entry { name, kind, mode, uid, gid, capability } = entry;
+        let mut numbers = vec![i64::from(*mode), i64::from(*uid), i64::from(*gid)];
+        let (flag, text): (u8, &[u8]) = match kind {
+            EntryKind::Directory => (b'd', b""),
+            EntryKind::File(content) => {
+                let (inode, modified) = (content.inode, content.modified);
+                let (seconds, nanoseconds) = inode.changed;
+                let [size, device, number] = [content.size, inode.device, inode.number].map(u64::cast_signed);
+                numbers.extend([size, device, number, seconds, nanoseconds, modified.seconds, modified.nanoseconds]);
+                self.last_change = self.last_change.max(inode.changed);
+                (b'f', b"")
+            }
+            EntryKind::Symlink { target } => (b'l', target),
+            EntryKind::Fifo => (b'p', b""),
+            EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor } => {
+                numbers.extend([*major, *minor].map(i64::from));
+                (if matches!(kind, EntryKind::CharDevice { .. }) { b'c' } else { b'b' }, b"")
+            }
+        };
+        // Each text with its length, and as many numbers as the kind has: so no two lists of entries are the same bytes.
+        let mut text_of_entry = vec![flag];
+        for text in [&name.0, text, capability.as_deref().unwrap_or_default()] {
+            text_of_entry.extend((text.len() as u64).to_be_bytes());
+            text_of_entry.extend(text);
         }
+        text_of_entry.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
+        self.seen.update(&text_of_entry);
     }
 
     fn join(&mut self, other: &Self) {

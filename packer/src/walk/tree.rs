@@ -10,8 +10,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::iter::ParallelIterator;
-use rayon::slice::ParallelSlice;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
@@ -20,8 +19,8 @@ use crate::entry::{Base, Content, Entry, EntryKind, EntryName, compare_names};
 use crate::error::{FileChange, MissingFile, PackError};
 use crate::layer::{Entries, Extent, Part};
 
-/// So many children of a directory are walked by one thread.
-const CHILDREN_AT_ONCE: usize = 64;
+/// So many files are looked at by one thread.
+const FILES_AT_ONCE: usize = 64;
 
 /// How deep directories stay open: a process may have a thousand files, and several threads walk.
 const MAX_OPEN_DIRECTORIES: usize = 16;
@@ -157,12 +156,22 @@ impl Branch<'_> {
     fn add_below(self, directory: &OpenDirectory, walked: &mut Walked) -> Result<(), PackError> {
         let below = Self { depth: self.depth + 1, ..self };
         let names = &directory.children;
-        let parts = names.places.par_chunks(CHILDREN_AT_ONCE).map(|places| {
+        // Behind a directory there may be much more than behind many files.
+        let is_file = |place: &NamePlace| place.kind != FileType::Directory;
+        let runs = names.places.chunk_by(|a, b| is_file(a) && is_file(b));
+        let runs: Vec<&[NamePlace]> = runs.flat_map(|run| run.chunks(FILES_AT_ONCE)).collect();
+        let add_run = |run: &[NamePlace], walked: &mut Walked| {
+            run.iter().try_for_each(|place| {
+                let entered = directory.enter(self.tree, names.name(place), place.kind)?;
+                below.add(entered, walked)
+            })
+        };
+        if let [run] = runs[..] {
+            return add_run(run, walked);
+        }
+        let parts = runs.par_iter().map(|run| {
             let mut part = Walked { extent: Extent::default(), entries: Some(Vec::new()) };
-            for place in places {
-                below.add(directory.enter(self.tree, names.name(place), place.kind)?, &mut part)?;
-            }
-            Ok(part)
+            add_run(run, &mut part).map(|()| part)
         });
         // One after the other, so that of several errors it is always the first one.
         let parts: Vec<Result<Walked, PackError>> = parts.collect();
