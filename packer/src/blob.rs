@@ -68,13 +68,17 @@ pub(crate) fn write_plain(
         let filled = tar.fill(&mut piece)?;
         if filled == 0 {
             worker.belt.give_back(piece);
+            lane.end(worker);
             return Ok(lane);
         }
         out.write_all(&piece[..filled]).map_err(PackError::Write)?;
         lane.hash(piece, filled, worker);
         progress(filled as u64)?;
-        let belt = worker.belt;
-        worker.help_until(|| belt.buffers_taken() < WAITING_PIECES * belt.threads);
+        let (belt, most) = (worker.belt, WAITING_PIECES * worker.belt.threads);
+        if belt.buffers_taken() >= most {
+            // Not just one: it takes time to wake up.
+            worker.help_until(|| belt.buffers_taken() <= most / 2);
+        }
     }
 }
 

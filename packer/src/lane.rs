@@ -16,6 +16,9 @@ use crate::{DiffId, Digest};
 /// How much is handed on at once. Two of them fit into a core's own cache.
 pub(crate) const PIECE_BYTES: usize = 512 << 10;
 
+/// So many pieces wait until somebody is woken up for them, which takes as long as hashing one.
+const BUNCH: usize = 4;
+
 /// So many pieces of a lane are hashed until others have their turn.
 const TURN: usize = 8;
 
@@ -37,23 +40,27 @@ impl Lane {
     }
 
     /// Sees to it that the first `filled` bytes of the piece are hashed, now or later.
-    pub(crate) fn hash(self: &Arc<Self>, piece: Vec<u8>, filled: usize, worker: &mut Worker<'_>) {
+    pub(crate) fn hash(self: &Arc<Self>, piece: Vec<u8>, filled: usize, worker: &Worker<'_>) {
         let mut state = self.lock();
         state.bytes += filled as u64;
-        match state.hasher.as_mut() {
-            // Nobody works on the lane, so nothing waits.
-            Some(hasher) if !worker.belt.has_helpers() => {
-                hasher.update(&piece[..filled]);
-                drop(state);
-                worker.belt.give_back(piece);
+        let is_first = state.waiting.is_empty() && !worker.belt.has_helpers();
+        if let Some(hasher) = state.hasher.as_mut().filter(|_| is_first) {
+            hasher.update(&piece[..filled]);
+            drop(state);
+            worker.belt.give_back(piece);
+        } else {
+            state.waiting.push_back((piece, filled));
+            if state.waiting.len() >= BUNCH {
+                self.hand_over(state, worker);
             }
-            Some(_) => {
-                let hasher = state.hasher.take();
-                state.waiting.push_back((piece, filled));
-                drop(state);
-                self.hand_over(hasher.expect("it is there"), worker);
-            }
-            None => state.waiting.push_back((piece, filled)),
+        }
+    }
+
+    /// Says that no piece will follow.
+    pub(crate) fn end(self: &Arc<Self>, worker: &Worker<'_>) {
+        let state = self.lock();
+        if !state.waiting.is_empty() {
+            self.hand_over(state, worker);
         }
     }
 
@@ -62,7 +69,8 @@ impl Lane {
         self.lock().hasher.is_some()
     }
 
-    /// Waits for the last piece, and returns the blob of the layer, whose two hashes are of the same bytes.
+    /// Waits for the last piece, and returns the blob of the layer, whose two hashes are of the same bytes. After
+    /// [`Self::end`].
     pub(crate) fn blob(&self, worker: &mut Worker<'_>) -> Blob {
         worker.help_until(|| self.is_done());
         let state = self.lock();
@@ -71,7 +79,10 @@ impl Lane {
         Blob { diff_id: DiffId::finish(hasher), digest, tar_bytes: bytes, blob_bytes: bytes }
     }
 
-    fn hand_over(self: &Arc<Self>, hasher: Sha256, worker: &Worker<'_>) {
+    /// Has somebody work on the lane, unless somebody does.
+    fn hand_over(self: &Arc<Self>, mut state: MutexGuard<'_, State>, worker: &Worker<'_>) {
+        let Some(hasher) = state.hasher.take() else { return };
+        drop(state);
         let lane = Arc::clone(self);
         worker.belt.hand_over(Box::new(move |worker| lane.work(hasher, worker)));
     }
@@ -87,7 +98,11 @@ impl Lane {
             hasher.update(&piece[..filled]);
             worker.belt.give_back(piece);
         }
-        self.hand_over(hasher, worker);
+        let mut state = self.lock();
+        state.hasher = Some(hasher);
+        if !state.waiting.is_empty() {
+            self.hand_over(state, worker);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

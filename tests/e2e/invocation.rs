@@ -51,6 +51,9 @@ impl Invocation {
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
+        // Also for a shell that starts the program: nothing goes to this user's cache, and what is built twice is packed
+        // twice.
+        command.env("LAYERWRIGHT_CACHE_DIR", cache_dir()).env("LAYERWRIGHT_NO_CACHE", "1");
         Self { command, stdin: Vec::new() }
     }
 

@@ -12,6 +12,7 @@ mod hostile;
 mod image;
 mod invocation;
 mod need;
+mod opened;
 mod podman;
 mod run;
 mod store;

@@ -42,9 +42,14 @@ fn run() -> &'static Run {
     RUN.get().expect("the run has begun")
 }
 
-/// The program under test. What it compiles is kept from run to run, and not where this user's own things are.
+/// The program under test.
 pub(crate) fn layerwright(arguments: &[&str]) -> Invocation {
-    Invocation::new(&run().program).env("LAYERWRIGHT_CACHE_DIR", target_dir().join("e2e-cache")).args(arguments)
+    Invocation::new(&run().program).args(arguments)
+}
+
+/// Where compiled planners are kept from run to run.
+pub(crate) fn cache_dir() -> PathBuf {
+    target_dir().join("e2e-cache")
 }
 
 /// Where the program is, for shells that start it.

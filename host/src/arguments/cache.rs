@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand, value_parser};
 use layerwright_packer::CacheDir;
 
@@ -30,7 +31,7 @@ impl CacheDirArguments {
 #[derive(Debug, Args)]
 pub(crate) struct CacheArguments {
     /// Pack all layers anew, and keep none. The bytes are the same
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, env = "LAYERWRIGHT_NO_CACHE", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = HEADING)]
     pub(crate) no_cache: bool,
     /// How much of packed layers is kept after the build, e.g. 5GiB, 500MB or a number of bytes
     ///

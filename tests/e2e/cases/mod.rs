@@ -11,12 +11,14 @@ mod dpkg;
 mod failures;
 mod graph;
 mod load;
+mod memory;
 mod nix;
 mod planner_commands;
 mod planner_settings;
 mod planners;
 mod plans;
 mod random_trees;
+mod reuse;
 mod settings;
 mod skopeo;
 mod templates;
@@ -40,12 +42,14 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("failures", failures::CASES),
     ("graph", graph::CASES),
     ("load", load::CASES),
+    ("memory", memory::CASES),
     ("nix", nix::CASES),
     ("planner_commands", planner_commands::CASES),
     ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),
     ("plans", plans::CASES),
     ("random_trees", random_trees::CASES),
+    ("reuse", reuse::CASES),
     ("settings", settings::CASES),
     ("skopeo", skopeo::CASES),
     ("templates", templates::CASES),
