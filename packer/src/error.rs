@@ -142,7 +142,7 @@ pub enum PackError {
     Encoder(#[from] EncoderError),
     /// No threads to be had.
     #[error("threads cannot be started")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
+    Threads(#[source] io::Error),
     /// [`crate::Observer::cancelled`] said so.
     #[error("cancelled")]
     Cancelled,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::belt::Belt;
 use crate::blob::{write_compressed, write_plain};
 use crate::layer::{Blob, LayerFiles};
-use crate::walk::walk_layers;
+use crate::walk::{Room, WalkRequest};
 use crate::*;
 
 /// A store path's name up to the part that differs.
@@ -96,7 +96,7 @@ impl Fixture {
         plan: &Plan,
         files: &(dyn Fn(&str) -> NodeFiles + Sync),
     ) -> Result<Vec<LayerFiles>, PackError> {
-        walk_layers(plan, &Vec::from_iter(0..plan.layers().len()), files, self.root(), &Unobserved)
+        walk_all(plan, files, self.root())
     }
 
     /// Packs one layer of packages, each with the files it lists. Returns the tar.
@@ -174,6 +174,17 @@ pub(crate) fn plan(layers: &[&[&str]]) -> Plan {
 pub(crate) fn store_plan() -> Plan {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| format!("{H}-{name}"));
     plan(&[&[&a, &b], &[&d], &[&c]])
+}
+
+/// Walks all layers of a plan.
+pub(crate) fn walk_all(
+    plan: &Plan,
+    files: &(dyn Fn(&str) -> NodeFiles + Sync),
+    root: &Path,
+) -> Result<Vec<LayerFiles>, PackError> {
+    let room = Room::new(usize::MAX);
+    let request = WalkRequest { plan, files, root, room: &room, observer: &Unobserved };
+    request.layers(&Vec::from_iter(0..plan.layers().len()))
 }
 
 /// Returns a layer's blob.

@@ -162,6 +162,12 @@ impl LayerFiles {
         self.tar_bytes
     }
 
+    /// How many entries are in memory.
+    pub(crate) fn remembered(&self) -> usize {
+        let count = |part: &Part| if let Entries::Remembered(entries) = &part.entries { entries.len() } else { 0 };
+        self.parts.iter().map(count).sum()
+    }
+
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.extent.fingerprint
     }

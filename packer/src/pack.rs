@@ -40,8 +40,11 @@ use crate::image::{Documents, Names};
 use crate::layer::{Blob, LayerFiles, LayerTar};
 use crate::progress::Observer;
 use crate::reuse::Reuse;
-use crate::walk::walk_layers;
+use crate::walk::{Room, WalkRequest};
 use crate::{Compression, DiffId, Digest, ImageSettings, LayerReuse};
+
+/// So many entries are remembered until they are packed, over all layers.
+const MAX_REMEMBERED: usize = 1 << 16;
 
 /// More files than these are not open before their turn: a disk does no more at once.
 const MAX_FILES_AHEAD: usize = 32;
@@ -190,6 +193,7 @@ pub(crate) struct Work<'a> {
     compression: Compression,
     created: String,
     pool: ThreadPool,
+    room: Room,
     reuse: Option<Reuse<'a>>,
     /// Which layers were not packed now.
     reused: Vec<AtomicBool>,
@@ -212,25 +216,39 @@ impl<'a> Work<'a> {
         let created = request.settings.created_utc()?;
         let available = || available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = request.threads.map_or_else(available, NonZeroUsize::get);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| PackError::Threads(io::Error::other(error)))?;
         let names = Names::new(request.destination, request.tags);
         let reuse = request.reuse.map(|reuse| Reuse::new(reuse, request.plan, compression, observer));
+        let room = Room::new(MAX_REMEMBERED);
         let reused = request.plan.layers().iter().map(|_| AtomicBool::new(false)).collect();
-        Ok(Self { request, observer, names, threads, compression, created, pool, reuse, reused })
+        Ok(Self { request, observer, names, threads, compression, created, pool, room, reuse, reused })
     }
 
     /// Walks some layers, in order.
     fn walk(&self, layers: &[usize]) -> Result<Vec<LayerFiles>, PackError> {
-        let PackRequest { plan, files, root, .. } = *self.request;
-        self.pool.install(|| walk_layers(plan, layers, files, root, self.observer))
+        self.pool.install(|| self.walk_request().layers(layers))
     }
 
-    /// Walks all layers.
-    pub(crate) fn walk_all(&self) -> Result<Vec<LayerFiles>, PackError> {
-        let all: Vec<usize> = (0..self.request.plan.layers().len()).collect();
-        let layers = self.walk(&all)?;
-        self.observer.planned(layers.len(), layers.iter().map(LayerFiles::tar_bytes).fold(0, u64::saturating_add));
-        Ok(layers)
+    /// Walks one layer, of which others follow.
+    pub(crate) fn walk_next(&self, layer: usize) -> Result<LayerFiles, PackError> {
+        let mut layers = self.pool.install(|| self.walk_request().layers(&[layer]))?;
+        Ok(layers.remove(0))
+    }
+
+    /// Refuses what can be refused before all is walked.
+    pub(crate) fn check(&self) -> Result<(), PackError> {
+        self.pool.install(|| self.walk_request().check())
+    }
+
+    /// Says that a layer is packed, and no longer remembered.
+    pub(crate) fn forget(&self, layer: LayerFiles) {
+        self.room.give_back(layer.remembered());
+    }
+
+    fn walk_request(&self) -> WalkRequest<'_> {
+        let PackRequest { plan, files, root, .. } = *self.request;
+        WalkRequest { plan, files, root, room: &self.room, observer: self.observer }
     }
 
     /// Brings the blob of every layer to a file of its own in `dir`, see [`staged_blob`]. `layout` is the image layout

@@ -145,9 +145,8 @@ mod tests {
 
     use super::*;
     use crate::entry::Base;
-    use crate::fixture::{Fixture, H, plan, write_layer};
-    use crate::walk::walk_layers;
-    use crate::{Compression, NodeFiles, Unobserved};
+    use crate::fixture::{Fixture, H, plan, walk_all, write_layer};
+    use crate::{Compression, NodeFiles};
 
     fn content_of(path: &Path) -> Content {
         let base = Base { path: path.into(), prefix: 0, links: LinksBefore::Maybe };
@@ -237,7 +236,7 @@ mod tests {
         symlink(fixture.root(), &link).unwrap();
         for root in [fixture.root(), &link] {
             let files = |name: &str| NodeFiles::Tree(name.into());
-            let layer = walk_layers(&plan(&[&[&node]]), &[0], &files, root, &Unobserved).unwrap().remove(0);
+            let layer = walk_all(&plan(&[&[&node]]), &files, root).unwrap().remove(0);
             write_layer(&layer, Compression::None).unwrap();
             let (bin, aside) = (fixture.at(&format!("{node}/bin")), fixture.at("/aside"));
             fs_err::rename(&bin, &aside).unwrap();

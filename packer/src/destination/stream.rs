@@ -8,11 +8,13 @@
 //! ```
 //!
 //! The size of a plain layer follows from metadata, and the names of members are free. So the layers can go out as they
-//! are read, and what depends on their digests comes last.
+//! are read, and what depends on their digests comes last. Writing begins as soon as the first layer is walked.
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use super::archive::ArchiveWriter;
 use crate::belt::{Belt, Worker};
@@ -25,16 +27,9 @@ use crate::pack::{PackedImage, Work};
 
 /// Writes everything.
 pub(crate) fn write(work: &Work<'_>, out: &mut (dyn Write + Send)) -> Result<PackedImage, PackError> {
-    let layers = &work.walk_all()?;
+    work.check()?;
     let mut archive = ArchiveWriter::new(out);
-    let blobs = Mutex::new(Err(PackError::Cancelled));
-    let writer = Mutex::new(&mut archive);
-    // One thread reads and writes, the others hash.
-    Belt::run(Compression::None, work.threads, 1, &|_, worker| {
-        let mut archive = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        *blobs.lock().unwrap_or_else(PoisonError::into_inner) = write_layers(work, layers, &mut archive, worker);
-    })?;
-    let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+    let blobs = write_all_layers(work, &mut archive)?;
     let documents = work.documents(&blobs);
     let config = format!("{}.json", documents.config.digest.hex());
     archive.file(&config, documents.config.text.as_bytes())?;
@@ -45,29 +40,50 @@ pub(crate) fn write(work: &Work<'_>, out: &mut (dyn Write + Send)) -> Result<Pac
     Ok(work.end(&blobs, &documents, None))
 }
 
+/// One thread walks, as far ahead as it can, one reads and writes, and the others hash.
+fn write_all_layers<W: Write + Send>(work: &Work<'_>, archive: &mut ArchiveWriter<W>) -> Result<Vec<Blob>, PackError> {
+    let count = work.request.plan.layers().len();
+    let (walked, coming) = channel();
+    let blobs = Mutex::new(Err(PackError::Cancelled));
+    thread::scope(|scope| {
+        // Goes with this closure, so that the walker is not left waiting.
+        let writer = Mutex::new(Some((archive, coming)));
+        // Where nobody listens any more, it has failed.
+        let walk = move || (0..count).try_for_each(|layer| walked.send(work.walk_next(layer)).ok());
+        let walker = thread::Builder::new().spawn_scoped(scope, walk);
+        walker.map_err(PackError::Threads)?;
+        Belt::run(Compression::None, work.threads, 1, &|_, worker| {
+            let taken = writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let (archive, coming) = taken.expect("there is one task");
+            *blobs.lock().unwrap_or_else(PoisonError::into_inner) = write_layers(work, &coming, archive, worker);
+        })
+    })?;
+    blobs.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn write_layers<W: Write>(
     work: &Work<'_>,
-    layers: &[LayerFiles],
+    coming: &Receiver<Result<LayerFiles, PackError>>,
     archive: &mut ArchiveWriter<W>,
     worker: &mut Worker<'_>,
 ) -> Result<Vec<Blob>, PackError> {
+    let count = work.request.plan.layers().len();
     let progress = |bytes| {
         work.observer.packed(bytes);
         if work.observer.cancelled() { Err(PackError::Cancelled) } else { Ok(()) }
     };
     let mut blobs = Vec::new();
     let mut lanes = VecDeque::new();
-    let mut next = None;
-    for (index, layer) in layers.iter().enumerate() {
-        let mut tar = next.take().unwrap_or_else(|| layer.tar(work.files_ahead()));
-        next = layers.get(index + 1).map(|layer| layer.tar(work.files_ahead()));
-        if let Some(next) = &mut next {
-            next.look_ahead();
-        }
+    let mut known_bytes = 0;
+    for index in 0..count {
+        let layer = coming.recv().unwrap_or(Err(PackError::Cancelled))?;
+        known_bytes += layer.tar_bytes();
+        work.observer.planned(count, known_bytes);
         archive.begin(&member(index), layer.tar_bytes())?;
-        lanes.push_back(write_plain(&mut tar, archive, worker, &progress)?);
+        lanes.push_back(write_plain(&mut layer.tar(work.files_ahead()), archive, worker, &progress)?);
+        work.forget(layer);
         // Hashes lag behind what is written, over the ends of layers.
-        while let Some(lane) = lanes.pop_front_if(|lane| lane.is_done() || index + 1 == layers.len()) {
+        while let Some(lane) = lanes.pop_front_if(|lane| lane.is_done() || index + 1 == count) {
             let blob = lane.blob(worker);
             work.observer.layer_done(blobs.len(), &work.packed_layer(blobs.len(), &blob));
             blobs.push(blob);

@@ -31,10 +31,6 @@ pub(crate) use tree::{Tree, TreeEntries};
 
 pub(crate) use resolve::Root;
 
-/// So many entries are remembered until they are packed, over all layers. What is beyond is walked again by then: memory
-/// does not grow with the number of files.
-const MAX_REMEMBERED: usize = 1 << 16;
-
 /// A node with its entries.
 struct Walked<'a> {
     node: &'a str,
@@ -48,27 +44,78 @@ enum WalkedFiles {
     List(BTreeMap<EntryName, Entry>),
 }
 
-/// Walks the nodes of some layers of the plan, in parallel on the current thread pool. Returns those layers, in order.
-pub(crate) fn walk_layers(
-    plan: &Plan,
-    layers: &[usize],
-    files: &(dyn Fn(&str) -> NodeFiles + Sync),
-    root: &Path,
-    observer: &dyn Observer,
-) -> Result<Vec<LayerFiles>, PackError> {
-    let layers = || layers.iter().map(|index| &plan.layers()[*index]);
-    let names: Vec<&str> = layers().flat_map(|layer| plan.names(layer)).collect();
-    let walk = Walk { root: Root::real(root)?, remembered: AtomicUsize::new(0), observer };
-    let walked: Vec<_> = names.par_iter().map(|node| walk.node(node, files(node))).collect();
-    // Sequentially, so that of several errors it is always the same one that is reported.
-    let mut walked = walked.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let missing: Vec<MissingFile> = walked.iter_mut().flat_map(|walked| std::mem::take(&mut walked.missing)).collect();
-    if !missing.is_empty() {
-        return Err(PackError::missing(missing));
+/// What is walked, and how much of it is remembered until it is packed.
+#[derive(Clone, Copy)]
+pub(crate) struct WalkRequest<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) files: &'a (dyn Fn(&str) -> NodeFiles + Sync),
+    pub(crate) root: &'a Path,
+    /// For the entries. What finds no room is walked again by then: memory does not grow with the number of files.
+    pub(crate) room: &'a Room,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+/// How many entries may still be remembered.
+#[derive(Debug)]
+pub(crate) struct Room(AtomicUsize);
+
+impl Room {
+    pub(crate) fn new(entries: usize) -> Self {
+        Self(AtomicUsize::new(entries))
     }
-    check_not_nested(plan, files)?;
-    let mut walked = walked.into_iter();
-    layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
+
+    /// Returns whether there was room for one.
+    fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// Says that so many are gone.
+    pub(crate) fn give_back(&self, entries: usize) {
+        self.0.fetch_add(entries, Ordering::Relaxed);
+    }
+}
+
+impl WalkRequest<'_> {
+    /// Refuses plans of which nodes are missing or within others, without looking at all files of store paths. In
+    /// parallel on the current thread pool.
+    pub(crate) fn check(&self) -> Result<(), PackError> {
+        let root = Root::real(self.root)?;
+        let names: Vec<&str> = self.plan.layers().iter().flat_map(|layer| self.plan.names(layer)).collect();
+        let missing_of = |node: &&str| {
+            let mut missing = Vec::new();
+            match (self.files)(node) {
+                NodeFiles::Tree(path) => Tree::find(node, &path, &root, &mut missing).map(drop)?,
+                NodeFiles::List(files) => list::walk_list(node, &files, &root, &mut missing).map(drop)?,
+            }
+            Ok(missing)
+        };
+        let missing: Vec<Result<Vec<MissingFile>, PackError>> = names.par_iter().map(missing_of).collect();
+        let missing = missing.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        if !missing.is_empty() {
+            return Err(PackError::missing(missing));
+        }
+        check_not_nested(self.plan, self.files)
+    }
+
+    /// Walks the nodes of some layers of the plan, in parallel on the current thread pool. Returns those layers, in
+    /// order.
+    pub(crate) fn layers(&self, layers: &[usize]) -> Result<Vec<LayerFiles>, PackError> {
+        let plan = self.plan;
+        let layers = || layers.iter().map(|index| &plan.layers()[*index]);
+        let names: Vec<&str> = layers().flat_map(|layer| plan.names(layer)).collect();
+        let walk = Walk { request: *self, root: Root::real(self.root)? };
+        let walked: Vec<_> = names.par_iter().map(|node| walk.node(node, (self.files)(node))).collect();
+        // Sequentially, so that of several errors it is always the same one that is reported.
+        let mut walked = walked.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let missing = walked.iter_mut().flat_map(|walked| std::mem::take(&mut walked.missing));
+        let missing: Vec<MissingFile> = missing.collect();
+        if !missing.is_empty() {
+            return Err(PackError::missing(missing));
+        }
+        check_not_nested(plan, self.files)?;
+        let mut walked = walked.into_iter();
+        layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
+    }
 }
 
 /// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the same.
@@ -91,9 +138,8 @@ fn check_not_nested(plan: &Plan, files: &(dyn Fn(&str) -> NodeFiles + Sync)) -> 
 }
 
 struct Walk<'a> {
+    request: WalkRequest<'a>,
     root: Root<'a>,
-    remembered: AtomicUsize,
-    observer: &'a dyn Observer,
 }
 
 impl Walk<'_> {
@@ -111,11 +157,8 @@ impl Walk<'_> {
 
     fn tree(&self, tree: Tree) -> Result<(EntryName, Part), PackError> {
         let name = tree.name.clone();
-        let remember = || match self.observer.cancelled() {
-            true => Err(PackError::Cancelled),
-            false => Ok(self.remembered.fetch_add(1, Ordering::Relaxed) < MAX_REMEMBERED),
-        };
-        Ok((name, tree.walk(&remember)?))
+        let WalkRequest { observer, room, .. } = self.request;
+        Ok((name, tree.walk(room, observer)?))
     }
 }
 
@@ -320,8 +363,13 @@ mod tests {
     #[test]
     fn missing_file_is_named_as_it_is_where_the_root_is_the_machine_s() {
         let tree = |name: &str| NodeFiles::Tree(name.into());
-        let walked = walk_layers(&plan(&[&["/nowhere/x"]]), &[0], &tree, Path::new("/"), &crate::Unobserved);
-        assert_eq!(walked.unwrap_err().to_string(), "1 file does not exist:\n  /nowhere/x of node /nowhere/x");
+        let plan = plan(&[&["/nowhere/x"]]);
+        let (root, observer) = (Path::new("/"), &crate::Unobserved);
+        let request = WalkRequest { plan: &plan, files: &tree, root, room: &Room::new(0), observer };
+        assert_eq!(
+            request.layers(&[0]).unwrap_err().to_string(),
+            "1 file does not exist:\n  /nowhere/x of node /nowhere/x"
+        );
     }
 
     #[test]

@@ -14,10 +14,12 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::Room;
 use super::resolve::{ResolveError, Root, components};
 use crate::entry::{Base, Content, Entry, EntryKind, EntryName, compare_names};
 use crate::error::{FileChange, MissingFile, PackError};
 use crate::layer::{Entries, Extent, Part};
+use crate::progress::Observer;
 
 /// So many files are looked at by one thread.
 const FILES_AT_ONCE: usize = 64;
@@ -74,10 +76,10 @@ impl Tree {
         TreeEntries { tree: self, begun: false, directories: Vec::new() }
     }
 
-    /// Walks it in parallel on the current thread pool. `remember` is asked for each entry whether it may be.
-    pub(super) fn walk(self, remember: &(dyn Fn() -> Result<bool, PackError> + Sync)) -> Result<Part, PackError> {
-        let mut walked = Walked { extent: Extent::default(), entries: Some(Vec::new()) };
-        Branch { tree: &self, depth: 0, remember }.add(self.enter()?, &mut walked)?;
+    /// Walks it in parallel on the current thread pool.
+    pub(super) fn walk(self, room: &Room, observer: &dyn Observer) -> Result<Part, PackError> {
+        let mut walked = Walked::default();
+        Branch { tree: &self, depth: 0, room, observer }.add(self.enter()?, &mut walked)?;
         let entries = walked.entries.map_or(Entries::OnDisk(self), Entries::Remembered);
         Ok(Part { extent: walked.extent, entries })
     }
@@ -108,27 +110,42 @@ impl Tree {
 /// What was found so far.
 struct Walked {
     extent: Extent,
-    /// `None` where not all may be remembered.
+    /// `None` where there is no room for all of them.
     entries: Option<Vec<Entry>>,
 }
 
+impl Default for Walked {
+    fn default() -> Self {
+        Self { extent: Extent::default(), entries: Some(Vec::new()) }
+    }
+}
+
 impl Walked {
-    fn push(&mut self, entry: Entry, may_remember: bool) -> Result<(), PackError> {
+    fn push(&mut self, entry: Entry, room: &Room) -> Result<(), PackError> {
         self.extent.add(&entry)?;
-        match &mut self.entries {
-            Some(entries) if may_remember => entries.push(entry),
-            entries => *entries = None,
+        if let Some(entries) = &mut self.entries {
+            if room.take() {
+                entries.push(entry);
+            } else {
+                self.forget(room);
+            }
         }
         Ok(())
     }
 
-    fn append(&mut self, next: Self, directory: &EntryName) -> Result<(), PackError> {
+    fn append(&mut self, mut next: Self, directory: &EntryName, room: &Room) -> Result<(), PackError> {
         self.extent.join(&next.extent, || directory.as_path().to_owned())?;
-        match (&mut self.entries, next.entries) {
-            (Some(entries), Some(mut more)) => entries.append(&mut more),
-            (entries, _) => *entries = None,
+        if let (Some(entries), Some(more)) = (&mut self.entries, &mut next.entries) {
+            entries.append(more);
+        } else {
+            self.forget(room);
+            next.forget(room);
         }
         Ok(())
+    }
+
+    fn forget(&mut self, room: &Room) {
+        room.give_back(self.entries.take().map_or(0, |entries| entries.len()));
     }
 }
 
@@ -137,17 +154,21 @@ impl Walked {
 struct Branch<'a> {
     tree: &'a Tree,
     depth: usize,
-    remember: &'a (dyn Fn() -> Result<bool, PackError> + Sync),
+    room: &'a Room,
+    observer: &'a dyn Observer,
 }
 
 impl Branch<'_> {
     fn add(self, (entry, directory): Entered, walked: &mut Walked) -> Result<(), PackError> {
-        walked.push(entry, (self.remember)()?)?;
+        if self.observer.cancelled() {
+            return Err(PackError::Cancelled);
+        }
+        walked.push(entry, self.room)?;
         match directory {
             Some(directory) if self.depth < MAX_OPEN_DIRECTORIES => self.add_below(&directory, walked),
             Some(directory) => {
                 let below = TreeEntries { tree: self.tree, begun: true, directories: vec![directory.closed()] };
-                below.into_iter().try_for_each(|entry| walked.push(entry?, (self.remember)()?))
+                below.into_iter().try_for_each(|entry| walked.push(entry?, self.room))
             }
             None => Ok(()),
         }
@@ -170,12 +191,12 @@ impl Branch<'_> {
             return add_run(run, walked);
         }
         let parts = runs.par_iter().map(|run| {
-            let mut part = Walked { extent: Extent::default(), entries: Some(Vec::new()) };
+            let mut part = Walked::default();
             add_run(run, &mut part).map(|()| part)
         });
         // One after the other, so that of several errors it is always the first one.
         let parts: Vec<Result<Walked, PackError>> = parts.collect();
-        parts.into_iter().try_for_each(|part| walked.append(part?, &directory.name))
+        parts.into_iter().try_for_each(|part| walked.append(part?, &directory.name, self.room))
     }
 }
 
