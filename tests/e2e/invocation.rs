@@ -10,6 +10,8 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::run::cache_dir;
+
 /// What is in the environment of the tests, and should not decide what they see.
 const NOT_INHERITED: [&str; 12] = [
     "LAYERWRIGHT_CACHE_SIZE",

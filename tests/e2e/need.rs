@@ -20,6 +20,8 @@ pub(crate) enum Need {
     Python,
     /// What `python3 -m venv` puts into an environment.
     PythonVenv,
+    /// What runs programs on processors that are older than this one.
+    Qemu,
     Root,
     Runc,
     /// What compiles a crate with the standard library to a component: the target that READMEs name, or what stands for
@@ -79,6 +81,7 @@ impl Need {
             Self::Root => "run it as root, in a virtual machine or container of its own",
             Self::Runc => "apt-get install runc",
             Self::RustGuest => "rustup target add wasm32-wasip2",
+            Self::Qemu => "apt-get install qemu-user",
             Self::Skopeo => "apt-get install skopeo",
             Self::Tar => "apt-get install tar",
             Self::Umoci => "apt-get install umoci",
@@ -99,6 +102,7 @@ impl Need {
             Self::Podman => &["podman", "runc", "umount"],
             Self::Python => &["python3"],
             Self::Runc => &["runc"],
+            Self::Qemu => &["qemu-x86_64"],
             Self::Skopeo => &["skopeo"],
             Self::Tar => &["tar"],
             Self::Umoci => &["umoci"],

