@@ -157,7 +157,9 @@ fn stage_table(name: ClosureName, stages: &Stages) -> Table {
     let sample = stages.rounds.first().map_or(0.0, |round| round.0["sample_bytes"].as_f64().unwrap_or(0.0));
     let tar_bytes = stages.rounds.first().map_or(f64::NAN, Physics::tar_bytes);
     let (sample, whole) = (megabytes(sample), megabytes(tar_bytes));
-    let note = format!("{STAGES_NOTE}\nThe last four handled {sample} MB of the {whole} MB of tar, and are scaled up.");
+    let note = format!(
+        "{STAGES_NOTE}\nThe hash and the encoders handled {sample} MB of the {whole} MB of tar, and are scaled up."
+    );
     let columns = ["stage", "one thread, s>", "MB/s>", "all threads, s>", "MB/s of a core>", "output share>"];
     let mut table = Table::new(format!("Stages of packing `{}`", name.as_str()), note, &columns);
     for stage in STAGES {
