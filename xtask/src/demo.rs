@@ -44,7 +44,8 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
 
     let destination = format!("docker-archive:{}:{name}:latest", image.display());
     let mut build = layerwright(&["build", "--from", &from, "--planner", "popularity.wasm", "--max-layers", "40"]);
-    build.args(["--to", &destination]).arg("--root").arg(&root).arg("--save-plan").arg(&plan);
+    // Anew each time: to see it work is what it is for.
+    build.args(["--no-cache", "--to", &destination]).arg("--root").arg(&root).arg("--save-plan").arg(&plan);
     execute(build.args(entrypoint.iter().flat_map(|program| ["--entrypoint", program])))?;
     execute(layerwright(&["verify"]).arg(&image))?;
 
