@@ -8,8 +8,9 @@
 //! A task that has to wait for its own jobs does jobs meanwhile, so nobody waits while there is something to do.
 
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::Compression;
@@ -24,11 +25,47 @@ pub(crate) struct Belt {
     compression: Compression,
     /// How many threads there are at most.
     pub(crate) threads: usize,
+    shared: Arc<Shared>,
+    /// Threads without a task of their own.
+    helpers: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Shared {
     state: Mutex<State>,
     /// Something in the state is new, or a job is done.
     changed: Condvar,
-    /// Threads without a task of their own.
-    helpers: AtomicUsize,
+}
+
+/// Bytes, of which there are as many as each buffer of a belt has. What is in them is not known at first.
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    belt: Arc<Shared>,
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    /// Whoever fails gives its buffers back, too: others may be waiting for them.
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.belt.change(|state| {
+            state.taken -= 1;
+            state.buffers.push(bytes);
+        });
+    }
 }
 
 #[derive(Default)]
@@ -36,6 +73,8 @@ struct State {
     jobs: VecDeque<Job>,
     /// Tasks that are not done.
     unfinished: usize,
+    /// A job panicked, and nobody need wait for what it should have done.
+    has_panicked: bool,
     /// How often something changed that somebody may be waiting for.
     changes: u64,
     /// Buffers that nobody uses.
@@ -61,8 +100,8 @@ impl Belt {
         tasks: usize,
         task: &(dyn Fn(usize, &mut Worker<'_>) + Sync),
     ) -> Result<(), PackError> {
-        let state = Mutex::new(State { unfinished: tasks, ..State::default() });
-        let belt = Self { compression, threads, state, changed: Condvar::new(), helpers: AtomicUsize::new(0) };
+        let belt = Self { compression, threads, shared: Arc::default(), helpers: AtomicUsize::new(0) };
+        belt.shared.change(|state| state.unfinished = tasks);
         let next = AtomicUsize::new(0);
         let mut own = Worker::new(&belt)?;
         thread::scope(|scope| {
@@ -82,37 +121,38 @@ impl Belt {
     /// Whether a job that is handed over now will be done by somebody else, and soon.
     pub(crate) fn wants_jobs(&self) -> bool {
         let helpers = self.helpers.load(Ordering::Relaxed);
-        helpers > 0 && self.lock().jobs.len() < helpers
+        helpers > 0 && self.shared.lock().jobs.len() < helpers
     }
 
     pub(crate) fn has_helpers(&self) -> bool {
         self.helpers.load(Ordering::Relaxed) > 0
     }
 
+    /// How many threads have a task of their own.
+    pub(crate) fn owners(&self) -> usize {
+        self.threads.saturating_sub(self.helpers.load(Ordering::Relaxed)).max(1)
+    }
+
     pub(crate) fn hand_over(&self, job: Job) {
-        self.change(|state| state.jobs.push_back(job));
+        self.shared.change(|state| state.jobs.push_back(job));
     }
 
     /// A buffer of `size` bytes with anything in it. All have one size.
-    pub(crate) fn take_buffer(&self, size: usize) -> Vec<u8> {
-        let mut state = self.lock();
+    pub(crate) fn take_buffer(&self, size: usize) -> Buffer {
+        let mut state = self.shared.lock();
         state.taken += 1;
-        let buffer = state.buffers.pop();
+        let bytes = state.buffers.pop();
         drop(state);
-        buffer.unwrap_or_else(|| vec![0; size])
-    }
-
-    pub(crate) fn give_back(&self, buffer: Vec<u8>) {
-        let mut state = self.lock();
-        state.taken -= 1;
-        state.buffers.push(buffer);
+        Buffer { bytes: bytes.unwrap_or_else(|| vec![0; size]), belt: Arc::clone(&self.shared) }
     }
 
     /// How many buffers are in use.
     pub(crate) fn buffers_taken(&self) -> usize {
-        self.lock().taken
+        self.shared.lock().taken
     }
+}
 
+impl Shared {
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
@@ -140,16 +180,20 @@ impl<'a> Worker<'a> {
     /// Does jobs, and waits for some, until `is_done`, which has to become true by a job.
     pub(crate) fn help_until(&mut self, is_done: impl Fn() -> bool) {
         loop {
-            let seen = self.belt.lock().changes;
+            let (seen, has_panicked) = {
+                let state = self.belt.shared.lock();
+                (state.changes, state.has_panicked)
+            };
             if is_done() {
                 return;
             }
-            let mut state = self.belt.lock();
+            assert!(!has_panicked, "a job panicked");
+            let mut state = self.belt.shared.lock();
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 self.complete(job);
             } else if state.changes == seen {
-                drop(self.belt.changed.wait(state));
+                drop(self.belt.shared.changed.wait(state));
             }
         }
     }
@@ -164,23 +208,32 @@ impl<'a> Worker<'a> {
             task(index, self);
         }
         self.belt.helpers.fetch_add(1, Ordering::Relaxed);
-        let mut state = self.belt.lock();
+        let mut state = self.belt.shared.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 self.complete(job);
-                state = self.belt.lock();
+                state = self.belt.shared.lock();
             } else if state.unfinished == 0 {
                 return;
             } else {
-                state = self.belt.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.belt.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
 
     fn complete(&mut self, job: Job) {
+        let _completed = Completed(self.belt);
         job(self);
-        self.belt.change(|_| ());
+    }
+}
+
+/// Says that a job is done, or will never be.
+struct Completed<'a>(&'a Belt);
+
+impl Drop for Completed<'_> {
+    fn drop(&mut self) {
+        self.0.shared.change(|state| state.has_panicked |= thread::panicking());
     }
 }
 
@@ -189,6 +242,6 @@ struct Finished<'a>(&'a Belt);
 
 impl Drop for Finished<'_> {
     fn drop(&mut self) {
-        self.0.change(|state| state.unfinished -= 1);
+        self.0.shared.change(|state| state.unfinished -= 1);
     }
 }

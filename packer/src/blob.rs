@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use crate::DiffId;
-use crate::belt::Worker;
+use crate::belt::{Buffer, Worker};
 use crate::compress::{BLOCK_BYTES, EncoderError};
 use crate::digest::Hashing;
 use crate::error::PackError;
@@ -44,7 +44,6 @@ pub(crate) fn write_compressed(
         let filled = fill(tar, &mut block, &mut plain)?;
         tar_bytes += filled as u64;
         if filled == 0 {
-            worker.belt.give_back(block);
             break;
         }
         blocks.push(block, filled, worker)?;
@@ -67,7 +66,6 @@ pub(crate) fn write_plain(
         let mut piece = worker.belt.take_buffer(PIECE_BYTES);
         let filled = tar.fill(&mut piece)?;
         if filled == 0 {
-            worker.belt.give_back(piece);
             lane.end(worker);
             return Ok(lane);
         }
@@ -107,15 +105,14 @@ struct InOrder<'a> {
 struct Place(Mutex<Option<Result<Vec<u8>, EncoderError>>>);
 
 impl InOrder<'_> {
-    fn push(&mut self, block: Vec<u8>, filled: usize, worker: &mut Worker<'_>) -> Result<(), PackError> {
-        // In a row behind one slow block, they would fill the memory.
-        self.wait_for_less_than(worker.belt.threads + 1, worker)?;
+    fn push(&mut self, block: Buffer, filled: usize, worker: &mut Worker<'_>) -> Result<(), PackError> {
+        // In a row behind one slow block, they would fill the memory. All layers together have two for each thread.
+        self.wait_for_less_than(1 + worker.belt.threads / worker.belt.owners(), worker)?;
         if worker.belt.wants_jobs() {
             let place = Arc::new(Place::default());
             self.begun.push_back(Arc::clone(&place));
             worker.belt.hand_over(Box::new(move |worker| {
                 place.set(worker.encode(&block[..filled]).map(<[u8]>::to_vec));
-                worker.belt.give_back(block);
             }));
         } else {
             let encoded = worker.encode(&block[..filled])?;
@@ -125,7 +122,6 @@ impl InOrder<'_> {
                 let place = Place(Mutex::new(Some(Ok(encoded.to_vec()))));
                 self.begun.push_back(Arc::new(place));
             }
-            worker.belt.give_back(block);
         }
         self.write_ready()
     }

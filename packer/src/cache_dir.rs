@@ -190,7 +190,7 @@ impl CacheDir {
 
     /// Begins a file with the content of another, which nobody writes to any more: the same file under a second name
     /// where that can be, and a copy with the permissions of a new file otherwise.
-    pub(crate) fn begin_with(&self, file: &Path) -> io::Result<Begun<'_>> {
+    pub(crate) fn begin_with(&self, file: &Path, goes_on: &dyn Fn() -> bool) -> io::Result<Begun<'_>> {
         let linked = self.begin(|temporary| rustix::fs::linkat(CWD, file, &self.dir, temporary, AtFlags::empty()));
         match linked {
             Ok((temporary, ())) => match self.read(&temporary) {
@@ -203,9 +203,10 @@ impl CacheDir {
             // Another file system, one without links, a file with too many: there are many reasons and one way out.
             Err(_) => {
                 let begun = self.create(Mode::from_raw_mode(0o666))?;
-                match copy(fs::File::open(file)?.file(), &begun.file) {
+                match copy(fs::File::open(file)?.file(), &begun.file, goes_on) {
                     Ok(_) => Ok(begun),
                     Err(CopyError::Read(error) | CopyError::Write(error)) => Err(error),
+                    Err(CopyError::Cancelled) => Err(io::ErrorKind::Interrupted.into()),
                 }
             }
         }
@@ -371,11 +372,12 @@ pub(crate) fn is_older(time: SystemTime, age: Duration) -> bool {
 pub(crate) enum CopyError {
     Read(io::Error),
     Write(io::Error),
+    Cancelled,
 }
 
 /// Copies a file, from its beginning, into an empty one, or lets the file system share the bytes of both until one is
 /// written to. Returns how many bytes there are.
-pub(crate) fn copy(mut from: &File, mut to: &File) -> Result<u64, CopyError> {
+pub(crate) fn copy(mut from: &File, mut to: &File, goes_on: &dyn Fn() -> bool) -> Result<u64, CopyError> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         return Ok(to.metadata().map_err(CopyError::Write)?.len());
     }
@@ -384,6 +386,7 @@ pub(crate) fn copy(mut from: &File, mut to: &File) -> Result<u64, CopyError> {
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(copied),
+            Ok(_) if !goes_on() => return Err(CopyError::Cancelled),
             Ok(count) => {
                 to.write_all(&buffer[..count]).map_err(CopyError::Write)?;
                 copied += count as u64;

@@ -184,7 +184,9 @@ pub(crate) fn walk_all(
 ) -> Result<Vec<LayerFiles>, PackError> {
     let room = Room::new(usize::MAX);
     let request = WalkRequest { plan, files, root, room: &room, observer: &Unobserved };
-    request.layers(&Vec::from_iter(0..plan.layers().len()))
+    let layers = request.layers(&Vec::from_iter(0..plan.layers().len()))?;
+    request.check_not_nested()?;
+    Ok(layers)
 }
 
 /// Returns a layer's blob.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::belt::Worker;
+use crate::belt::{Buffer, Worker};
 use crate::layer::Blob;
 use crate::{DiffId, Digest};
 
@@ -30,7 +30,7 @@ pub(crate) struct Lane(Mutex<State>);
 struct State {
     /// Not there while somebody works with it.
     hasher: Option<Sha256>,
-    waiting: VecDeque<(Vec<u8>, usize)>,
+    waiting: VecDeque<(Buffer, usize)>,
     bytes: u64,
 }
 
@@ -40,14 +40,12 @@ impl Lane {
     }
 
     /// Sees to it that the first `filled` bytes of the piece are hashed, now or later.
-    pub(crate) fn hash(self: &Arc<Self>, piece: Vec<u8>, filled: usize, worker: &Worker<'_>) {
+    pub(crate) fn hash(self: &Arc<Self>, piece: Buffer, filled: usize, worker: &Worker<'_>) {
         let mut state = self.lock();
         state.bytes += filled as u64;
         let is_first = state.waiting.is_empty() && !worker.belt.has_helpers();
         if let Some(hasher) = state.hasher.as_mut().filter(|_| is_first) {
             hasher.update(&piece[..filled]);
-            drop(state);
-            worker.belt.give_back(piece);
         } else {
             state.waiting.push_back((piece, filled));
             if state.waiting.len() >= BUNCH {
@@ -96,7 +94,6 @@ impl Lane {
             };
             drop(state);
             hasher.update(&piece[..filled]);
-            worker.belt.give_back(piece);
         }
         let mut state = self.lock();
         state.hasher = Some(hasher);

@@ -162,6 +162,11 @@ impl LayerFiles {
         self.tar_bytes
     }
 
+    /// Whether not all entries are in memory.
+    pub(crate) fn is_walked_again(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.entries, Entries::OnDisk(_)))
+    }
+
     /// How many entries are in memory.
     pub(crate) fn remembered(&self) -> usize {
         let count = |part: &Part| if let Entries::Remembered(entries) = &part.entries { entries.len() } else { 0 };
@@ -184,7 +189,15 @@ impl LayerFiles {
     /// The tar, of which nothing is read yet. So many files are `ahead`: open before it is their turn.
     pub(crate) fn tar(&self, ahead: usize) -> LayerTar<'_> {
         let ahead = Ahead::new(Box::new(self.entries()), ahead);
-        LayerTar { ahead, header: Vec::new(), header_at: 0, file: None, zeros: 0, trailer: Some(self.trailer) }
+        LayerTar {
+            ahead,
+            header: Vec::new(),
+            header_at: 0,
+            file: None,
+            zeros: 0,
+            trailer: Some(self.trailer),
+            is_same: true,
+        }
     }
 }
 
@@ -255,12 +268,20 @@ pub(crate) struct LayerTar<'a> {
     zeros: usize,
     /// What ends the tar, until it is begun.
     trailer: Option<usize>,
+    /// Whether every file so far was the same, and not only alike.
+    is_same: bool,
 }
 
 impl LayerTar<'_> {
     /// Opens the first files, and announces them to the kernel.
     pub(crate) fn look_ahead(&mut self) {
         self.ahead.look();
+    }
+
+    /// Whether the files that were read are those that were walked. Others, of the same size and time, make a layer as
+    /// well, but not one that the walk could be known by.
+    pub(crate) fn read_what_was_walked(&self) -> bool {
+        self.is_same
     }
 
     /// Fills `out` with the next bytes. Returns how many there are: fewer than fit only at the end.
@@ -313,6 +334,7 @@ impl LayerTar<'_> {
         self.header_at = 0;
         tar::append_header(&entry, &mut self.header);
         self.zeros = usize::from(tar::padding(entry.size()));
+        self.is_same &= file.as_ref().is_none_or(OpenFile::is_same);
         self.file = file;
         Ok(true)
     }

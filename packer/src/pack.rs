@@ -57,7 +57,7 @@ const RESERVED_FILES: u64 = 128;
 pub struct PackRequest<'a> {
     /// Which node goes into which layer.
     pub plan: &'a Plan,
-    /// Where the files of a node are, by its name. Asked once for every node, from several threads.
+    /// Where the files of a node are, by its name. Asked more than once for each node, and from several threads.
     pub files: &'a (dyn Fn(&str) -> NodeFiles + Sync),
     /// `/`, or a directory that stands for it: every path is read below it, and symlinks do not lead out of it.
     pub root: &'a Path,
@@ -162,19 +162,19 @@ fn pack_archive(
     let place = FileInPlace::new(file)?;
     let staging = staging_beside(place.path())?;
     let work = Work::begin(request, compression, observer)?;
-    let blobs = work.blobs(staging.path(), None)?;
+    let blobs = work.blobs(staging.path())?;
     let documents = work.documents(&blobs);
     archive::write(&place, kind, staging.path(), &blobs, &documents, &work.names, observer)?;
-    Ok(work.end(&blobs, &documents, Some(documents.manifest.digest)))
+    Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
 fn pack_layout(request: &PackRequest<'_>, dir: &Path, observer: &dyn Observer) -> Result<PackedImage, PackError> {
     let place = LayoutInPlace::new(dir)?;
     let work = Work::begin(request, request.compression.unwrap_or_default(), observer)?;
-    let blobs = work.blobs(place.staging(), Some(dir))?;
+    let blobs = work.blobs(place.staging())?;
     let documents = work.documents(&blobs);
     place.commit(&blobs, &documents, &work.names)?;
-    Ok(work.end(&blobs, &documents, Some(documents.manifest.digest)))
+    Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
 fn check_layer_count(plan: &Plan) -> Result<(), PackError> {
@@ -251,12 +251,11 @@ impl<'a> Work<'a> {
         WalkRequest { plan, files, root, room: &self.room, observer: self.observer }
     }
 
-    /// Brings the blob of every layer to a file of its own in `dir`, see [`staged_blob`]. `layout` is the image layout
-    /// that they are for, if there is one.
-    fn blobs(&self, dir: &Path, layout: Option<&Path>) -> Result<Vec<Blob>, PackError> {
+    /// Brings the blob of every layer to a file of its own in `dir`, see [`staged_blob`].
+    fn blobs(&self, dir: &Path) -> Result<Vec<Blob>, PackError> {
         let mut blobs: Vec<Option<Blob>> = vec![None; self.request.plan.layers().len()];
-        let unpacked = self.take_known(&mut blobs, dir, layout)?;
-        let known: u64 = blobs.iter().flatten().map(|blob| blob.tar_bytes).sum();
+        let unpacked = self.take_known(&mut blobs, dir)?;
+        let known = blobs.iter().flatten().map(|blob| blob.tar_bytes).fold(0, u64::saturating_add);
         let unknown = unpacked.iter().map(|layer| layer.files.tar_bytes());
         self.observer.planned(blobs.len(), unknown.fold(known, u64::saturating_add));
         self.observer.packed(known);
@@ -273,14 +272,9 @@ impl<'a> Work<'a> {
     }
 
     /// Takes layers from the cache, first those that are known without looking at their files. Returns the others.
-    fn take_known(
-        &self,
-        blobs: &mut [Option<Blob>],
-        dir: &Path,
-        layout: Option<&Path>,
-    ) -> Result<Vec<Unpacked>, PackError> {
+    fn take_known(&self, blobs: &mut [Option<Blob>], dir: &Path) -> Result<Vec<Unpacked>, PackError> {
         let take = |index, key: Option<LayerKey>| match (&self.reuse, key) {
-            (Some(reuse), Some(key)) => reuse.take(&key, &dir.join(staged_blob(index)), layout),
+            (Some(reuse), Some(key)) => reuse.take(&key, &dir.join(staged_blob(index))),
             _ => Ok(None),
         };
         let layers = self.request.plan.layers();
@@ -292,7 +286,9 @@ impl<'a> Work<'a> {
         let unknown: Vec<usize> = (0..blobs.len()).filter(|index| blobs[*index].is_none()).collect();
         let before = SystemTime::now();
         let mut unpacked = Vec::new();
-        for (index, files) in unknown.iter().copied().zip(self.walk(&unknown)?) {
+        let walked = self.walk(&unknown)?;
+        self.walk_request().check_not_nested()?;
+        for (index, files) in unknown.iter().copied().zip(walked) {
             let of_files = || self.reuse.as_ref()?.key_of_files(files.fingerprint(), before);
             let key = keys[index].or_else(of_files);
             if keys[index].is_none() {
@@ -311,18 +307,26 @@ impl<'a> Work<'a> {
         order.sort_by_key(|at| Reverse(layers[*at].files.tar_bytes()));
         let order: Vec<(usize, &Unpacked)> = order.into_iter().map(|at| (at, &layers[at])).collect();
         let results: Vec<OnceLock<Result<Blob, PackError>>> = order.iter().map(|_| OnceLock::new()).collect();
-        let begun: Vec<Mutex<Option<LayerTar<'_>>>> = order.iter().map(|_| Mutex::default()).collect();
+        let begun: Vec<Mutex<Begun<'_>>> = order.iter().map(|_| Mutex::default()).collect();
         let ahead = self.files_ahead();
         let first_failed = AtomicUsize::new(usize::MAX);
         Belt::run(self.compression, self.threads, order.len(), &|position, worker| {
             let (at, layer) = order[position];
-            let own = begun[position].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let slot = |position: usize| begun[position].lock().unwrap_or_else(PoisonError::into_inner);
+            let own = match std::mem::replace(&mut *slot(position), Begun::Packing) {
+                Begun::Ahead(tar) => *tar,
+                _ => layer.files.tar(ahead),
+            };
             if let Some((_, later)) = order.get(position + self.threads) {
-                let mut later = later.files.tar(ahead);
-                later.look_ahead();
-                *begun[position + self.threads].lock().unwrap_or_else(PoisonError::into_inner) = Some(later);
+                let mut slot = slot(position + self.threads);
+                // It may be that others were faster than we are.
+                if matches!(*slot, Begun::Nothing) {
+                    let mut tar = later.files.tar(ahead);
+                    tar.look_ahead();
+                    *slot = Begun::Ahead(Box::new(tar));
+                }
             }
-            let blob = self.pack_blob(layer, own.unwrap_or_else(|| layer.files.tar(ahead)), dir, &first_failed, worker);
+            let blob = self.pack_blob(layer, own, dir, &first_failed, worker);
             if blob.is_err() {
                 first_failed.fetch_min(layer.index, Ordering::Relaxed);
             }
@@ -357,19 +361,30 @@ impl<'a> Work<'a> {
         let mut file = File::create_new(&path).map_err(PackError::Write)?;
         let blob = match self.compression {
             Compression::None => {
-                // All at once, the file system finds room faster. Not every one can.
-                fallocate(&file, FallocateFlags::empty(), 0, layer.files.tar_bytes()).ok();
+                // All at once, the file system finds room faster. Not every one can. The size is not told ahead: after a
+                // power failure, a file that is cut shall look like one.
+                fallocate(&file, FallocateFlags::KEEP_SIZE, 0, layer.files.tar_bytes()).ok();
                 let lane = write_plain(&mut tar, &mut file, worker, &progress)?;
                 lane.blob(worker)
             }
             _ => write_compressed(&mut tar, &mut file, worker, &progress)?,
         };
         drop(file);
-        if let (Some(reuse), Some(key)) = (&self.reuse, &layer.key) {
+        if let (Some(reuse), Some(key)) = (&self.reuse, &layer.key)
+            && tar.read_what_was_walked()
+            && self.is_as_it_was(layer)
+        {
             reuse.keep(key, &blob, &path);
         }
         self.observer.layer_done(index, &self.packed_layer(index, &blob));
         Ok(blob)
+    }
+
+    /// Whether what was walked a second time for packing is still what it was the first time. It always is where all was
+    /// remembered.
+    fn is_as_it_was(&self, layer: &Unpacked) -> bool {
+        let walk_again = || self.walk(&[layer.index]).ok().map(|layers| layers[0].fingerprint().digest());
+        !layer.files.is_walked_again() || walk_again() == Some(layer.files.fingerprint().digest())
     }
 
     /// How many files of a layer may be open at once. Every thread has two layers in hand.
@@ -383,15 +398,7 @@ impl<'a> Work<'a> {
         Documents::new(self.request.plan, self.request.settings, &self.created, self.compression, blobs)
     }
 
-    /// What is left to be done when the image is made.
-    pub(crate) fn end(&self, blobs: &[Blob], documents: &Documents, manifest: Option<Digest>) -> PackedImage {
-        if let Some(reuse) = &self.reuse {
-            reuse.end();
-        }
-        self.packed(blobs, documents, manifest)
-    }
-
-    fn packed(&self, blobs: &[Blob], documents: &Documents, manifest: Option<Digest>) -> PackedImage {
+    pub(crate) fn packed(&self, blobs: &[Blob], documents: &Documents, manifest: Option<Digest>) -> PackedImage {
         PackedImage {
             image_id: documents.config.digest,
             manifest,
@@ -408,6 +415,16 @@ impl<'a> Work<'a> {
             (layer.label.clone(), layer.nodes.len(), self.reused[index].load(Ordering::Relaxed));
         PackedLayer { label, nodes, diff_id, digest, tar_bytes, blob_bytes, reused }
     }
+}
+
+/// What was done of a layer before it is packed.
+#[derive(Default)]
+enum Begun<'a> {
+    #[default]
+    Nothing,
+    /// Its first files are open.
+    Ahead(Box<LayerTar<'a>>),
+    Packing,
 }
 
 /// The name of a layer's blob while its digest is not known.

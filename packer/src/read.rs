@@ -18,7 +18,7 @@ use fs_err::File;
 use rustix::fs::{Advice, CWD, Mode, OFlags, ResolveFlags, fadvise, openat2};
 use rustix::io::Errno;
 
-use crate::entry::{Content, EntryName, LinksBefore, Modified, Seen};
+use crate::entry::{Content, EntryName, Inode, LinksBefore, Modified, Seen};
 use crate::error::{FileChange, PackError};
 
 /// How much is read at once: more only evicts the processor's cache before the bytes are hashed.
@@ -34,17 +34,31 @@ pub(crate) struct OpenFile {
     announced: u64,
     ahead: u64,
     checked: bool,
+    is_same: bool,
 }
 
 impl OpenFile {
     /// Opens a file, and announces to the kernel that its first bytes will be read.
     pub(crate) fn open(name: &EntryName, content: &Content, ahead: u64) -> Result<Self, PackError> {
         let file = open(&content.base.path_of(name), content.base.links)?;
-        let mut file =
-            Self { file, size: content.size, modified: content.modified, read: 0, announced: 0, ahead, checked: false };
-        file.check_unchanged()?;
+        let mut file = Self {
+            file,
+            size: content.size,
+            modified: content.modified,
+            read: 0,
+            announced: 0,
+            ahead,
+            checked: false,
+            is_same: false,
+        };
+        file.is_same = file.check_unchanged()? == content.inode;
         file.announce();
         Ok(file)
+    }
+
+    /// Whether it is the very file that was walked, and nobody has touched it since. Who optimises a store, does.
+    pub(crate) fn is_same(&self) -> bool {
+        self.is_same
     }
 
     /// Reads the next bytes into `out`, which has room for some. Returns 0 at the end, where the file is found to be
@@ -84,7 +98,7 @@ impl OpenFile {
         self.announced = end;
     }
 
-    fn check_unchanged(&self) -> Result<(), PackError> {
+    fn check_unchanged(&self) -> Result<Inode, PackError> {
         let metadata = self.file.metadata().map_err(PackError::Read)?;
         let seen = Seen::from(&metadata);
         if !metadata.is_file() {
@@ -92,7 +106,7 @@ impl OpenFile {
         } else if seen.size != self.size || seen.modified != self.modified {
             Err(self.changed(FileChange::Changed))
         } else {
-            Ok(())
+            Ok(seen.inode)
         }
     }
 

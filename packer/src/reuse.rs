@@ -4,24 +4,23 @@
 //! names both, the files in one of two ways:
 //!
 //! 1. By the names of its store paths and their NAR hashes, where all are known. Then nothing of the layer is looked at.
-//! 2. By its [`Fingerprint`]: all that a walk finds, and of each file the inode with the time of its last change. So
-//!    files that can change, such as those of packages, are known without being opened. Files that were changed just now
-//!    could change again without a later time, so such a layer has no key yet.
+//! 2. By its [`Fingerprint`]: all that a walk finds, and of each file the inode with the time of its last change, which
+//!    nobody can set. So files that can change, such as those of packages, are known without being opened. Files that
+//!    were changed just now could change again without a later time, so such a layer has no key yet. What file systems
+//!    do not note as a change is not seen: FAT keeps no such time, and programs may write by a mapping.
 //!
 //! What is wrong with the cache never fails a build: the layer is packed, and the user is told.
 
 use std::fmt::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use layerwright_planner::{Layer, Plan};
 
-use crate::cache::{Known, LayerCache, LayerKey, Placed};
+use crate::cache::{Found, LayerCache, LayerKey, Placed};
 use crate::error::PackError;
 use crate::layer::{Blob, Fingerprint};
-use crate::oci;
 use crate::progress::Observer;
 use crate::{Compression, Digest};
 
@@ -51,7 +50,7 @@ pub(crate) struct Reuse<'a> {
     profile: String,
     observer: &'a dyn Observer,
     /// Something was kept, so there may be too much by now.
-    pub(crate) has_kept: AtomicBool,
+    has_kept: AtomicBool,
     has_warned: AtomicBool,
 }
 
@@ -92,46 +91,43 @@ impl<'a> Reuse<'a> {
         None
     }
 
-    /// Brings the blob of a layer to `to`. `None` where it has to be packed. `layout` is an image layout that may have the
-    /// blob, on the file system of `to`.
-    pub(crate) fn take(&self, key: &LayerKey, to: &Path, layout: Option<&Path>) -> Result<Option<Blob>, PackError> {
-        let Some(known) = self.from.cache.find(key) else { return Ok(None) };
-        if layout.is_some_and(|layout| self.take_from_layout(&known, to, layout)) {
-            return Ok(Some(known.blob));
+    /// Brings the blob of a layer to `to`. `None` where it has to be packed.
+    pub(crate) fn take(&self, key: &LayerKey, to: &Path) -> Result<Option<Blob>, PackError> {
+        if self.observer.cancelled() {
+            return Err(PackError::Cancelled);
         }
-        match self.from.cache.place(&known, to)? {
+        let damaged = |what: String| {
+            self.observer.warn(&format!("{what} in the cache was damaged; its layer is packed again"));
+            Ok(None)
+        };
+        let known = match self.from.cache.find(key) {
+            Found::Known(known) => known,
+            Found::Absent => return Ok(None),
+            Found::Damaged => return damaged("a record".into()),
+        };
+        match self.from.cache.place(&known, to, &|| !self.observer.cancelled())? {
             Placed::There => Ok(Some(known.blob)),
             Placed::Absent => Ok(None),
-            Placed::Damaged => {
-                let digest = known.blob.digest;
-                self.observer.warn(&format!("the blob {digest} in the cache was damaged; its layer is packed again"));
-                Ok(None)
-            }
+            Placed::Damaged => damaged(format!("the blob {}", known.blob.digest)),
         }
-    }
-
-    /// Where the cache is on another file system, a blob that is at the destination already is not copied there again.
-    fn take_from_layout(&self, known: &Known, to: &Path, layout: &Path) -> bool {
-        let blob = layout.join(oci::blob_name(&known.blob.digest));
-        let is_there = fs_err::symlink_metadata(&blob).is_ok_and(|found| {
-            found.is_file() && found.len() == known.blob.blob_bytes && Some(found.dev()) != self.from.cache.device()
-        });
-        is_there && fs_err::hard_link(&blob, to).is_ok()
     }
 
     /// Keeps a blob that was packed.
     pub(crate) fn keep(&self, key: &LayerKey, blob: &Blob, file: &Path) {
-        match self.from.cache.keep(key, blob, Some(file)) {
+        match self.from.cache.keep(key, blob, Some(file), &|| !self.observer.cancelled()) {
             Ok(()) => self.has_kept.store(true, Ordering::Relaxed),
+            Err(_) if self.observer.cancelled() => {}
             Err(error) if !self.has_warned.swap(true, Ordering::Relaxed) => {
                 self.observer.warn(&format!("layers cannot be kept for the next time: {error}"));
             }
             Err(_) => {}
         }
     }
+}
 
-    /// Makes room in the cache, once the image is made.
-    pub(crate) fn end(&self) {
+impl Drop for Reuse<'_> {
+    /// Makes room in the cache, also where no image came of it.
+    fn drop(&mut self) {
         if self.has_kept.load(Ordering::Relaxed)
             && let Err(error) = self.from.cache.trim()
         {
@@ -305,6 +301,69 @@ mod tests {
         assert_eq!(warnings.len(), 3);
         assert!(warnings[0].ends_with(" in the cache was damaged; its layer is packed again"), "{warnings:?}");
         assert_eq!(setting.pack("oci"), [true; 3]);
+    }
+
+    #[test]
+    fn damaged_record_is_reported_and_made_again() {
+        let setting = Setting::with_hashes();
+        setting.pack("oci");
+        let known = setting.cache_dir.path().join("layers/known");
+        for record in list(&known) {
+            fs_err::write(known.join(record), "{}").unwrap();
+        }
+        let (packed, warnings) = setting.try_pack(&store_plan(), "oci", "gzip:1");
+        assert!(!packed.unwrap().layers.iter().any(|layer| layer.reused));
+        assert_eq!(warnings, ["a record in the cache was damaged; its layer is packed again"; 3]);
+        assert_eq!(setting.pack("oci"), [true; 3]);
+    }
+
+    /// Puts another file of the same size and time in the place of one that was walked, and after packing puts it back.
+    struct Swapper<'a>(&'a Fixture);
+
+    impl Swapper<'_> {
+        fn swap(&self) {
+            let [here, there] = ["b", "other"].map(|name| self.0.at(&format!("{H}-{name}")));
+            let aside = self.0.at("aside");
+            fs_err::rename(&here, &aside).unwrap();
+            fs_err::rename(&there, &here).unwrap();
+            fs_err::rename(&aside, &there).unwrap();
+        }
+    }
+
+    impl Observer for Swapper<'_> {
+        fn planned(&self, _: usize, _: u64) {
+            self.swap();
+        }
+    }
+
+    #[test]
+    fn what_was_read_instead_of_what_was_walked_is_not_kept() {
+        let setting = Setting::new();
+        let fixture = &setting.fixture;
+        fixture.file(&format!("{H}-other"), 0o444, b"HELLO\n");
+        for name in ["b", "other"] {
+            fs_err::File::open(fixture.at(&format!("{H}-{name}")))
+                .unwrap()
+                .into_file()
+                .set_modified(UNIX_EPOCH)
+                .unwrap();
+        }
+        sleep(2 * CLOCK_TICK);
+        let plan = plan(&[&[&format!("{H}-b")]]);
+        let reuse = Some(LayerReuse { cache: &setting.cache, nar_hash: &|_| None });
+        let pack_watched = |observer: &dyn Observer, to: &str| {
+            let destination = format!("oci:{}/{to}", setting.out.path().display());
+            let packed =
+                fixture.pack_with(&plan, &destination, |request, _| pack(&PackRequest { reuse, ..request }, observer));
+            packed.unwrap()
+        };
+        let swapper = Swapper(fixture);
+        let swapped = pack_watched(&swapper, "swapped");
+        swapper.swap();
+        sleep(2 * CLOCK_TICK);
+        let fresh = pack_watched(&crate::Unobserved, "fresh");
+        assert!(!fresh.layers[0].reused && fresh.manifest != swapped.manifest);
+        assert_eq!(setting.blobs().len(), 1);
     }
 
     #[test]

@@ -13,10 +13,10 @@ use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 
 /// Reads a graph, plain or packed with gzip or zstd; `-` is standard input. Its roots are the nodes that no other
 /// node refers to.
-pub(crate) fn read(file: &Path, key: Option<&str>) -> Result<(Closure, NarHashes)> {
+pub(crate) fn read(file: &Path, key: Option<&str>) -> Result<Closure> {
     let text = unpack(input::open(file)?)?;
-    let (nodes, hashes) = NarHashes::split(store_json::parse(&text, key)?);
-    Ok((Closure::new(nodes, None)?, hashes))
+    let (nodes, _) = NarHashes::split(store_json::parse(&text, key)?);
+    Ok(Closure::new(nodes, None)?)
 }
 
 fn unpack(mut file: impl Read) -> Result<String> {

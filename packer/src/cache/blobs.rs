@@ -7,8 +7,8 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::Placed;
 use super::record::{Known, Stamp, digest_of_name};
+use super::{GoesOn, Placed};
 use crate::Digest;
 use crate::cache_dir::{CacheDir, CacheEntry, CopyError, copy};
 use crate::digest::Hashing;
@@ -51,8 +51,8 @@ impl Blobs {
     }
 
     /// Keeps a finished blob, in place of one that may be there.
-    pub(super) fn keep(&self, blob: &Blob, file: &Path) -> io::Result<Stamp> {
-        let begun = self.dir.begin_with(file)?;
+    pub(super) fn keep(&self, blob: &Blob, file: &Path, goes_on: GoesOn<'_>) -> io::Result<Stamp> {
+        let begun = self.dir.begin_with(file, goes_on)?;
         let metadata = begun.file().metadata()?;
         if metadata.len() != blob.blob_bytes {
             let what = format!("{} has {} bytes and not {}", file.display(), metadata.len(), blob.blob_bytes);
@@ -74,14 +74,14 @@ impl OpenBlob<'_> {
     }
 
     /// Returns when the blob was modified, if it is what its name says.
-    pub(super) fn check(&self, known: &Known) -> Option<Stamp> {
-        let is_intact = || self.bytes() == known.blob.blob_bytes && self.is_intact();
+    pub(super) fn check(&self, known: &Known, goes_on: GoesOn<'_>) -> Option<Stamp> {
+        let is_intact = || self.bytes() == known.blob.blob_bytes && self.is_intact(goes_on);
         (self.looks_intact(known) || is_intact()).then(|| Stamp::of(&self.metadata))
     }
 
     /// Hashes the blob. One that somebody writes to meanwhile is not intact.
-    fn is_intact(&self) -> bool {
-        let hashed = hash(&self.file, &|_| true).is_ok_and(|found| found == Some(self.digest));
+    fn is_intact(&self, goes_on: GoesOn<'_>) -> bool {
+        let hashed = hash(&self.file, &|_| goes_on()).is_ok_and(|found| found == Some(self.digest));
         hashed && self.file.metadata().is_ok_and(|after| Stamp::of(&after) == Stamp::of(&self.metadata))
     }
 
@@ -103,26 +103,27 @@ impl OpenBlob<'_> {
     ///
     /// A file is made there in any case: what it looks like depends on the umask, and on the folder. Where the cached one
     /// looks the same, it can take its place.
-    pub(super) fn place(&self, to: &Path) -> Result<Placed, PackError> {
+    pub(super) fn place(&self, to: &Path, goes_on: GoesOn<'_>) -> Result<Placed, PackError> {
         let new = fs::File::create_new(to).map_err(PackError::Write)?;
         if looks_like(&new.metadata().map_err(PackError::Write)?, &self.metadata) {
             fs::remove_file(to).map_err(PackError::Write)?;
             if self.dir.link_out(&self.digest.hex(), &self.file, to) {
                 return Ok(Placed::There);
             }
-            self.copy(to, &fs::File::create_new(to).map_err(PackError::Write)?)
+            self.copy(to, &fs::File::create_new(to).map_err(PackError::Write)?, goes_on)
         } else {
-            self.copy(to, &new)
+            self.copy(to, &new, goes_on)
         }
     }
 
-    fn copy(&self, to: &Path, new: &fs::File) -> Result<Placed, PackError> {
-        let failed = match copy(&self.file, new.file()) {
+    fn copy(&self, to: &Path, new: &fs::File, goes_on: GoesOn<'_>) -> Result<Placed, PackError> {
+        let failed = match copy(&self.file, new.file(), goes_on) {
             Ok(copied) if copied == self.bytes() => return Ok(Placed::There),
             Ok(_) | Err(CopyError::Read(_)) => {
                 self.discard().ok();
                 None
             }
+            Err(CopyError::Cancelled) => Some(PackError::Cancelled),
             Err(CopyError::Write(error)) => {
                 let message = format!("failed to write to file `{}`: {error}", to.display());
                 Some(PackError::Write(io::Error::new(error.kind(), message)))

@@ -34,7 +34,6 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use self::blobs::Blobs;
@@ -59,6 +58,24 @@ pub struct LayerCache {
     limit_bytes: u64,
     known: CacheDir,
     blobs: Blobs,
+}
+
+/// Asked now and then, during what may take long.
+pub(crate) type GoesOn<'a> = &'a dyn Fn() -> bool;
+
+/// What the cache says of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Known(Known),
+    Absent,
+    /// There was a record, and nobody could have written it like this.
+    Damaged,
+}
+
+impl Found {
+    pub(crate) fn known(self) -> Option<Known> {
+        if let Self::Known(known) = self { Some(known) } else { None }
+    }
 }
 
 /// What became of bringing a blob to its place.
@@ -93,23 +110,32 @@ impl LayerCache {
     }
 
     /// Returns what is known of a layer, and remembers that it was asked for. A record that is damaged is removed.
-    pub(crate) fn find(&self, key: &LayerKey) -> Option<Known> {
-        let (file, known) = self.read(key)?;
-        match known {
-            Some(_) => CacheDir::touch(&file),
-            None => self.known.remove_file(&key.name(), &file).unwrap_or_default(),
+    pub(crate) fn find(&self, key: &LayerKey) -> Found {
+        match self.read(key) {
+            None => Found::Absent,
+            Some((file, Some(known))) => {
+                CacheDir::touch(&file);
+                Found::Known(known)
+            }
+            Some((file, None)) => {
+                self.known.remove_file(&key.name(), &file).ok();
+                Found::Damaged
+            }
         }
-        known
     }
 
     /// Brings the blob of a layer to `to`, where nothing is yet. There it looks like a file that was just made.
     ///
     /// # Errors
     ///
-    /// Where `to` cannot be written. What is wrong in the cache is no error.
-    pub(crate) fn place(&self, known: &Known, to: &Path) -> Result<Placed, PackError> {
+    /// Where `to` cannot be written, and when `goes_on` no longer. What is wrong in the cache is no error.
+    pub(crate) fn place(&self, known: &Known, to: &Path, goes_on: GoesOn<'_>) -> Result<Placed, PackError> {
         let Some(blob) = self.blobs.open(known.blob.digest) else { return Ok(Placed::Absent) };
-        let Some(intact) = blob.check(known) else {
+        let checked = blob.check(known, goes_on);
+        if !goes_on() {
+            return Err(PackError::Cancelled);
+        }
+        let Some(intact) = checked else {
             blob.discard().ok();
             return Ok(Placed::Damaged);
         };
@@ -117,7 +143,7 @@ impl LayerCache {
             // Without it, the blob is only hashed again the next time.
             self.record(&Known { intact: Some(intact), ..*known }).ok();
         }
-        blob.place(to)
+        blob.place(to, goes_on)
     }
 
     /// Keeps what became of a layer, and its blob, if there is a file with it. The file is finished: nobody writes to it
@@ -127,26 +153,21 @@ impl LayerCache {
     ///
     /// Where nothing can be written, or the file is not as long as the blob. The message says where the cache is. There may
     /// be a blob without a record then, which does no harm.
-    pub(crate) fn keep(&self, key: &LayerKey, blob: &Blob, file: Option<&Path>) -> io::Result<()> {
+    pub(crate) fn keep(&self, key: &LayerKey, blob: &Blob, file: Option<&Path>, goes_on: GoesOn<'_>) -> io::Result<()> {
         let in_cache = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", self.path.display()));
-        self.keep_both(key, blob, file).map_err(in_cache)
+        self.keep_both(key, blob, file, goes_on).map_err(in_cache)
     }
 
-    fn keep_both(&self, key: &LayerKey, blob: &Blob, file: Option<&Path>) -> io::Result<()> {
-        let before = self.find(key).filter(|known| known.blob == *blob);
+    fn keep_both(&self, key: &LayerKey, blob: &Blob, file: Option<&Path>, goes_on: GoesOn<'_>) -> io::Result<()> {
+        let before = self.find(key).known().filter(|known| known.blob == *blob);
         let file =
             file.filter(|_| blob.blob_bytes <= self.limit_bytes && !before.is_some_and(|known| self.has(&known)));
         let intact = match file {
             // Whatever is there under its name, this one is whole.
-            Some(file) => Some(self.blobs.keep(blob, file)?),
+            Some(file) => Some(self.blobs.keep(blob, file, goes_on)?),
             None => before.and_then(|known| known.intact),
         };
         self.record(&Known { key: *key, blob: *blob, intact })
-    }
-
-    /// The file system that blobs are on.
-    pub(crate) fn device(&self) -> Option<u64> {
-        fs_err::metadata(&self.path).ok().map(|found| found.dev())
     }
 
     /// Whether the blob is there, as far as one can tell without reading it.

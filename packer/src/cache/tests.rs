@@ -55,7 +55,7 @@ impl Fixture {
 
     fn keep(&self, key: &LayerKey, content: &[u8]) -> Blob {
         let blob = blob(content);
-        self.cache.keep(key, &blob, Some(&self.staged(&key.name(), content))).unwrap();
+        self.cache.keep(key, &blob, Some(&self.staged(&key.name(), content)), &|| true).unwrap();
         blob
     }
 
@@ -63,8 +63,8 @@ impl Fixture {
     fn get(&self, key: &LayerKey) -> Result<Vec<u8>, Option<Placed>> {
         static PLACED: AtomicU64 = AtomicU64::new(0);
         let to = self.staging.path().join(format!("placed-{}", PLACED.fetch_add(1, Ordering::Relaxed)));
-        let known = self.cache.find(key).ok_or(None)?;
-        match self.cache.place(&known, &to).unwrap() {
+        let known = self.cache.find(key).known().ok_or(None)?;
+        match self.cache.place(&known, &to, &|| true).unwrap() {
             Placed::There => Ok(fs::read(to).unwrap()),
             other => {
                 assert!(!to.exists());
@@ -105,7 +105,7 @@ fn what_is_kept_is_found_and_placed() {
     let fixture = Fixture::new();
     assert_eq!(fixture.get(&key("a")), Err(None));
     let blob = fixture.keep(&key("a"), b"content");
-    assert_eq!(fixture.reopened().find(&key("a")).unwrap().blob, blob);
+    assert_eq!(fixture.reopened().find(&key("a")).known().unwrap().blob, blob);
     assert_eq!(fixture.get(&key("a")).unwrap(), b"content");
     assert_eq!(fixture.get(&key("b")), Err(None));
     assert_eq!(list(&fixture.at("")), ["blobs", "index.json", "known", "oci-layout"]);
@@ -119,12 +119,15 @@ fn the_same_bytes_lie_there_once() {
     let blob = fixture.keep(&key("a"), b"content");
     let inode = |path: &Path| fs::metadata(path).unwrap().ino();
     let to = fixture.staging.path().join("to");
-    assert_eq!(fixture.cache.place(&fixture.cache.find(&key("a")).unwrap(), &to).unwrap(), Placed::There);
+    assert_eq!(
+        fixture.cache.place(&fixture.cache.find(&key("a")).known().unwrap(), &to, &|| true).unwrap(),
+        Placed::There
+    );
     assert_eq!(inode(&to), inode(&fixture.blob(&blob)));
     assert_eq!(inode(&fixture.staging.path().join(key("a").name())), inode(&to));
     // What came from the cache can be kept again, under another key too.
     for name in ["a", "b"] {
-        fixture.cache.keep(&key(name), &blob, Some(&to)).unwrap();
+        fixture.cache.keep(&key(name), &blob, Some(&to), &|| true).unwrap();
         assert_eq!(fixture.get(&key(name)).unwrap(), b"content");
     }
     assert_eq!(fixture.blobs(), [blob.digest.hex()], "and nothing begun is left");
@@ -143,14 +146,14 @@ fn the_folder_is_an_image_layout_without_images() {
 #[test]
 fn streams_keep_records_without_blobs() {
     let fixture = Fixture::new();
-    fixture.cache.keep(&key("a"), &blob(b"content"), None).unwrap();
-    assert_eq!(fixture.cache.find(&key("a")).unwrap().blob, blob(b"content"));
+    fixture.cache.keep(&key("a"), &blob(b"content"), None, &|| true).unwrap();
+    assert_eq!(fixture.cache.find(&key("a")).known().unwrap().blob, blob(b"content"));
     assert_eq!(fixture.get(&key("a")), Err(Some(Placed::Absent)));
     // A blob that came by another way is looked at before it is used.
     fixture.keep(&key("b"), b"content");
     assert_eq!(fixture.get(&key("a")).unwrap(), b"content");
-    fixture.cache.keep(&key("a"), &blob(b"content"), None).unwrap();
-    assert!(fixture.cache.find(&key("a")).unwrap().intact.is_some(), "and that is remembered");
+    fixture.cache.keep(&key("a"), &blob(b"content"), None, &|| true).unwrap();
+    assert!(fixture.cache.find(&key("a")).known().unwrap().intact.is_some(), "and that is remembered");
 }
 
 #[test]
@@ -188,10 +191,10 @@ fn missing_blobs_are_absent() {
 fn blobs_with_another_time_are_read_once() {
     let fixture = Fixture::new();
     let blob = fixture.keep(&key("a"), b"content");
-    let before = fixture.cache.find(&key("a")).unwrap();
+    let before = fixture.cache.find(&key("a")).known().unwrap();
     set_modified(&fixture.blob(&blob), SystemTime::now() - DAY);
     assert_eq!(fixture.get(&key("a")).unwrap(), b"content");
-    let after = fixture.cache.find(&key("a")).unwrap();
+    let after = fixture.cache.find(&key("a")).known().unwrap();
     assert!(after.intact.is_some() && after.intact != before.intact);
     // It is not read again: this damage has the right time.
     let time = modified(&fixture.blob(&blob));
@@ -231,7 +234,7 @@ fn damaged_records_are_removed() {
     assert_ne!(lying, text);
     for damaged in ["", "{}", "null", "\0", &text[..text.len() - 1], &lying, &other, &long, &"[".repeat(3000)] {
         fs::write(fixture.record(&key("a")), damaged).unwrap();
-        assert!(fixture.cache.find(&key("a")).is_none(), "{damaged:?}");
+        assert!(fixture.cache.find(&key("a")).known().is_none(), "{damaged:?}");
         assert!(!fixture.record(&key("a")).exists(), "{damaged:?}");
     }
     assert!(fixture.blob(&blob).exists(), "the blob may be that of others");
@@ -241,7 +244,7 @@ fn damaged_records_are_removed() {
 fn a_record_that_lies_about_the_size_is_of_no_use() {
     let fixture = Fixture::new();
     let right = fixture.keep(&key("a"), b"content");
-    let known = Known { blob: Blob { blob_bytes: 8, ..right }, ..fixture.cache.find(&key("a")).unwrap() };
+    let known = Known { blob: Blob { blob_bytes: 8, ..right }, ..fixture.cache.find(&key("a")).known().unwrap() };
     fs::write(fixture.record(&key("a")), known.to_json()).unwrap();
     assert_eq!(fixture.get(&key("a")), Err(Some(Placed::Damaged)));
     fixture.keep(&key("a"), b"content");
@@ -256,7 +259,10 @@ fn placed_files_look_like_new_ones() {
         let cached = fixture.blob(&blob);
         fs::set_permissions(&cached, PermissionsExt::from_mode(mode)).unwrap();
         let to = fixture.staging.path().join("to");
-        assert_eq!(fixture.cache.place(&fixture.cache.find(&key("a")).unwrap(), &to).unwrap(), Placed::There);
+        assert_eq!(
+            fixture.cache.place(&fixture.cache.find(&key("a")).known().unwrap(), &to, &|| true).unwrap(),
+            Placed::There
+        );
         let new = fs::metadata(fixture.staged("new", b"")).unwrap().mode();
         let placed = fs::metadata(&to).unwrap();
         assert_eq!((placed.mode(), fs::read(&to).unwrap()), (new, b"content".to_vec()));
@@ -289,10 +295,10 @@ fn other_file_systems_get_copies() {
 fn a_place_that_is_taken_or_missing_is_an_error_and_nothing_is_lost() {
     let fixture = Fixture::new();
     fixture.keep(&key("a"), b"content");
-    let known = fixture.cache.find(&key("a")).unwrap();
+    let known = fixture.cache.find(&key("a")).known().unwrap();
     let taken = fixture.staged("taken", b"mine");
     for to in [taken.clone(), fixture.staging.path().join("no/where")] {
-        let message = fixture.cache.place(&known, &to).unwrap_err().to_string();
+        let message = fixture.cache.place(&known, &to, &|| true).unwrap_err().to_string();
         assert!(message.starts_with("writing: ") && message.contains(to.to_str().unwrap()), "{message}");
     }
     assert_eq!(fs::read(taken).unwrap(), b"mine");
@@ -303,27 +309,27 @@ fn a_place_that_is_taken_or_missing_is_an_error_and_nothing_is_lost() {
 fn what_cannot_be_kept_is_an_error_and_leaves_nothing() {
     let fixture = Fixture::new();
     let short = fixture.staged("short", b"cont");
-    let message = fixture.cache.keep(&key("a"), &blob(b"content"), Some(&short)).unwrap_err().to_string();
+    let message = fixture.cache.keep(&key("a"), &blob(b"content"), Some(&short), &|| true).unwrap_err().to_string();
     assert!(message.ends_with("short has 4 bytes and not 7"), "{message}");
-    assert!(fixture.cache.keep(&key("a"), &blob(b"content"), Some(Path::new("/no/where"))).is_err());
+    assert!(fixture.cache.keep(&key("a"), &blob(b"content"), Some(Path::new("/no/where")), &|| true).is_err());
     let link = fixture.staging.path().join("link");
     symlink("short", &link).unwrap();
-    assert!(fixture.cache.keep(&key("a"), &blob(b"cont"), Some(&link)).is_err());
+    assert!(fixture.cache.keep(&key("a"), &blob(b"cont"), Some(&link), &|| true).is_err());
     assert!(fixture.blobs().is_empty() && list(&fixture.at("known")).is_empty());
     // As on a full disk: nothing can be made in the folder.
     fs::remove_dir(fixture.at("blobs/sha256")).unwrap();
-    let message = fixture.cache.keep(&key("a"), &blob(b"cont"), Some(&short)).unwrap_err().to_string();
+    let message = fixture.cache.keep(&key("a"), &blob(b"cont"), Some(&short), &|| true).unwrap_err().to_string();
     assert!(message.starts_with(&format!("{}: ", fixture.cache.path.display())), "{message}");
     assert!(list(&fixture.at("known")).is_empty());
-    assert!(fixture.cache.find(&key("a")).is_none());
+    assert!(fixture.cache.find(&key("a")).known().is_none());
 }
 
 #[test]
 fn blobs_larger_than_the_limit_are_not_kept() {
     let fixture = Fixture::new();
     let cache = LayerCache::open(&CacheDir::open(fixture.cache_dir.path()).unwrap(), 6).unwrap();
-    cache.keep(&key("a"), &blob(b"content"), Some(&fixture.staged("a", b"content"))).unwrap();
-    assert!(cache.find(&key("a")).is_some() && fixture.blobs().is_empty());
+    cache.keep(&key("a"), &blob(b"content"), Some(&fixture.staged("a", b"content")), &|| true).unwrap();
+    assert!(cache.find(&key("a")).known().is_some() && fixture.blobs().is_empty());
 }
 
 #[test]
@@ -339,10 +345,10 @@ fn several_at_once_keep_one_blob() {
                 let cache = fixture.reopened();
                 for round in 0..20 {
                     let key = key(&format!("{}", (thread + round) % 3));
-                    cache.keep(&key, &blob(content), Some(if round % 2 == 0 { &own } else { same })).unwrap();
-                    let known = cache.find(&key).unwrap();
+                    cache.keep(&key, &blob(content), Some(if round % 2 == 0 { &own } else { same }), &|| true).unwrap();
+                    let known = cache.find(&key).known().unwrap();
                     let to = fixture.staging.path().join(format!("to-{thread}-{round}"));
-                    assert_eq!(cache.place(&known, &to).unwrap(), Placed::There);
+                    assert_eq!(cache.place(&known, &to, &|| true).unwrap(), Placed::There);
                 }
             });
         }
@@ -366,7 +372,7 @@ fn pruning_beside_packing_is_no_error() {
         });
         for round in 0..300 {
             let staged = fixture.staged(&format!("{round}"), &content);
-            fixture.cache.keep(&key("a"), &blob(&content), Some(&staged)).unwrap();
+            fixture.cache.keep(&key("a"), &blob(&content), Some(&staged), &|| true).unwrap();
             match fixture.get(&key("a")) {
                 Ok(found) => assert_eq!(found, content),
                 Err(None | Some(Placed::Absent)) => {}
@@ -386,7 +392,7 @@ fn what_was_used_least_lately_goes_first() {
         fixture.used(&key(name), DAY * u32::from(days));
     }
     // To find it is to use it.
-    fixture.cache.find(&key("four")).unwrap();
+    fixture.cache.find(&key("four")).known().unwrap();
     assert_eq!(fixture.cache.prune(ALL, None).unwrap(), Pruned::default());
     let pruned = fixture.cache.prune(25_000, None).unwrap();
     assert_eq!((pruned.records, pruned.blobs), (2, 2));
@@ -440,7 +446,7 @@ fn info_tells_what_is_there() {
     let nothing = CacheInfo { path: fixture.at(""), layers: 0, blobs: 0, bytes: 0, oldest_use: None, newest_use: None };
     assert_eq!(fixture.cache.info().unwrap(), nothing);
     fixture.keep(&key("a"), b"content");
-    fixture.cache.keep(&key("b"), &blob(b"stream"), None).unwrap();
+    fixture.cache.keep(&key("b"), &blob(b"stream"), None, &|| true).unwrap();
     fixture.used(&key("b"), DAY);
     let info = fixture.cache.info().unwrap();
     assert_eq!((info.layers, info.blobs), (2, 1));

@@ -37,7 +37,7 @@ pub(crate) fn write(work: &Work<'_>, out: &mut (dyn Write + Send)) -> Result<Pac
     let manifest = canonical_json(&[DockerManifest { config, repo_tags: work.names.repo_tags(), layers }]);
     archive.file(oci::DOCKER_MANIFEST_FILE, manifest.as_bytes())?;
     archive.finish()?;
-    Ok(work.end(&blobs, &documents, None))
+    Ok(work.packed(&blobs, &documents, None))
 }
 
 /// One thread walks, as far ahead as it can, one reads and writes, and the others hash.
@@ -77,7 +77,7 @@ fn write_layers<W: Write>(
     let mut known_bytes = 0;
     for index in 0..count {
         let layer = coming.recv().unwrap_or(Err(PackError::Cancelled))?;
-        known_bytes += layer.tar_bytes();
+        known_bytes = layer.tar_bytes().saturating_add(known_bytes);
         work.observer.planned(count, known_bytes);
         archive.begin(&member(index), layer.tar_bytes())?;
         lanes.push_back(write_plain(&mut layer.tar(work.files_ahead()), archive, worker, &progress)?);

@@ -191,6 +191,36 @@ fn error_of_the_lowest_layer_is_reported() {
     }
 }
 
+/// Changes all files but those of the first layers as soon as the walk is over.
+struct SaboteurOfMany<'a>(&'a Fixture, usize);
+
+impl Observer for SaboteurOfMany<'_> {
+    fn planned(&self, layers: usize, _: u64) {
+        (self.1..layers).for_each(|index| self.0.file(&format!("{H}-{index:02}"), 0o444, b"something else"));
+    }
+}
+
+#[test]
+fn layers_that_fail_leave_room_for_others() {
+    let fixture = Fixture::new();
+    // The higher the layer, the earlier it is packed.
+    let names: Vec<String> = (0..40).map(|index| format!("{H}-{index:02}")).collect();
+    names.iter().enumerate().for_each(|(index, name)| fixture.file(name, 0o444, &vec![1; (index + 4) << 20]));
+    let layers: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
+    let layers: Vec<&[&str]> = layers.iter().map(<[&str; 1]>::as_slice).collect();
+    let dir = tempfile::tempdir().unwrap();
+    for threads in [1, 2] {
+        names.iter().enumerate().for_each(|(index, name)| fixture.file(name, 0o444, &vec![1; (index + 4) << 20]));
+        let error = fixture.pack_with(&plan(&layers), &format!("oci:{}/x", dir.path().display()), |request, _| {
+            let compression = Some(Compression::None);
+            let request = PackRequest { threads: NonZeroUsize::new(threads), compression, ..request };
+            pack(&request, &SaboteurOfMany(&fixture, 3))
+        });
+        let message = error.unwrap_err().to_string();
+        assert!(message.ends_with("-03` changed while it was read"), "{message}");
+    }
+}
+
 #[test]
 fn docker_gets_no_more_layers_than_it_mounts() {
     let fixture = Fixture::new();

@@ -82,6 +82,7 @@ impl WalkRequest<'_> {
         let root = Root::real(self.root)?;
         let names: Vec<&str> = self.plan.layers().iter().flat_map(|layer| self.plan.names(layer)).collect();
         let missing_of = |node: &&str| {
+            self.check_cancelled()?;
             let mut missing = Vec::new();
             match (self.files)(node) {
                 NodeFiles::Tree(path) => Tree::find(node, &path, &root, &mut missing).map(drop)?,
@@ -94,7 +95,7 @@ impl WalkRequest<'_> {
         if !missing.is_empty() {
             return Err(PackError::missing(missing));
         }
-        check_not_nested(self.plan, self.files)
+        self.check_not_nested()
     }
 
     /// Walks the nodes of some layers of the plan, in parallel on the current thread pool. Returns those layers, in
@@ -112,28 +113,31 @@ impl WalkRequest<'_> {
         if !missing.is_empty() {
             return Err(PackError::missing(missing));
         }
-        check_not_nested(plan, self.files)?;
         let mut walked = walked.into_iter();
         layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
     }
-}
 
-/// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the same.
-fn check_not_nested(plan: &Plan, files: &(dyn Fn(&str) -> NodeFiles + Sync)) -> Result<(), PackError> {
-    let top = |node: &'_ str| match files(node) {
-        NodeFiles::Tree(path) => Some(EntryName(path.into_os_string().into_vec())),
-        NodeFiles::List(_) => None,
-    };
-    let nodes = plan.layers().iter().flat_map(|layer| plan.names(layer));
-    let mut tops: Vec<(EntryName, &str)> = nodes.filter_map(|node| Some((top(node)?, node))).collect();
-    tops.sort();
-    // What lies within a directory follows it, so neighbours are enough.
-    let nested = tops.array_windows().find(|[(outer, _), (inner, _)]| inner.as_path().starts_with(outer.as_path()));
-    match nested {
-        Some([(_, outer), (_, node)]) => {
-            Err(PackError::NestedNodes { node: (*node).to_owned(), outer: (*outer).to_owned() })
+    /// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the same.
+    pub(crate) fn check_not_nested(&self) -> Result<(), PackError> {
+        let top = |node: &'_ str| match (self.files)(node) {
+            NodeFiles::Tree(path) => Some(EntryName(path.into_os_string().into_vec())),
+            NodeFiles::List(_) => None,
+        };
+        let nodes = self.plan.layers().iter().flat_map(|layer| self.plan.names(layer));
+        let mut tops: Vec<(EntryName, &str)> = nodes.filter_map(|node| Some((top(node)?, node))).collect();
+        tops.sort();
+        // What lies within a directory follows it, so neighbours are enough.
+        let nested = tops.array_windows().find(|[(outer, _), (inner, _)]| inner.as_path().starts_with(outer.as_path()));
+        match nested {
+            Some([(_, outer), (_, node)]) => {
+                Err(PackError::NestedNodes { node: (*node).to_owned(), outer: (*outer).to_owned() })
+            }
+            None => Ok(()),
         }
-        None => Ok(()),
+    }
+
+    fn check_cancelled(&self) -> Result<(), PackError> {
+        if self.observer.cancelled() { Err(PackError::Cancelled) } else { Ok(()) }
     }
 }
 
@@ -144,6 +148,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn node<'a>(&self, node: &'a str, files: NodeFiles) -> Result<Walked<'a>, PackError> {
+        self.request.check_cancelled()?;
         let mut missing = Vec::new();
         let files = match files {
             NodeFiles::Tree(path) => {

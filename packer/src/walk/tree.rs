@@ -168,7 +168,7 @@ impl Branch<'_> {
             Some(directory) if self.depth < MAX_OPEN_DIRECTORIES => self.add_below(&directory, walked),
             Some(directory) => {
                 let below = TreeEntries { tree: self.tree, begun: true, directories: vec![directory.closed()] };
-                below.into_iter().try_for_each(|entry| walked.push(entry?, self.room))
+                below.into_iter().try_for_each(|entry| self.add((entry?, None), walked))
             }
             None => Ok(()),
         }

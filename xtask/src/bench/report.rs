@@ -23,7 +23,7 @@ once, in another order, and of the rounds the median counts. No figure here is t
 
     cargo xtask bench
 
-builds the program, makes the closures in `target/bench` (once; they take about 5 GB) and prints the tables below.
+builds the program, makes the closures in `target/bench` (once; they take about 7 GB) and prints the tables below.
 It installs what it needs where it may, and says what is left out and why. `--json FILE` says where the figures go
 as JSON (`target/bench/results.json` otherwise), `--only WORD` takes rows whose closure and name, as in
 `debian/gzip`, contain the word, `--runs N` says how many rounds there are, `--scale 0.05` makes closures smaller,
@@ -42,7 +42,7 @@ buildah's storage there.
 /// What the closures are like.
 const CLOSURES: &str = "\
 `debian` has the files of installed packages, a path for each. `skewed` has files of it, and one path has half of
-the bytes. `small-files` has them cut into pieces of 1 to 5 kB. `sparse` and `many-files` are for memory: holes, and
+the bytes. `small-files` has them cut into pieces of 1 to 5 kB, and `thousand-paths` into 1,000 paths of 2 MB. `sparse` and `many-files` are for memory: holes, and
 tiny files. MB are 10^6 bytes.";
 
 /// What is in the table of stages.

@@ -14,7 +14,7 @@
 //! | `storage` | flags that give buildah a fresh storage in `out` |
 //! | `cores` | how many threads run at once |
 
-use super::closures::ClosureName::{self, Debian, ManyFiles, Skewed, SmallFiles, Sparse};
+use super::closures::ClosureName::{self, Debian, ManyFiles, Skewed, SmallFiles, Sparse, ThousandPaths};
 
 /// A line that is measured.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,8 @@ pub(crate) fn subjects() -> Vec<Subject> {
         (SmallFiles, ZSTD),
         (SmallFiles, PLAIN),
         (SmallFiles, STREAM),
+        (ThousandPaths, GZIP),
+        (ThousandPaths, NO_OP),
         (Skewed, GZIP_1),
         (Skewed, GZIP_2),
         (Skewed, ZSTD_1),

@@ -17,6 +17,26 @@ const OTHERS: u64 = 40;
 const SMALL_FILES: u64 = 100_000;
 const SMALL_PATHS: u64 = 100;
 
+/// How many paths `thousand-paths` has, of how many files each, and how long these are.
+const PATHS: u64 = 1_000;
+const FILES_OF_PATH: u64 = 4;
+const FILE_BYTES: u64 = 500_000;
+
+/// Cuts the content into paths of equal size, 2 GB in all.
+pub(super) fn thousand_paths(content: &Path, scale: f64, store: &mut StoreWriter) -> Result<()> {
+    let mut content = Content::of(&content.join("nix/store"))?;
+    for path in 0..scaled(PATHS, scale) {
+        for file in 0..FILES_OF_PATH {
+            store.write(
+                &format!("path-{path:03}"),
+                Path::new(&format!("lib/file-{file}")),
+                &content.take(FILE_BYTES)?,
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives one path as many bytes as all others together.
 pub(super) fn skewed(content: &Path, scale: f64, store: &mut StoreWriter) -> Result<()> {
     let dir = content.join("nix/store");

@@ -5,6 +5,7 @@
 //! | `debian` | programs and libraries: the files of installed packages |
 //! | `skewed` | one path has half of the bytes |
 //! | `small-files` | 100,000 files of about 3 kB |
+//! | `thousand-paths` | 1,000 paths of 2 MB |
 //! | `sparse` | more than 10 GB, nearly nothing of which is on the disk |
 //! | `many-files` | 500,000 tiny files |
 
@@ -30,6 +31,7 @@ pub(crate) enum ClosureName {
     Debian,
     Skewed,
     SmallFiles,
+    ThousandPaths,
     Sparse,
     ManyFiles,
 }
@@ -47,13 +49,15 @@ pub(crate) struct Closure {
 }
 
 impl ClosureName {
-    pub(crate) const ALL: [Self; 5] = [Self::Debian, Self::Skewed, Self::SmallFiles, Self::Sparse, Self::ManyFiles];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Debian, Self::Skewed, Self::SmallFiles, Self::ThousandPaths, Self::Sparse, Self::ManyFiles];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Debian => "debian",
             Self::Skewed => "skewed",
             Self::SmallFiles => "small-files",
+            Self::ThousandPaths => "thousand-paths",
             Self::Sparse => "sparse",
             Self::ManyFiles => "many-files",
         }
@@ -84,7 +88,9 @@ fn make(dir: &Path, name: ClosureName, scale: f64) -> Result<Value> {
     let root = dir.join(name.as_str());
     // What is made of the files of packages.
     let content = match name {
-        ClosureName::Skewed | ClosureName::SmallFiles => Some(ensure(dir, ClosureName::Debian, scale)?),
+        ClosureName::Skewed | ClosureName::SmallFiles | ClosureName::ThousandPaths => {
+            Some(ensure(dir, ClosureName::Debian, scale)?)
+        }
         _ => None,
     };
     eprintln!("making the closure `{}` in {}", name.as_str(), root.display());
@@ -95,6 +101,7 @@ fn make(dir: &Path, name: ClosureName, scale: f64) -> Result<Value> {
     match (name, content) {
         (ClosureName::Skewed, Some(content)) => derived::skewed(&content.root, scale, &mut store)?,
         (ClosureName::SmallFiles, Some(content)) => derived::small_files(&content.root, scale, &mut store)?,
+        (ClosureName::ThousandPaths, Some(content)) => derived::thousand_paths(&content.root, scale, &mut store)?,
         (ClosureName::Sparse, _) => made::sparse(scale, &mut store)?,
         (ClosureName::ManyFiles, _) => made::many_files(scale, &mut store)?,
         _ => debian::write(scale, &mut store)?,
