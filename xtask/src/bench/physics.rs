@@ -127,9 +127,9 @@ impl Bound {
         })
     }
 
-    /// The highest of the three is the true one: cores that work together wait for the same memory.
+    /// What the machine did one way, it can do: so the lower of the first two, where the largest layer allows it.
     pub(crate) fn seconds(&self) -> f64 {
-        self.from_one.max(self.from_all).max(self.largest_layer)
+        self.from_one.min(self.from_all).max(self.largest_layer)
     }
 }
 
@@ -146,8 +146,9 @@ mod tests {
         let round = Physics(json!({ "core_seconds": stages, "tar_bytes": 100, "output_share": { "gzip": 0.5 } }));
         let bound = |encoder| Bound::of(std::slice::from_ref(&round), encoder, 2, 50).unwrap();
         assert_eq!(bound(Encoder::Gzip).from_one, 2.5, "walk, read, hash, compress, half a hash, write half");
-        assert_eq!(bound(Encoder::Gzip).seconds(), 5.0);
-        assert_eq!(bound(Encoder::None).seconds(), 4.0);
+        assert_eq!(bound(Encoder::Gzip).from_all, 5.0);
+        assert_eq!(bound(Encoder::Gzip).seconds(), 2.5);
+        assert_eq!(bound(Encoder::None).seconds(), 2.0);
         assert_eq!(bound(Encoder::None).largest_layer, 0.5);
     }
 }

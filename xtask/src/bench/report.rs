@@ -53,8 +53,8 @@ times for which they had work are added up. `gzip` has level 6, and `zstd` level
 /// What is in the table of bounds.
 const BOUNDS: &str = "\
 walk + read + hash of the tar + compress + hash of the blob + write, divided by the number of cores. The largest
-layer's tar has to be hashed in one go. The bound is the highest of the three. A layer without compression is hashed
-once.";
+layer's tar has to be hashed in one go. The bound is the lower of the first two, but not below the third. A layer without
+compression is hashed once.";
 
 /// What is in the columns of times.
 const TIMES: &str = "\
