@@ -42,8 +42,8 @@ buildah's storage there.
 /// What the closures are like.
 const CLOSURES: &str = "\
 `debian` has the files of installed packages, a path for each. `skewed` has files of it, and one path has half of
-the bytes. `small-files` has them cut into pieces of 1 to 5 kB, and `thousand-paths` into 1,000 paths of 2 MB. `sparse` and `many-files` are for memory: holes, and
-tiny files. MB are 10^6 bytes.";
+the bytes. `small-files` has them cut into pieces of 1 to 5 kB, and `thousand-paths` into 1,000 paths of 2 MB.
+`sparse` and `many-files` are for memory: holes, and tiny files. MB are 10^6 bytes.";
 
 /// What is in the table of stages.
 const STAGES_NOTE: &str = "\
