@@ -5,7 +5,7 @@
 //! are helpers to do them and one more for each, so that none waits for the next. So a layer is shared just when there
 //! are fewer layers than threads, in the end or because there is only one.
 //!
-//! A task that has to wait for its own jobs does jobs meanwhile, so nobody waits while there is something to do.
+//! A task that has to wait for its own jobs does jobs meanwhile, whosever they are.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};

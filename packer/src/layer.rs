@@ -77,25 +77,24 @@ impl Extent {
     pub(crate) fn add(&mut self, entry: &Entry) -> Result<(), PackError> {
         let mut header = Vec::new();
         tar::append_header(entry, &mut header);
-        self.grow(tar::entry_length(entry, header.len()), entry)?;
+        self.grow(tar::entry_length(entry, header.len()), || Path::new("/").join(entry.name.as_path()))?;
         self.fingerprint.add(entry);
         Ok(())
     }
 
     /// Goes on with what comes behind these entries, of which `last` is the last place.
     pub(crate) fn join(&mut self, next: &Self, last: impl FnOnce() -> PathBuf) -> Result<(), PackError> {
-        let length = self.length.checked_add(next.length).filter(|length| i64::try_from(*length).is_ok());
-        self.length = length.ok_or_else(|| PackError::LayerTooLong { path: last() })?;
+        self.grow(Some(next.length), last)?;
         self.fingerprint.join(&next.fingerprint);
         Ok(())
     }
 
     /// More than half of what a number can say is nothing but the holes of sparse files.
-    fn grow(&mut self, more: Option<u64>, last: &Entry) -> Result<(), PackError> {
+    fn grow(&mut self, more: Option<u64>, last: impl FnOnce() -> PathBuf) -> Result<(), PackError> {
         self.length = more
             .and_then(|more| self.length.checked_add(more))
             .filter(|length| i64::try_from(*length).is_ok())
-            .ok_or_else(|| PackError::LayerTooLong { path: Path::new("/").join(last.name.as_path()) })?;
+            .ok_or_else(|| PackError::LayerTooLong { path: last() })?;
         Ok(())
     }
 }

@@ -230,10 +230,9 @@ impl<'a> Work<'a> {
         self.pool.install(|| self.walk_request().layers(layers))
     }
 
-    /// Walks one layer, of which others follow.
+    /// Walks one layer. What it remembers is counted until [`Self::forget`].
     pub(crate) fn walk_next(&self, layer: usize) -> Result<LayerFiles, PackError> {
-        let mut layers = self.pool.install(|| self.walk_request().layers(&[layer]))?;
-        Ok(layers.remove(0))
+        Ok(self.walk(&[layer])?.remove(0))
     }
 
     /// Refuses what can be refused before all is walked.
@@ -241,7 +240,7 @@ impl<'a> Work<'a> {
         self.pool.install(|| self.walk_request().check())
     }
 
-    /// Says that a layer is packed, and no longer remembered.
+    /// Says that a layer is done with, and no longer remembered.
     pub(crate) fn forget(&self, layer: LayerFiles) {
         self.room.give_back(layer.remembered());
     }
@@ -383,7 +382,12 @@ impl<'a> Work<'a> {
     /// Whether what was walked a second time for packing is still what it was the first time. It always is where all was
     /// remembered.
     fn is_as_it_was(&self, layer: &Unpacked) -> bool {
-        let walk_again = || self.walk(&[layer.index]).ok().map(|layers| layers[0].fingerprint().digest());
+        let walk_again = || {
+            let again = self.walk_next(layer.index).ok()?;
+            let digest = again.fingerprint().digest();
+            self.forget(again);
+            Some(digest)
+        };
         !layer.files.is_walked_again() || walk_again() == Some(layer.files.fingerprint().digest())
     }
 

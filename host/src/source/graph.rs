@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 use layerwright_planner::Closure;
 
-use super::nar_hashes::NarHashes;
 use super::store_json;
 use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 
@@ -15,7 +14,8 @@ use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 /// node refers to.
 pub(crate) fn read(file: &Path, key: Option<&str>) -> Result<Closure> {
     let text = unpack(input::open(file)?)?;
-    let (nodes, _) = NarHashes::split(store_json::parse(&text, key)?);
+    // What it says of their content stays behind: nobody knows who wrote it.
+    let nodes = store_json::parse(&text, key)?.into_iter().map(|path| path.node).collect();
     Ok(Closure::new(nodes, None)?)
 }
 

@@ -96,7 +96,6 @@ impl Source {
                 let (file, key) = &with_hash_in_name(file, key);
                 let context = || format!("reading the graph {}", file.display());
                 let closure = graph::read(file, key.as_deref()).with_context(context)?;
-                // What is on the disk need not be what whoever wrote the graph says that it is.
                 Ok(store_paths((closure, NarHashes::default())))
             }
             Self::Dpkg(names) => {

@@ -26,10 +26,9 @@ use crate::error::{MissingFile, PackError};
 use crate::files::NodeFiles;
 use crate::layer::{LayerFiles, Part};
 use crate::progress::Observer;
+pub(crate) use resolve::Root;
 pub use resolve::{LastLink, locate};
 pub(crate) use tree::{Tree, TreeEntries};
-
-pub(crate) use resolve::Root;
 
 /// A node with its entries.
 struct Walked<'a> {
@@ -117,7 +116,8 @@ impl WalkRequest<'_> {
         layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
     }
 
-    /// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the same.
+    /// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the
+    /// same.
     pub(crate) fn check_not_nested(&self) -> Result<(), PackError> {
         let top = |node: &'_ str| match (self.files)(node) {
             NodeFiles::Tree(path) => Some(EntryName(path.into_os_string().into_vec())),
