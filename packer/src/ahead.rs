@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::entry::{Entry, EntryKind};
 use crate::error::PackError;
-use crate::read::OpenFile;
+use crate::read::{OpenFile, Opener};
 
 /// So much is announced to the kernel before it is read.
 const AHEAD_BYTES: u64 = 8 << 20;
@@ -22,6 +22,7 @@ type Entries<'a> = Box<dyn Iterator<Item = Result<Cow<'a, Entry>, PackError>> + 
 /// Entries before their turn.
 pub(crate) struct Ahead<'a> {
     entries: Entries<'a>,
+    opener: Opener,
     /// How many.
     most: usize,
     /// An error waits for its turn, too, so that it is always the first one that is reported.
@@ -33,7 +34,7 @@ pub(crate) struct Ahead<'a> {
 impl<'a> Ahead<'a> {
     /// At most so many entries are ahead, but always one.
     pub(crate) fn new(entries: Entries<'a>, most: usize) -> Self {
-        Self { entries, most: most.max(1), opened: VecDeque::new(), bytes: 0 }
+        Self { entries, opener: Opener::default(), most: most.max(1), opened: VecDeque::new(), bytes: 0 }
     }
 
     /// Opens what may be opened now.
@@ -42,7 +43,7 @@ impl<'a> Ahead<'a> {
             let Some(entry) = self.entries.next() else { return };
             let opened = entry.and_then(|entry| match &entry.kind {
                 EntryKind::File(content) => {
-                    OpenFile::open(&entry.name, content, AHEAD_BYTES).map(|file| (entry, Some(file)))
+                    self.opener.open(&entry.name, content, AHEAD_BYTES).map(|file| (entry, Some(file)))
                 }
                 _ => Ok((entry, None)),
             });
