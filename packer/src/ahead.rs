@@ -17,7 +17,7 @@ const AHEAD_BYTES: u64 = 8 << 20;
 type Opened<'a> = (Cow<'a, Entry>, Option<OpenFile>);
 
 /// Entries in the order of the layer.
-type Entries<'a> = Box<dyn Iterator<Item = Result<Cow<'a, Entry>, PackError>> + Send + 'a>;
+pub(crate) type Entries<'a> = Box<dyn Iterator<Item = Result<Cow<'a, Entry>, PackError>> + Send + 'a>;
 
 /// Entries before their turn.
 pub(crate) struct Ahead<'a> {

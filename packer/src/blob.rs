@@ -20,7 +20,8 @@ use crate::compress::{BLOCK_BYTES, EncoderError};
 use crate::digest::Hashing;
 use crate::error::PackError;
 use crate::lane::{Lane, PIECE_BYTES};
-use crate::layer::{Blob, LayerTar};
+use crate::layer::Blob;
+use crate::layer_tar::LayerTar;
 use crate::read::READ_BYTES;
 
 /// So many pieces wait for each thread at most.

@@ -1,17 +1,13 @@
-//! The files of a layer, and the tar that they make, reading each file once.
-//!
-//! The length of the tar is known from the walk. Its bytes are made as somebody asks for them, [`LayerTar::fill`], so a
-//! layer in flight takes no memory but that of whoever asks, whatever its size and however many files it has.
+//! The files of a layer. How long their tar is, is known from the walk; [`LayerTar`] makes it.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::ahead::Ahead;
 use crate::entry::{Entry, EntryKind};
 use crate::error::PackError;
-use crate::read::OpenFile;
+use crate::layer_tar::LayerTar;
 use crate::walk::{Tree, TreeEntries};
 use crate::{DiffId, Digest, tar};
 
@@ -187,16 +183,7 @@ impl LayerFiles {
 
     /// The tar, of which nothing is read yet. So many files are `ahead`: open before it is their turn.
     pub(crate) fn tar(&self, ahead: usize) -> LayerTar<'_> {
-        let ahead = Ahead::new(Box::new(self.entries()), ahead);
-        LayerTar {
-            ahead,
-            header: Vec::new(),
-            header_at: 0,
-            file: None,
-            zeros: 0,
-            trailer: Some(self.trailer),
-            is_same: true,
-        }
+        LayerTar::new(Box::new(self.entries()), ahead, self.trailer)
     }
 }
 
@@ -256,88 +243,6 @@ impl Iterator for WalkedAgain<'_> {
     }
 }
 
-/// The tar of a layer.
-pub(crate) struct LayerTar<'a> {
-    ahead: Ahead<'a>,
-    header: Vec<u8>,
-    /// How much of the header is handed out.
-    header_at: usize,
-    file: Option<OpenFile>,
-    /// How many follow.
-    zeros: usize,
-    /// What ends the tar, until it is begun.
-    trailer: Option<usize>,
-    /// Whether every file so far was the same, and not only alike.
-    is_same: bool,
-}
-
-impl LayerTar<'_> {
-    /// Opens the first files, and announces them to the kernel.
-    pub(crate) fn look_ahead(&mut self) {
-        self.ahead.look();
-    }
-
-    /// Whether the files that were read are those that were walked. Others, of the same size and time, make a layer as
-    /// well, but not one that the walk could be known by.
-    pub(crate) fn read_what_was_walked(&self) -> bool {
-        self.is_same
-    }
-
-    /// Fills `out` with the next bytes. Returns how many there are: fewer than fit only at the end.
-    pub(crate) fn fill(&mut self, out: &mut [u8]) -> Result<usize, PackError> {
-        let mut filled = 0;
-        while filled < out.len() {
-            match self.some(&mut out[filled..])? {
-                0 => break,
-                more => filled += more,
-            }
-        }
-        Ok(filled)
-    }
-
-    fn some(&mut self, out: &mut [u8]) -> Result<usize, PackError> {
-        loop {
-            let header = &self.header[self.header_at..];
-            if !header.is_empty() {
-                let count = header.len().min(out.len());
-                out[..count].copy_from_slice(&header[..count]);
-                self.header_at += count;
-                return Ok(count);
-            }
-            if let Some(file) = self.file.as_mut() {
-                let count = file.read(out)?;
-                if count > 0 {
-                    return Ok(count);
-                }
-                self.file = None;
-            }
-            if self.zeros > 0 {
-                let count = self.zeros.min(out.len());
-                out[..count].fill(0);
-                self.zeros -= count;
-                return Ok(count);
-            }
-            if !self.begin_next()? {
-                return Ok(0);
-            }
-        }
-    }
-
-    fn begin_next(&mut self) -> Result<bool, PackError> {
-        let Some((entry, file)) = self.ahead.next()? else {
-            let trailer = self.trailer.take();
-            self.zeros = trailer.unwrap_or_default();
-            return Ok(trailer.is_some());
-        };
-        self.header.clear();
-        self.header_at = 0;
-        tar::append_header(&entry, &mut self.header);
-        self.zeros = usize::from(tar::padding(entry.size()));
-        self.is_same &= file.as_ref().is_none_or(OpenFile::is_same);
-        self.file = file;
-        Ok(true)
-    }
-}
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

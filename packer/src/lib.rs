@@ -68,6 +68,7 @@ mod fixture;
 mod image;
 mod lane;
 mod layer;
+mod layer_tar;
 mod oci;
 mod pack;
 mod progress;

@@ -37,7 +37,8 @@ use crate::destination::{Destination, FileInPlace, ImageReference, MAX_DOCKER_LA
 use crate::error::PackError;
 use crate::files::NodeFiles;
 use crate::image::{Documents, Names};
-use crate::layer::{Blob, LayerFiles, LayerTar};
+use crate::layer::{Blob, LayerFiles};
+use crate::layer_tar::LayerTar;
 use crate::progress::Observer;
 use crate::reuse::Reuse;
 use crate::walk::{Room, WalkRequest};
