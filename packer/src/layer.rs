@@ -71,9 +71,7 @@ impl Part {
 
 impl Extent {
     pub(crate) fn add(&mut self, entry: &Entry) -> Result<(), PackError> {
-        let mut header = Vec::new();
-        tar::append_header(entry, &mut header);
-        self.grow(tar::entry_length(entry, header.len()), || Path::new("/").join(entry.name.as_path()))?;
+        self.grow(tar::entry_length(entry), || Path::new("/").join(entry.name.as_path()))?;
         self.fingerprint.add(entry);
         Ok(())
     }
@@ -98,32 +96,33 @@ impl Extent {
 impl Fingerprint {
     fn add(&mut self, entry: &Entry) {
         let Entry { name, kind, mode, uid, gid, capability } = entry;
-        let mut numbers = vec![i64::from(*mode), i64::from(*uid), i64::from(*gid)];
-        let (flag, text): (u8, &[u8]) = match kind {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(0);
+        let mut push = |numbers: &[i64]| numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
+        push(&[*mode, *uid, *gid].map(i64::from));
+        let (flag, target): (u8, &[u8]) = match kind {
             EntryKind::Directory => (b'd', b""),
             EntryKind::File(content) => {
                 let (inode, modified) = (content.inode, content.modified);
-                let (seconds, nanoseconds) = inode.changed;
-                let [size, device, number] = [content.size, inode.device, inode.number].map(u64::cast_signed);
-                numbers.extend([size, device, number, seconds, nanoseconds, modified.seconds, modified.nanoseconds]);
+                push(&[content.size, inode.device, inode.number].map(u64::cast_signed));
+                push(&[inode.changed.0, inode.changed.1, modified.seconds, modified.nanoseconds]);
                 self.last_change = self.last_change.max(inode.changed);
                 (b'f', b"")
             }
             EntryKind::Symlink { target } => (b'l', target),
             EntryKind::Fifo => (b'p', b""),
             EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor } => {
-                numbers.extend([*major, *minor].map(i64::from));
+                push(&[*major, *minor].map(i64::from));
                 (if matches!(kind, EntryKind::CharDevice { .. }) { b'c' } else { b'b' }, b"")
             }
         };
         // Each text with its length, and as many numbers as the kind has: so no two lists of entries are the same bytes.
-        let mut text_of_entry = vec![flag];
-        for text in [&name.0, text, capability.as_deref().unwrap_or_default()] {
-            text_of_entry.extend((text.len() as u64).to_be_bytes());
-            text_of_entry.extend(text);
+        for text in [&name.0, target, capability.as_deref().unwrap_or_default()] {
+            bytes.extend((text.len() as u64).to_be_bytes());
+            bytes.extend(text);
         }
-        text_of_entry.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
-        self.seen.update(&text_of_entry);
+        bytes[0] = flag;
+        self.seen.update(&bytes);
     }
 
     fn join(&mut self, other: &Self) {
@@ -232,10 +231,9 @@ impl Iterator for WalkedAgain<'_> {
             return (left > 0).then(|| Err(self.tree.changed()));
         };
         let checked = entry.and_then(|entry| {
-            let mut header = Vec::new();
-            tar::append_header(&entry, &mut header);
-            let length = tar::entry_length(&entry, header.len());
-            let left = length.and_then(|length| left.checked_sub(length)).ok_or_else(|| self.tree.changed())?;
+            let left = tar::entry_length(&entry)
+                .and_then(|length| left.checked_sub(length))
+                .ok_or_else(|| self.tree.changed())?;
             Ok((entry, left))
         });
         self.left = checked.as_ref().ok().map(|(_, left)| *left);

@@ -10,6 +10,8 @@
 //! 3. Where a text is not even UTF-8, the first record says that all are bytes.
 //! 4. Content is padded with zeros to whole blocks. Two zero blocks end the tar, and zeros up to a multiple of 10,240.
 
+use std::borrow::Cow;
+
 use crate::entry::{Entry, EntryKind};
 
 /// The unit of everything.
@@ -57,6 +59,15 @@ impl<'a> Header<'a> {
             out.resize(out.len() + usize::from(padding(records.len() as u64)), 0);
         }
         self.append_ustar(MODIFIED, Owner::ById, out);
+    }
+
+    /// How long what [`Self::append_to`] appends is.
+    fn length(&self) -> u64 {
+        let block = BLOCK as u64;
+        match self.pax_records().len() as u64 {
+            0 => block,
+            records => 2 * block + records.next_multiple_of(block),
+        }
     }
 
     /// In the order in which `tarfile` looks at the fields. Extended attributes come first, as they would be given to it
@@ -142,7 +153,23 @@ impl Owner {
 
 /// Appends the header of an entry.
 pub(crate) fn append_header(entry: &Entry, out: &mut Vec<u8>) {
-    let mut name = entry.name.0.clone();
+    header(entry, &name(entry)).append_to(out);
+}
+
+/// Returns how long an entry is, with its headers and padding. `None` for more than a number can say.
+pub(crate) fn entry_length(entry: &Entry) -> Option<u64> {
+    let header = header(entry, &name(entry)).length();
+    entry.size().checked_next_multiple_of(BLOCK as u64)?.checked_add(header)
+}
+
+fn name(entry: &Entry) -> Cow<'_, [u8]> {
+    match &entry.kind {
+        EntryKind::Directory => Cow::Owned([&entry.name.0[..], b"/"].concat()),
+        _ => Cow::Borrowed(&entry.name.0),
+    }
+}
+
+fn header<'a>(entry: &'a Entry, name: &'a [u8]) -> Header<'a> {
     let (type_flag, link, device): (u8, &[u8], _) = match &entry.kind {
         EntryKind::Directory => (b'5', b"", None),
         EntryKind::File(_) => (b'0', b"", None),
@@ -151,17 +178,9 @@ pub(crate) fn append_header(entry: &Entry, out: &mut Vec<u8>) {
         EntryKind::CharDevice { major, minor } => (b'3', b"", Some((*major, *minor))),
         EntryKind::BlockDevice { major, minor } => (b'4', b"", Some((*major, *minor))),
     };
-    if entry.kind == EntryKind::Directory {
-        name.push(b'/');
-    }
     let Entry { mode, uid, gid, .. } = *entry;
     let capability = entry.capability.as_deref();
-    Header { name: &name, type_flag, mode, uid, gid, size: entry.size(), link, device, capability }.append_to(out);
-}
-
-/// Returns how long an entry is, with its headers, which are so long, and padding. `None` for more than a number can say.
-pub(crate) fn entry_length(entry: &Entry, header: usize) -> Option<u64> {
-    entry.size().checked_next_multiple_of(BLOCK as u64)?.checked_add(header as u64)
+    Header { name, type_flag, mode, uid, gid, size: entry.size(), link, device, capability }
 }
 
 /// Returns how many zeros follow `size` bytes of content.
