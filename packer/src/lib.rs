@@ -66,6 +66,7 @@ mod files;
 #[cfg(test)]
 mod fixture;
 mod image;
+mod image_files;
 mod lane;
 mod layer;
 mod layer_tar;

@@ -8,27 +8,18 @@ use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 
-use super::documents::{Config, Descriptor, Index, Layout, Manifest, Platform};
-use super::facts::{Encoding, Facts};
-use super::mismatch::{MAX_MISMATCHES, shown};
+use super::facts::Facts;
+use super::mismatch::MAX_MISMATCHES;
 use super::store::{Store, Text};
 use super::{ImageSource, Mismatch, VerifyError, VerifyReport};
+use crate::image_files::{
+    Config, DOCKER_CONFIG, DOCKER_INDEX, DOCKER_REFERENCE_TYPE, Descriptor, Encoding, Index, Layout, MAX_DEPTH,
+    MAX_MANIFESTS, Manifest, Platform, shown,
+};
 use crate::{Digest, oci};
-
-/// An index of indexes is as deep as anybody goes.
-const MAX_DEPTH: usize = 4;
-
-/// How many manifests are followed, and how many images of `manifest.json`; a list of more is made to keep us busy.
-const MAX_MANIFESTS: usize = 1000;
 
 /// How many layers all manifests may list together. What is known of each is kept.
 const MAX_LAYERS: usize = 100_000;
-
-const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-
-/// Says that a manifest is no image but about one.
-const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
 pub(super) struct Check<'a> {
     store: Store<'a>,

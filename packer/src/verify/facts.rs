@@ -1,17 +1,14 @@
 //! What can be said about bytes without asking what they should be.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use flate2::bufread::GzDecoder;
 use sha2::{Digest as _, Sha256};
 use zstd::zstd_safe::DCtx;
 
-use super::mismatch::shown;
 use crate::digest::Hashing;
+use crate::image_files::{Encoding, Peek, READ_BYTES, shown};
 use crate::{DiffId, Digest};
-
-/// How much is read at once.
-const READ_BYTES: usize = 256 << 10;
 
 /// What was found out about a blob or a member of an archive.
 #[derive(Clone, Debug)]
@@ -25,34 +22,6 @@ pub(super) struct Facts {
     pub(super) members: u64,
     /// Bytes after the last of them.
     pub(super) trailing: u64,
-}
-
-/// How bytes are compressed, by how they begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-impl Encoding {
-    /// What the first bytes belong to.
-    pub(super) fn of(magic: &[u8]) -> Self {
-        match magic {
-            [0x1f, 0x8b, ..] => Self::Gzip,
-            // A frame, or one that is to be skipped.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
-            _ => Self::Plain,
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        }
-    }
 }
 
 /// Reads everything, once, in constant memory.
@@ -120,60 +89,6 @@ fn hash_all(from: &mut impl Read, buffer: &mut [u8], hasher: &mut Sha256) -> io:
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// A buffered reader that can look ahead.
-pub(super) struct Peek<R> {
-    inner: R,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl<R: Read> Peek<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0 }
-    }
-
-    /// Returns at least `count` bytes of what comes next, unless it ends before.
-    pub(super) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
-        if self.end - self.start < count {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        while self.end < count {
-            match self.inner.read(&mut self.buffer[self.end..]) {
-                Ok(0) => break,
-                Ok(more) => self.end += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(&self.buffer[self.start..self.end])
-    }
-
-    pub(super) fn into_inner(self) -> R {
-        self.inner
-    }
-}
-
-impl<R: Read> Read for Peek<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(out)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl<R: Read> BufRead for Peek<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.peek(1)
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.start += count;
     }
 }
 

@@ -5,9 +5,6 @@ use thiserror::Error;
 
 use crate::{DiffId, Digest};
 
-/// Longer texts from an image are cut off in messages.
-const MAX_SHOWN: usize = 200;
-
 /// Nobody reads on after so many.
 pub(super) const MAX_MISMATCHES: usize = 10_000;
 
@@ -137,11 +134,4 @@ pub enum Mismatch {
         /// The name.
         name: String,
     },
-}
-
-/// Makes bytes from an image fit to be shown.
-pub(super) fn shown(bytes: &[u8]) -> String {
-    let cut = &bytes[..bytes.len().min(MAX_SHOWN)];
-    let dots = if cut.len() < bytes.len() { "..." } else { "" };
-    format!("{}{dots}", cut.escape_ascii())
 }

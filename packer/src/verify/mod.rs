@@ -10,9 +10,7 @@
 //! of members are never used as paths, and nothing is unpacked.
 
 mod check;
-mod documents;
 mod facts;
-mod members;
 mod mismatch;
 mod source;
 mod store;

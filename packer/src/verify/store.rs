@@ -6,33 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
-use fs_err::os::unix::fs::OpenOptionsExt;
-use fs_err::{File, OpenOptions};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use rustix::fs::OFlags;
 
-use super::facts::{Encoding, Facts, Peek, examine};
-use super::members::{Member, MemberKind, Members, MembersError};
-use super::mismatch::{MAX_MISMATCHES, shown};
+use super::facts::{Facts, examine};
+use super::mismatch::MAX_MISMATCHES;
 use super::{ImageSource, Mismatch, VerifyError};
+use crate::image_files::{
+    Held, MAX_DOCUMENT_BYTES, MemberKind, MemberMap, Members, MembersError, Watched, decompressed, open_regular, shown,
+};
 use crate::progress::Observer;
 use crate::{Digest, oci};
 
-/// Registries take no longer documents either.
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
-
 /// All documents of an archive together: they are kept until the end.
 const MAX_KEPT_BYTES: u64 = 64 << 20;
-
-/// An archive of an image has a few hundred members.
-const MAX_MEMBERS: usize = 100_000;
-
-/// All names of an archive together, several times what so many blobs of a layout need.
-const MAX_NAME_BYTES: usize = 32 << 20;
-
-/// A symlink to a symlink is as far as `docker save` ever went.
-const MAX_LINKS: usize = 4;
 
 /// The bytes of an image.
 pub(super) struct Store<'a> {
@@ -50,15 +36,10 @@ enum Place {
         blobs: BTreeMap<Digest, Option<Facts>>,
     },
     Archive {
-        members: BTreeMap<Vec<u8>, Held>,
+        members: MemberMap<(Facts, Text)>,
         /// What is wrong with the archive itself.
         mismatches: Vec<Mismatch>,
     },
-}
-
-enum Held {
-    File { facts: Facts, text: Text },
-    Link(Vec<u8>),
 }
 
 /// The bytes of a document.
@@ -132,7 +113,7 @@ impl<'a> Store<'a> {
         self.observer.planned(self.planned.0, self.planned.1);
         let (read, observer) = (&self.read, self.observer);
         let examine_blob = |digest: &Digest| match open_regular(&dir.join(oci::blob_name(digest))) {
-            Ok(file) => examine(Watched { inner: file, read, observer }).map(|facts| (*digest, Some(facts))),
+            Ok(file) => examine(Watched::new(file, read, observer)).map(|facts| (*digest, Some(facts))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((*digest, None)),
             Err(error) => Err(error),
         };
@@ -155,22 +136,13 @@ impl<'a> Store<'a> {
     /// A member of an archive, by a name that the archive itself has given. There are none in a directory.
     pub(super) fn member(&self, name: &[u8]) -> Option<(&Facts, &Text)> {
         let Place::Archive { members, .. } = &self.place else { return None };
-        match members.get(self.resolve(name)?)? {
-            Held::File { facts, text } => Some((facts, text)),
-            Held::Link(_) => None,
-        }
+        members.get(name).map(|(facts, text)| (facts, text))
     }
 
     /// The name of the file that a member is or leads to.
-    pub(super) fn resolve<'b>(&'b self, mut name: &'b [u8]) -> Option<&'b [u8]> {
+    pub(super) fn resolve<'b>(&'b self, name: &'b [u8]) -> Option<&'b [u8]> {
         let Place::Archive { members, .. } = &self.place else { return None };
-        for _ in 0..=MAX_LINKS {
-            match members.get(name)? {
-                Held::File { .. } => return Some(name),
-                Held::Link(target) => name = target,
-            }
-        }
-        None
+        members.resolve(name)
     }
 
     fn read_text(&self, path: &Path) -> Result<Option<Text>, VerifyError> {
@@ -188,61 +160,33 @@ fn read_text(from: impl Read) -> io::Result<Text> {
     Ok(if bytes.len() as u64 > MAX_DOCUMENT_BYTES { Text::TooLong } else { Text::Bytes(bytes.into()) })
 }
 
-/// Opens what must be a regular file; a FIFO in its place must not make us wait.
-fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flags of open are an int");
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other(format!("`{}` is no regular file", path.display()))),
-    }
-}
-
 fn read_archive(path: &Path, read: &AtomicU64, observer: &dyn Observer) -> Result<Place, VerifyError> {
     let file = open_regular(path).map_err(VerifyError::Read)?;
     observer.planned(0, file.metadata().map_err(VerifyError::Read)?.len());
-    let result =
-        decompressed(Watched { inner: file, read, observer }).map_err(MembersError::from).and_then(read_members);
+    let result = decompressed(Watched::new(file, read, observer)).map_err(MembersError::from).and_then(read_members);
     result.map_err(|error| match error {
         MembersError::Read(error) => VerifyError::Read(error),
         MembersError::Damaged(reason) => VerifyError::DamagedArchive { path: path.to_owned(), reason },
     })
 }
 
-/// nixpkgs writes archives that are compressed as a whole.
-fn decompressed<'a>(file: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let mut file = Peek::new(file);
-    Ok(match Encoding::of(file.peek(4)?) {
-        Encoding::Plain => Box::new(file),
-        Encoding::Gzip => Box::new(MultiGzDecoder::new(file)),
-        Encoding::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
-    })
-}
-
 fn read_members(archive: impl Read) -> Result<Place, MembersError> {
     let mut archive = Members::new(archive);
-    let mut members = BTreeMap::new();
+    let mut members = MemberMap::new();
     let mut mismatches = Vec::new();
     let mut duplicates = BTreeSet::new();
     let mut may_keep = MAX_KEPT_BYTES;
-    let (mut count, mut name_bytes) = (0, 0);
     while let Some(member) = archive.next()? {
-        count += 1;
-        name_bytes += member.name_bytes().sum::<usize>();
-        if count > MAX_MEMBERS || name_bytes > MAX_NAME_BYTES {
-            return Err(MembersError::Damaged("it has more members, or longer names, than any image".into()));
-        }
-        let Member { name, kind, size } = member;
-        let held = match kind {
-            MemberKind::Other => continue,
-            MemberKind::Link(target) => Held::Link(target),
-            MemberKind::File => hold(&mut archive, size, &mut may_keep)?,
+        members.count(&member)?;
+        let held = match (member.target(), &member.kind) {
+            (Some(target), _) => Held::Link(target),
+            (None, MemberKind::File) => Held::File(hold(&mut archive, member.size, &mut may_keep)?),
+            (None, _) => continue,
         };
-        if members.contains_key(&name) && mismatches.len() < MAX_MISMATCHES && duplicates.insert(name.clone()) {
-            mismatches.push(Mismatch::DuplicateMember { name: shown(&name) });
+        let is_again = members.insert(member.name.clone(), held);
+        if is_again && mismatches.len() < MAX_MISMATCHES && duplicates.insert(member.name.clone()) {
+            mismatches.push(Mismatch::DuplicateMember { name: shown(&member.name) });
         }
-        // The last one stands, as if the archive were unpacked.
-        members.insert(name, held);
     }
     match archive.trailing()? {
         0 => {}
@@ -252,9 +196,9 @@ fn read_members(archive: impl Read) -> Result<Place, MembersError> {
 }
 
 /// Examines a member; keeps it as well if it may be a document.
-fn hold<R: Read>(archive: &mut Members<R>, size: u64, may_keep: &mut u64) -> Result<Held, MembersError> {
+fn hold<R: Read>(archive: &mut Members<R>, size: u64, may_keep: &mut u64) -> Result<(Facts, Text), MembersError> {
     if size > MAX_DOCUMENT_BYTES.min(*may_keep) {
-        return Ok(Held::File { facts: examine(archive)?, text: Text::TooLong });
+        return Ok((examine(archive)?, Text::TooLong));
     }
     let mut bytes = Vec::new();
     archive.read_to_end(&mut bytes)?;
@@ -267,24 +211,5 @@ fn hold<R: Read>(archive: &mut Members<R>, size: u64, may_keep: &mut u64) -> Res
         // No document, and the text is only there to be reported as malformed.
         _ => Text::Bytes(bytes.into_iter().take(1).collect()),
     };
-    Ok(Held::File { facts, text })
-}
-
-/// Counts what is read, and stops when the observer says so.
-struct Watched<'a, R> {
-    inner: R,
-    read: &'a AtomicU64,
-    observer: &'a dyn Observer,
-}
-
-impl<R: Read> Read for Watched<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.observer.cancelled() {
-            return Err(io::Error::other("cancelled"));
-        }
-        let count = self.inner.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
-        self.observer.packed(count as u64);
-        Ok(count)
-    }
+    Ok((facts, text))
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Check, Image, MAX_MANIFESTS};
-use crate::verify::documents::{Config, DockerImage};
+use super::{Check, Image};
+use crate::image_files::{Config, DockerImage, MAX_MANIFESTS, blob_digest, shown, stated_digest};
 use crate::verify::facts::Facts;
-use crate::verify::mismatch::shown;
 use crate::verify::store::Text;
 use crate::verify::{Mismatch, VerifyError};
 use crate::{Digest, oci};
@@ -123,17 +122,4 @@ impl Check<'_> {
             }
         }
     }
-}
-
-fn blob_digest(name: &[u8]) -> Option<Digest> {
-    digest_of_hex(name.strip_prefix(b"blobs/sha256/")?)
-}
-
-/// What the name of a member says about its content.
-fn stated_digest(name: &[u8]) -> Option<Digest> {
-    blob_digest(name).or_else(|| digest_of_hex(name.strip_suffix(b".json")?))
-}
-
-fn digest_of_hex(hex: &[u8]) -> Option<Digest> {
-    format!("sha256:{}", std::str::from_utf8(hex).ok()?).parse().ok()
 }

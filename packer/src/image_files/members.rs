@@ -6,7 +6,7 @@
 
 use std::io::{self, Read};
 
-use super::mismatch::shown;
+use super::shown;
 
 const BLOCK: usize = 512;
 
@@ -18,35 +18,47 @@ const MAX_NAME_BYTES: usize = 4096;
 
 /// A member of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Without `./` before it.
-    pub(super) name: Vec<u8>,
-    pub(super) kind: MemberKind,
-    pub(super) size: u64,
+    pub(crate) name: Vec<u8>,
+    pub(crate) kind: MemberKind,
+    pub(crate) size: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MemberKind {
+pub(crate) enum MemberKind {
     File,
-    /// The name of the file that is meant.
-    Link(Vec<u8>),
-    /// A directory, or what no image needs.
+    Directory,
+    /// The name of the file that is meant, from the top of the archive.
+    HardLink(Vec<u8>),
+    /// What the link says.
+    Symlink(Vec<u8>),
+    /// A device, a FIFO, or what no archive of an image holds.
     Other,
 }
 
 impl Member {
     /// The lengths of its names.
-    pub(super) fn name_bytes(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn name_bytes(&self) -> impl Iterator<Item = usize> {
         let link = match &self.kind {
-            MemberKind::Link(link) => Some(link.len()),
+            MemberKind::HardLink(link) | MemberKind::Symlink(link) => Some(link.len()),
             _ => None,
         };
         [self.name.len()].into_iter().chain(link)
     }
+
+    /// The member that a link leads to, by names alone. In an archive of an image nothing is taken from elsewhere.
+    pub(crate) fn target(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            MemberKind::HardLink(link) => Some(link.clone()),
+            MemberKind::Symlink(link) => Some(beside(&self.name, link)),
+            _ => None,
+        }
+    }
 }
 
 /// Why an archive cannot be read on.
-pub(super) enum MembersError {
+pub(crate) enum MembersError {
     Read(io::Error),
     Damaged(String),
 }
@@ -64,12 +76,16 @@ impl From<io::Error> for MembersError {
 }
 
 /// The members of an archive. What is not read of a member's content is skipped.
-pub(super) struct Members<R> {
+pub(crate) struct Members<R> {
     reader: R,
     /// Of the current member: content that is not read yet, and the padding after it.
     left: u64,
     padding: u64,
+    skip: Skip<R>,
 }
+
+/// Leaves out so many bytes. Returns how many there were.
+type Skip<R> = fn(&mut R, u64) -> io::Result<u64>;
 
 /// What headers before a header have said about it.
 #[derive(Default)]
@@ -80,15 +96,25 @@ struct Extension {
 }
 
 impl<R: Read> Members<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader, left: 0, padding: 0 }
+    pub(crate) fn new(reader: R) -> Self {
+        Self::skipping(reader, |reader, count| io::copy(&mut reader.by_ref().take(count), &mut io::sink()))
+    }
+
+    /// For a reader that can leave out bytes without reading them.
+    pub(crate) fn skipping(reader: R, skip: Skip<R>) -> Self {
+        Self { reader, left: 0, padding: 0, skip }
+    }
+
+    /// Stands at the current member's content, as far as it was not read.
+    pub(crate) fn reader(&self) -> &R {
+        &self.reader
     }
 
     /// Goes to the next member. `None` at the end of the archive.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, MembersError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Member>, MembersError> {
         let mut extension = Extension::default();
         loop {
-            self.skip(self.left)?;
+            self.skip_exactly(self.left)?;
             self.skip_exactly(self.padding)?;
             (self.left, self.padding) = (0, 0);
             let mut header = [0; BLOCK];
@@ -116,7 +142,7 @@ impl<R: Read> Members<R> {
     }
 
     /// Whether anything but zeros follows the end of the archive, and how much, counted from the first such byte.
-    pub(super) fn trailing(&mut self) -> io::Result<u64> {
+    pub(crate) fn trailing(&mut self) -> io::Result<u64> {
         let mut buffer = vec![0; 64 << 10];
         let mut count = 0;
         loop {
@@ -162,16 +188,8 @@ impl<R: Read> Members<R> {
         Ok(content)
     }
 
-    fn skip(&mut self, count: u64) -> Result<(), MembersError> {
-        if io::copy(&mut self.by_ref().take(count), &mut io::sink())? == count {
-            Ok(())
-        } else {
-            Err(MembersError::Damaged("it ends within a member".into()))
-        }
-    }
-
     fn skip_exactly(&mut self, count: u64) -> Result<(), MembersError> {
-        match io::copy(&mut self.reader.by_ref().take(count), &mut io::sink())? {
+        match (self.skip)(&mut self.reader, count)? {
             skipped if skipped == count => Ok(()),
             _ => Err(MembersError::Damaged("it ends within a member".into())),
         }
@@ -232,13 +250,17 @@ impl Extension {
 }
 
 fn member(header: &[u8; BLOCK], extension: Extension, size: u64) -> Member {
-    let name = normalise(&extension.name.unwrap_or_else(|| ustar_name(header)));
+    let name = extension.name.unwrap_or_else(|| ustar_name(header));
+    let is_directory = name.ends_with(b"/");
+    let name = normalise(&name);
     let link = || extension.link.clone().unwrap_or_else(|| text(&header[157..257]).to_vec());
     let kind = match header[156] {
+        // Before there was a type for directories, they ended like this.
+        0 if is_directory => MemberKind::Directory,
         b'0' | 0 | b'7' => MemberKind::File,
-        // A hard link is named from the top of the archive, a symlink from where it is.
-        b'1' => MemberKind::Link(normalise(&link())),
-        b'2' => MemberKind::Link(beside(&name, &link())),
+        b'1' => MemberKind::HardLink(normalise(&link())),
+        b'2' => MemberKind::Symlink(link()),
+        b'5' => MemberKind::Directory,
         _ => MemberKind::Other,
     };
     Member { name, kind, size }
