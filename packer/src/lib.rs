@@ -53,6 +53,7 @@
 //! written where.
 
 mod ahead;
+mod base;
 mod belt;
 mod blob;
 mod cache;
@@ -80,6 +81,9 @@ mod tar;
 mod verify;
 mod walk;
 
+pub use base::{
+    BaseError, BaseHistory, BaseImage, BaseLayer, Excess, Inherit, InheritError, MAX_BASE_LAYERS, Platform, inherit,
+};
 pub use cache::{CacheInfo, CacheReport, LayerCache, Pruned};
 pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
@@ -87,6 +91,7 @@ pub use destination::{Destination, DestinationError, FileInPlace, ImageReference
 pub use digest::{DiffId, Digest, DigestError};
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};
+pub use image_files::Encoding;
 pub use pack::{PackRequest, PackedImage, PackedLayer, pack, pack_stream};
 pub use progress::{Observer, Unobserved};
 pub use reuse::LayerReuse;

@@ -1,0 +1,106 @@
+//! What Docker wrote before version 1.10: a directory for each layer, with the layer and a `json`.
+//!
+//! `repositories` says which layer is the top-most one of a name. Each `json` names its parent, and the config of the
+//! image is that of the top-most one. There are no digests, so there is nothing that could be compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Chosen, Listed, NoImage, check_layer_count, first_shown, is_same_name};
+use crate::base::config::{BaseConfig, BaseHistory, parse};
+use crate::base::error::Problem;
+use crate::base::place::Place;
+use crate::image_files::shown;
+use crate::{ImageReference, Mismatch};
+
+/// Says which layer is the top-most one of an image.
+pub(crate) const REPOSITORIES: &str = "repositories";
+
+/// From names to tags to the IDs of layers.
+type Repositories = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The `json` of a layer, as far as it is not a config.
+#[derive(Deserialize)]
+struct LayerJson {
+    parent: Option<String>,
+    created: Option<String>,
+    author: Option<String>,
+    comment: Option<String>,
+    container_config: Option<Value>,
+}
+
+/// Returns `None` where there are no such images.
+pub(super) fn choose(place: &Place, reference: Option<&ImageReference>) -> Result<Option<Chosen>, NoImage> {
+    let Some(text) = place.document(REPOSITORIES)? else { return Ok(None) };
+    let repositories: Repositories = parse(REPOSITORIES, &text)?;
+    let images = repositories.iter().flat_map(|(name, tags)| tags.iter().map(move |(tag, id)| (name, tag, id)));
+    let mut images = images.map(|(name, tag, id)| (format!("{name}:{tag}"), id));
+    let meant = match reference {
+        None => images.next(),
+        Some(reference) => images.find(|(name, _)| is_same_name(name, reference)),
+    };
+    match meant {
+        Some((_, id)) => Ok(Some(read(place, id)?)),
+        None => {
+            let names: Vec<String> = repositories
+                .iter()
+                .flat_map(|(name, tags)| tags.keys().map(move |tag| format!("{name}:{tag}")))
+                .collect();
+            Err(NoImage::UnknownName { known: first_shown(names.iter().map(String::as_str)) })
+        }
+    }
+}
+
+fn read(place: &Place, top: &str) -> Result<Chosen, Problem> {
+    let mut config = None;
+    let mut layers = Vec::new();
+    let mut history = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = Some(top.to_owned());
+    while let Some(id) = next {
+        if !seen.insert(id.clone()) {
+            let reason = format!("layer `{}` is its own ancestor", shown(id.as_bytes()));
+            return Err(Problem::malformed(REPOSITORIES, &reason));
+        }
+        check_layer_count(seen.len())?;
+        let name = format!("{id}/json");
+        let label = shown(name.as_bytes());
+        let text = place.member(&name).ok_or_else(|| Problem::missing(label.clone()))?.text(&label)?;
+        if config.is_none() {
+            config = Some(BaseConfig::parse(&label, &text)?);
+        }
+        let json: LayerJson = parse(&label, &text)?;
+        layers.push(layer(place, &id)?);
+        next = json.parent.clone().filter(|parent| !parent.is_empty());
+        history.push(json.into_history());
+    }
+    layers.reverse();
+    history.reverse();
+    let config = config.ok_or_else(|| Problem::missing(shown(top.as_bytes())))?;
+    Ok(Chosen { config: BaseConfig { history, diff_ids: None, ..config }, layers })
+}
+
+fn layer(place: &Place, id: &str) -> Result<Listed, Problem> {
+    let name = format!("{id}/layer.tar");
+    let label = shown(name.as_bytes());
+    match place.member(&name) {
+        Some(blob) => Ok(Listed { label, blob, digest: None, diff_id: None }),
+        None => Err(Mismatch::Missing { blob: label }.into()),
+    }
+}
+
+impl LayerJson {
+    fn into_history(self) -> BaseHistory {
+        let command = self.container_config.as_ref().and_then(|config| config.get("Cmd")?.as_array());
+        let command = command.map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
+        BaseHistory {
+            created: self.created,
+            created_by: command.filter(|command| !command.is_empty()),
+            author: self.author,
+            comment: self.comment,
+            empty_layer: false,
+        }
+    }
+}

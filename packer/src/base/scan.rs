@@ -1,0 +1,160 @@
+//! Reads a layer once, and finds out all that has to be known of it.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::BaseLayer;
+use super::choose::Listed;
+use super::error::{Excess, Problem};
+use super::place::{Allowance, Blob, Section, check_digest, encoding_of, is_of_machine};
+use super::store_paths::{Heads, StoreNotes};
+use crate::digest::Hashing;
+use crate::image_files::{Encoding, Members, MembersError, Watched, decompressed, shown};
+use crate::progress::Observer;
+use crate::{DiffId, Digest, Mismatch};
+
+/// What all layers of an image may have together.
+pub(super) struct Limits {
+    pub(super) bytes: Allowance,
+    /// How many more store paths.
+    pub(super) store_paths: AtomicU64,
+}
+
+/// What was found out about a layer.
+#[derive(Debug)]
+pub(super) struct Scan {
+    digest: Digest,
+    diff_id: DiffId,
+    blob_bytes: u64,
+    tar_bytes: u64,
+    encoding: Encoding,
+    pub(super) store: StoreNotes,
+    heads: Arc<Heads>,
+}
+
+/// Reads a layer. Of what the documents say only the digest is looked at here, see [`Scan::check`].
+pub(super) fn scan(layer: &Listed, limits: &Limits, observer: &dyn Observer) -> Result<Scan, Problem> {
+    let (encoding, other) = encoding_of(layer.blob.open()?)?;
+    if let Some(other) = other {
+        let reason = format!("is compressed with {other}, which cannot be read; convert the image with `skopeo copy`");
+        return Err(Problem::UnusableLayer { layer: layer.label.clone(), reason });
+    }
+    let count = AtomicU64::new(0);
+    let mut raw = Hashing::new(Watched::new(layer.blob.open()?, &count, observer));
+    let mut notes = Notes::default();
+    let outcome = match encoding {
+        Encoding::Plain => notes.read(&mut limits.bytes.meter(&mut raw), limits).map(|()| None),
+        _ => read_compressed(&mut raw, &mut notes, limits).map(Some),
+    };
+    if let Err(fatal @ (Failure::Excess(_) | Failure::Machine(_))) = outcome {
+        return Err(fatal.of(layer));
+    }
+    // Bytes that are others than the documents say are told before what is wrong with them.
+    io::copy(&mut raw, &mut io::sink())?;
+    let plain = raw.diff_id();
+    let (digest, blob_bytes) = raw.finish();
+    layer.digest.map_or(Ok(()), |stated| check_digest(&layer.label, stated, digest))?;
+    let (diff_id, tar_bytes) = outcome.map_err(|failure| failure.of(layer))?.unwrap_or((plain, blob_bytes));
+    let Notes { store, heads } = notes;
+    Ok(Scan { digest, diff_id, blob_bytes, tar_bytes, encoding, store, heads: heads.into() })
+}
+
+impl Scan {
+    /// Compares what was found with what the documents say.
+    pub(super) fn check(&self, layer: &Listed) -> Result<(), Problem> {
+        let label = || layer.label.clone();
+        layer.digest.map_or(Ok(()), |stated| check_digest(&layer.label, stated, self.digest))?;
+        match layer.diff_id {
+            Some(stated) if stated != self.diff_id => {
+                Err(Mismatch::DiffId { layer: label(), stated: stated.to_string(), actual: self.diff_id }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn layer(&self, blob: Blob) -> BaseLayer {
+        BaseLayer {
+            diff_id: self.diff_id,
+            digest: self.digest,
+            tar_bytes: self.tar_bytes,
+            blob_bytes: self.blob_bytes,
+            encoding: self.encoding,
+            blob,
+            heads: Arc::clone(&self.heads),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Notes {
+    store: StoreNotes,
+    heads: Heads,
+}
+
+/// Why the tar of a layer cannot be read to its end.
+enum Failure {
+    Excess(Excess),
+    Machine(io::Error),
+    Undecodable(String),
+    Unusable(String),
+}
+
+impl Failure {
+    fn of(self, layer: &Listed) -> Problem {
+        let layer = layer.label.clone();
+        match self {
+            Self::Excess(excess) => Problem::TooMuch(excess),
+            Self::Machine(error) => Problem::Read(error),
+            Self::Undecodable(reason) => Mismatch::Undecodable { layer, reason }.into(),
+            Self::Unusable(reason) => Problem::UnusableLayer { layer, reason },
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match Excess::within(&error) {
+            Some(excess) => Self::Excess(excess),
+            None if is_of_machine(&error) => Self::Machine(error),
+            None => Self::Undecodable(shown(error.to_string().as_bytes())),
+        }
+    }
+}
+
+impl From<MembersError> for Failure {
+    fn from(error: MembersError) -> Self {
+        match error {
+            MembersError::Read(error) => error.into(),
+            MembersError::Damaged(reason) => Self::Unusable(format!("is no archive that can be read: {reason}")),
+        }
+    }
+}
+
+type Raw<'a> = Hashing<Watched<'a, Section>>;
+
+fn read_compressed(raw: &mut Raw<'_>, notes: &mut Notes, limits: &Limits) -> Result<(DiffId, u64), Failure> {
+    let mut tar = Hashing::new(limits.bytes.meter(decompressed(raw)?));
+    notes.read(&mut tar, limits)?;
+    let diff_id = tar.diff_id();
+    Ok((diff_id, tar.finish().1))
+}
+
+impl Notes {
+    /// Reads a tar to the end of its bytes.
+    fn read(&mut self, tar: &mut impl Read, limits: &Limits) -> Result<(), Failure> {
+        let mut members = Members::new(tar);
+        while let Some(member) = members.next()? {
+            let parts: Vec<&[u8]> = member.name.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
+            if parts.contains(&&b".."[..]) {
+                let name = shown(&member.name);
+                return Err(Failure::Unusable(format!("holds `{name}`, which leads out of the image")));
+            }
+            self.heads.note(&parts, &member.kind);
+            self.store.note(&parts, &member, &limits.store_paths).map_err(Failure::Excess)?;
+        }
+        // What follows the end of the archive belongs to the layer as well.
+        members.trailing()?;
+        Ok(())
+    }
+}
