@@ -291,20 +291,10 @@ pub(super) fn encoding_of(bytes: Section) -> io::Result<(Encoding, Option<&'stat
     Ok((Encoding::of(&magic), other))
 }
 
-/// Whether it is the machine that failed, and not the bytes that are wrong.
+/// Whether it is the machine that failed, and not the bytes that are wrong. Decoders know no other kinds than these.
 pub(super) fn is_of_machine(error: &io::Error) -> bool {
-    let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = inner {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.raw_os_error().is_some()) {
-            return true;
-        }
-        inner = match io {
-            Some(io) => io.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        };
-    }
-    false
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    error.raw_os_error().is_some() || !matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
 }
 
 /// Unpacks an archive that is compressed as a whole, as nixpkgs writes them.

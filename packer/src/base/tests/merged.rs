@@ -1,0 +1,159 @@
+//! What one sees when layers lie upon each other.
+
+use super::kit::*;
+use super::{BaseError, BaseImage, Image};
+
+fn open(layers: &[&[Item]]) -> BaseImage {
+    let tars: Vec<Vec<u8>> = layers.iter().map(|items| tar(items)).collect();
+    let tars: Vec<&[u8]> = tars.iter().map(Vec::as_slice).collect();
+    TempPlace::with(&tar(&Image::new(&tars).docker_members())).open("{}").unwrap()
+}
+
+/// Lays a layer upon one with the paths `a` (a directory with `f` and `d/g`) and `b` (a file).
+fn check_paths(case: &str, upper: &[Item], expected: &[&str]) {
+    let base = open(&[&lower(), upper]);
+    assert_eq!(store_paths(&base), expected, "{case}");
+}
+
+fn lower() -> [Item; 7] {
+    [
+        dir("/nix/"),
+        dir("/nix/store/"),
+        dir("/nix/store/a/"),
+        file("/nix/store/a/f", "f"),
+        dir("/nix/store/a/d/"),
+        file("/nix/store/a/d/g", "g"),
+        file("/nix/store/b", "b"),
+    ]
+}
+
+#[test]
+fn store_paths_are_found_under_any_prefix() {
+    for prefix in ["", "/", "./", ".//"] {
+        let at = |name: &str| format!("{prefix}nix/store/{name}");
+        let base = open(&[&[
+            dir(&at(".links/")),
+            file(&at(".links/0"), ""),
+            file(&at(".tmp"), ""),
+            file(&at("x-1.0+é?=_"), ""),
+            file(&at("x-1.0+?=_"), ""),
+            symlink(&at("link"), "x"),
+            file(&at("implied/bin/x"), ""),
+            file("nix/var/nix/db/db.sqlite", ""),
+            file("usr/nix/store/no", ""),
+            dir(&at("dir/")),
+        ]]);
+        assert_eq!(store_paths(&base), ["dir", "implied", "link", "x-1.0+?=_"], "{prefix}");
+    }
+}
+
+#[test]
+fn upper_layers_remove_store_paths() {
+    check_paths("nothing", &[file("etc/x", "")], &["a", "b"]);
+    check_paths("another one", &[file("nix/store/c", "")], &["a", "b", "c"]);
+    check_paths("whiteout", &[file("nix/store/.wh.a", "")], &["b"]);
+    check_paths("whiteout of what is not there", &[file("./nix/store/.wh.z", "")], &["a", "b"]);
+    check_paths("whiteout and new", &[file("nix/store/a/x", ""), file("nix/store/.wh.a", "")], &["a", "b"]);
+    check_paths("opaque store", &[file("nix/store/c", ""), file("nix/store/.wh..wh..opq", "")], &["c"]);
+    check_paths("opaque nix", &[file("nix/.wh..wh..opq", "")], &[]);
+    check_paths("opaque root", &[file(".wh..wh..opq", ""), file("nix/store/c", "")], &["c"]);
+    check_paths("whiteout of nix", &[file(".wh.nix", "")], &[]);
+    check_paths("whiteout of the store", &[file("nix/.wh.store", "")], &[]);
+    check_paths("store is a link", &[symlink("nix/store", "/elsewhere")], &[]);
+    check_paths("nix was a link", &[symlink("nix", "/elsewhere"), dir("nix/"), file("nix/store/c", "")], &["c"]);
+    check_paths(
+        "engine's own notes",
+        &[file("nix/store/.wh..wh.plnk", ""), file("nix/store/a/.wh..wh.aufs", "")],
+        &["a", "b"],
+    );
+}
+
+#[test]
+fn changed_store_paths_are_not_counted() {
+    let again = |skip: usize| lower().into_iter().skip(skip).collect::<Vec<_>>();
+    check_paths("the same again", &again(0), &["a", "b"]);
+    check_paths("directories only", &[dir("nix/store/a/"), dir("nix/store/")], &["a", "b"]);
+    check_paths("a part of it again", &again(4), &["b"]);
+    check_paths("a part removed", &[file("nix/store/a/.wh.f", "")], &["b"]);
+    check_paths("a part deep within removed", &[file("nix/store/a/d/.wh.g", "")], &["b"]);
+    check_paths("a part added", &[file("nix/store/a/new", "")], &["b"]);
+    check_paths("a part changed", &[file("nix/store/a/f", "longer")], &["b"]);
+    check_paths("inner directory emptied", &[file("nix/store/a/d/.wh..wh..opq", "")], &["b"]);
+    check_paths("replaced", &[file("nix/store/a/.wh..wh..opq", ""), file("nix/store/a/new", "")], &["a", "b"]);
+    check_paths("directory becomes a file", &[file("nix/store/a", "")], &["a", "b"]);
+    check_paths("file becomes a directory", &[dir("nix/store/b/"), file("nix/store/b/x", "")], &["a", "b"]);
+    let removed: &[Item] = &[file("nix/store/a/.wh.f", "")];
+    let gone: &[Item] = &[file("nix/store/.wh.a", "")];
+    assert_eq!(store_paths(&open(&[&lower(), removed, gone, &lower()])), ["a", "b"], "shipped again");
+    assert_eq!(store_paths(&open(&[&lower(), removed, &lower()])), ["b"], "not known to be whole");
+}
+
+fn content(base: &BaseImage, path: &str) -> Option<String> {
+    base.read_file(path, 100).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+/// Reads `nix/var/db` with a layer upon one in which it is a file with `old`.
+fn check_read(case: &str, upper: &[Item], expected: Option<&str>) {
+    let base = open(&[&[file("nix/var/db", "old"), dir("top/"), file("top/x", "x")], upper]);
+    for path in ["nix/var/db", "/nix/var/db", "./nix//var/./db", "top/../nix/var/db", "../nix/var/db"] {
+        assert_eq!(content(&base, path).as_deref(), expected, "{case}: {path}");
+    }
+}
+
+#[test]
+fn files_are_read_as_one_sees_them() {
+    check_read("untouched", &[file("etc/x", "")], Some("old"));
+    check_read("beside it", &[file("nix/var/db2", ""), file("nix/store/x", ""), dir("nix/var/")], Some("old"));
+    check_read("replaced", &[file("nix/var/db", "new")], Some("new"));
+    check_read("twice", &[file("nix/var/db", "not yet"), file("./nix/var/db", "new")], Some("new"));
+    check_read("whiteout", &[file("nix/var/.wh.db", "")], None);
+    check_read("whiteout and new", &[file("nix/var/.wh.db", ""), file("nix/var/db", "new")], Some("new"));
+    check_read("whiteout above", &[file("nix/.wh.var", "")], None);
+    check_read("whiteout at the top", &[file(".wh.nix", "")], None);
+    check_read("whiteout of another one", &[file("nix/var/.wh.d", ""), file("nix/var/.wh.dbx", "")], Some("old"));
+    check_read("opaque", &[file("nix/var/.wh..wh..opq", "")], None);
+    check_read("opaque, with it", &[file("nix/var/.wh..wh..opq", ""), file("nix/var/db", "new")], Some("new"));
+    check_read("opaque above", &[file("nix/.wh..wh..opq", ""), dir("nix/var/")], None);
+    check_read("opaque root", &[file(".wh..wh..opq", "")], None);
+    check_read("directory in its place", &[dir("nix/var/db/")], None);
+    check_read("file above", &[file("nix/var", "")], None);
+    check_read("device above", &[Item { kind: tar::EntryType::Char, ..file("nix", "") }], None);
+}
+
+#[test]
+fn links_are_followed_and_stay_within() {
+    for target in ["real", "./real", "/nix/var/real", "../var/real", "../../../../nix/var/real", "sub/../real"] {
+        check_read(target, &[symlink("nix/var/db", target), file("nix/var/real", "new")], Some("new"));
+    }
+    check_read("to nowhere", &[symlink("nix/var/db", "nowhere")], None);
+    check_read("hard link", &[file("nix/var/real", "new"), hard_link("nix/var/db", "nix/var/real")], Some("new"));
+    check_read("directory", &[symlink("nix/var", "/top"), file("top/db", "new")], Some("new"));
+    check_read("link and directory", &[symlink("nix", "top/nix"), file("top/nix/var/db", "new")], Some("new"));
+    // Nothing of this machine is read.
+    check_read("out", &[symlink("nix/var/db", "../../../../../../../../../etc/passwd")], None);
+    check_read("out by a hard link", &[hard_link("nix/var/db", "../../../../../../etc/passwd")], None);
+    let base =
+        open(&[&[file("real", "lower")], &[hard_link("a", "real"), file("real", "upper")], &[file(".wh.real", "")]]);
+    assert_eq!(content(&base, "a").as_deref(), Some("upper"), "a hard link is to what its own layer has");
+    let base = open(&[&[symlink("nix", "x"), file("x/db", "hidden")], &[dir("nix/")]]);
+    assert_eq!(content(&base, "nix/db"), None, "a directory hides a link");
+    let base = open(&[&[symlink("nix", "x"), file("x/db", "hidden")], &[file("nix/else", "")]]);
+    assert_eq!(content(&base, "nix/db"), None, "so does one that is implied");
+}
+
+#[test]
+fn circles_of_links_end() {
+    for items in [&[symlink("a", "b"), symlink("b", "a")][..], &[hard_link("a", "a")], &[symlink("a", "a/a")]] {
+        let error = open(&[items]).read_file("a", 100).unwrap_err();
+        assert!(matches!(error, BaseError::TooManyLinks { .. }), "{error}");
+    }
+}
+
+#[test]
+fn files_are_read_up_to_a_limit() {
+    let base = open(&[&[file("a", "12345")]]);
+    assert_eq!(base.read_file("a", 5).unwrap().unwrap(), b"12345");
+    let error = base.read_file("a", 4).unwrap_err();
+    assert!(error.to_string().ends_with("is longer than 4 bytes"), "{error}");
+    assert_eq!((base.read_file("", 5).unwrap(), base.read_file("/", 5).unwrap()), (None, None));
+}
