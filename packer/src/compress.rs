@@ -13,6 +13,8 @@ use thiserror::Error;
 use zstd::bulk;
 use zstd::zstd_safe;
 
+use crate::image_files::Encoding;
+
 /// How much tar goes into one gzip member or zstd frame.
 pub(crate) const BLOCK_BYTES: usize = 4 << 20;
 
@@ -81,9 +83,9 @@ impl Compression {
     #[must_use]
     pub fn media_type(&self) -> &'static str {
         match self {
-            Self::None => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gzip { .. } => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Zstd { .. } => "application/vnd.oci.image.layer.v1.tar+zstd",
+            Self::None => Encoding::Plain.media_type(),
+            Self::Gzip { .. } => Encoding::Gzip.media_type(),
+            Self::Zstd { .. } => Encoding::Zstd.media_type(),
         }
     }
 }

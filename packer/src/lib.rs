@@ -14,6 +14,9 @@
 //!    the [`Digest`] and the [`DiffId`] of each layer.
 //! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
 //!
+//! [`BaseImage`] is an image, ours or anybody's, that was verified to be built upon, and [`inherit()`] says what
+//! becomes of its config.
+//!
 //! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them. [`CacheDir`] is
 //! the user's folder for what can be made again, and [`LayerCache`] what is kept of packed layers there.
 //!

@@ -56,8 +56,8 @@ impl FromStr for Inherit {
 ///   the base's otherwise. An empty text is set: `"User": ""` is root, whatever the base says.
 /// - `Entrypoint` as well. `Cmd` as well, unless the own config sets an `Entrypoint`: the base's arguments are not for
 ///   another program. An own `Cmd` goes to the base's `Entrypoint`. A Dockerfile does the same.
-/// - `OnBuild` is for whoever builds with the base, and the rest tells of the container that it was made from. Neither is
-///   inherited.
+/// - `OnBuild` is for whoever builds with the base, and the rest tells of the container that it was made from. Neither
+///   is inherited.
 #[must_use]
 pub fn inherit(base: &ImageConfig, own: ImageConfig, what: Inherit) -> ImageConfig {
     match what {

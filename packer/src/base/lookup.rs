@@ -3,7 +3,8 @@
 //! 1. Layers are asked from the top-most one down, each for all that it says about the path and the directories on the
 //!    way to it: whether it has them, as what, and whether it hides those of the layers below.
 //! 2. The first one that says something decides. A link begins anew with the path that it leads to: a symlink from the
-//!    top-most layer again, a hard link from its own one. There is nothing above `/`, so no link leads out of the image.
+//!    top-most layer again, a hard link from its own one. There is nothing above `/`, so no link leads out of the
+//!    image.
 //!
 //! This costs no memory however many files there are. Layers that have nothing beside the path are not read, see
 //! [`Heads`](super::store_paths::Heads).

@@ -2,13 +2,13 @@
 //!
 //! 1. The image's archive becomes one plain file, or is one, see [`place`].
 //! 2. The image that is meant is looked for in its documents, by name and platform, see [`choose`].
-//! 3. Each layer is read once, all in parallel: its size, digest and diff ID are compared with what the documents say, and
-//!    what it does to the store is noted, see [`scan`].
+//! 3. Each layer is read once, all in parallel: its size, digest and diff ID are compared with what the documents say,
+//!    and what it does to the store is noted, see [`scan`].
 //! 4. The layers' notes are laid upon each other: what is left are the store paths that one sees, see [`store_paths`].
 //!
-//! Layers stay where they are. Whoever reads one again gets the bytes that were verified, or an error. The image may come
-//! from anybody. So nothing of it is ever unpacked by its name, and all that could be too much has a limit: the constants
-//! here, in [`place`] and in [`crate::image_files`].
+//! Layers stay where they are. Whoever reads one again gets the bytes that were verified, or an error. The image may
+//! come from anybody. So nothing of it is ever unpacked by its name, and all that could be too much has a limit: the
+//! constants here, in [`place`] and in [`crate::image_files`].
 
 mod choose;
 mod config;
@@ -146,6 +146,12 @@ impl BaseImage {
         })
     }
 
+    /// The file or directory that it was opened from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Bottom-most first. A layer that the image has twice is there twice.
     #[must_use]
     pub fn layers(&self) -> &[BaseLayer] {
@@ -176,8 +182,8 @@ impl BaseImage {
         self.variant.as_deref()
     }
 
-    /// How it came to be, the oldest first. Entries without [`BaseHistory::empty_layer`] should be as many as layers, but
-    /// may be fewer or more.
+    /// How it came to be, the oldest first. Entries without [`BaseHistory::empty_layer`] should be as many as layers,
+    /// but may be fewer or more.
     #[must_use]
     pub fn history(&self) -> &[BaseHistory] {
         &self.history
@@ -192,8 +198,8 @@ impl BaseImage {
 
     /// Returns the content of a regular file as one sees it in the image. `None` where there is none at that path.
     ///
-    /// Symlinks are followed, and do not lead out of the image. The layers that may have something to say are read, from
-    /// the top-most down to the one with the file.
+    /// Symlinks are followed, and do not lead out of the image. The layers that may have something to say are read,
+    /// from the top-most down to the one with the file.
     ///
     /// # Errors
     ///

@@ -1,16 +1,17 @@
 //! Which store paths one sees in an image.
 //!
-//! 1. Of each layer is noted what it does to the store: which store paths it has something of, which ones it removes, and
-//!    whether it hides all that is below.
+//! 1. Of each layer is noted what it does to the store: which store paths it has something of, which ones it removes,
+//!    and whether it hides all that is below.
 //! 2. The notes are laid upon each other, bottom-most first.
 //!
-//! A store path that is not the same as in a store must not be used as if it were. Its content is not known, but whoever
-//! changes one in an image does so in a later layer. So a path counts as long as all layers that have something of it have
-//! the same of it: the same names, kinds, lengths and links, in the same order. Directories that are only named again say
-//! nothing. A path that another layer removes a part of, or adds something to, is not counted, and is packed again.
+//! A store path that is not the same as in a store must not be used as if it were. Its content is not known, but
+//! whoever changes one in an image does so in a later layer. So a path counts as long as all layers that have something
+//! of it have the same of it: the same names, kinds, lengths and links, in the same order. Directories that are only
+//! named again say nothing. A path that another layer removes a part of, or adds something to, is not counted, and is
+//! packed again.
 //!
-//! In a layer, `.wh.NAME` removes NAME and `.wh..wh..opq` all that a directory has, both of the layers below only. What is
-//! no directory hides what is below a directory of that name.
+//! In a layer, `.wh.NAME` removes NAME and `.wh..wh..opq` all that a directory has, both of the layers below only. What
+//! is no directory hides what is below a directory of that name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

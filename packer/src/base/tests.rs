@@ -1,5 +1,5 @@
-//! Base images in all their forms. What archives are made of is below; who means harm is in `hostile`, and what one sees
-//! of several layers in `merged`.
+//! Base images in all their forms. What archives are made of is below; who means harm is in `hostile`, and what one
+//! sees of several layers in `merged`.
 
 mod hostile;
 mod kit;
@@ -244,7 +244,8 @@ fn first_image_for_the_platform_is_taken() {
         layout.index(&[named(&outer, "1", None)]);
         assert_eq!(who(&layout).unwrap(), "amd");
     }
-    let inner = json!({"schemaVersion": 2, "manifests": [arm, arm, with(&arm, "platform", json!({"os": "x", "architecture": "y"}))]});
+    let odd = with(&arm, "platform", json!({"os": "x", "architecture": "y"}));
+    let inner = json!({"schemaVersion": 2, "manifests": [arm, arm, odd]});
     let inner = layout.blob(oci::INDEX, inner.to_string().as_bytes());
     layout.index(&[named(&inner, "1", None)]);
     let error = who(&layout).unwrap_err().to_string();

@@ -29,6 +29,16 @@ impl Encoding {
         }
     }
 
+    /// The media type of a layer compressed like this.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Plain => "application/vnd.oci.image.layer.v1.tar",
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+
     /// How messages call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -100,5 +110,26 @@ impl<R: Read> BufRead for Peek<R> {
 
     fn consume(&mut self, count: usize) {
         self.start += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compress::BlockEncoder;
+
+    /// An archive of them is a few megabytes, and must not take hours.
+    #[test]
+    fn a_great_many_tiny_members_and_frames_are_decoded() {
+        for compression in ["gzip", "zstd"] {
+            let mut encoder = BlockEncoder::new(compression.parse().unwrap()).unwrap();
+            let mut buffer = Vec::new();
+            let empty = encoder.encode(b"", &mut buffer).unwrap().to_vec();
+            let last = encoder.encode(b"last", &mut buffer).unwrap().to_vec();
+            let bytes = [empty.repeat((8 << 20) / empty.len()), last].concat();
+            let mut plain = Vec::new();
+            decompressed(bytes.as_slice()).unwrap().read_to_end(&mut plain).unwrap();
+            assert_eq!(plain, b"last", "{compression}");
+        }
     }
 }

@@ -41,7 +41,8 @@ impl<T> MemberMap<T> {
         Ok(())
     }
 
-    /// Holds a member. The last one of a name stands, as if the archive were unpacked. Returns whether it is not the first.
+    /// Holds a member. The last one of a name stands, as if the archive were unpacked. Returns whether it is not the
+    /// first.
     pub(crate) fn insert(&mut self, name: Vec<u8>, held: Held<T>) -> bool {
         self.members.insert(name, held).is_some()
     }

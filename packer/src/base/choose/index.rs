@@ -123,7 +123,7 @@ impl Search<'_> {
 
 enum Document {
     Index(Index),
-    Manifest(String, Manifest),
+    Manifest(String, Box<Manifest>),
 }
 
 /// What a document is by what is in it.

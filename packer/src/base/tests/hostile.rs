@@ -138,7 +138,7 @@ fn layers_that_are_elsewhere_or_locked_are_refused() {
     check("LayerSources", edit_manifest(|image| image["LayerSources"] = sources), foreign);
     check_manifest(
         "locked",
-        set("mediaType", format!("{}+encrypted", crate::Compression::None.media_type()).into()),
+        set("mediaType", format!("{}+encrypted", Encoding::Plain.media_type()).into()),
         "is encrypted",
     );
     check_manifest("no layer", set("mediaType", "application/wasm".into()), "has the media type `application/wasm`");

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::base::{BaseError, BaseImage, Platform};
 use crate::image_files::{DOCKER_CONFIG, Encoding};
-use crate::{Compression, DiffId, Digest, Observer, Unobserved, oci};
+use crate::{DiffId, Digest, Observer, Unobserved, oci};
 
 pub(super) const ENCODINGS: [Encoding; 3] = [Encoding::Plain, Encoding::Gzip, Encoding::Zstd];
 
@@ -155,14 +155,8 @@ impl Layout {
     }
 
     pub(super) fn edited_image(&mut self, image: &Image, is_docker: bool, edit: impl Fn(&mut Value)) -> Value {
-        let compression: Compression = match image.encoding {
-            Encoding::Plain => "none",
-            encoding => encoding.name(),
-        }
-        .parse()
-        .unwrap();
         let (layer, config, manifest) = match is_docker {
-            false => (compression.media_type(), oci::CONFIG, oci::MANIFEST),
+            false => (image.encoding.media_type(), oci::CONFIG, oci::MANIFEST),
             true => (
                 "application/vnd.docker.image.rootfs.diff.tar.gzip",
                 DOCKER_CONFIG,
