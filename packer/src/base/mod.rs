@@ -230,7 +230,8 @@ fn read_layers(
     let different: BTreeMap<_, &Listed> = listed.iter().rev().map(|layer| (layer.blob.key(), layer)).collect();
     let stored = different.values().map(|layer| layer.blob.size()).fold(0, u64::saturating_add);
     observer.planned(different.len(), stored);
-    let limits = Limits { bytes: Allowance::new(stored), store_paths: AtomicU64::new(MAX_STORE_PATHS as u64) };
+    let limits =
+        Limits { bytes: Allowance::new(stored, observer), store_paths: AtomicU64::new(MAX_STORE_PATHS as u64) };
     let read = |(key, layer): (_, &&Listed)| Ok((key, Arc::new(scan::scan(layer, &limits, observer)?)));
     // In one order, so that of several errors the same one is told each time.
     let different: Vec<_> = different.iter().collect();

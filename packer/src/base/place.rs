@@ -234,20 +234,21 @@ impl Read for Again {
 /// How much may be unpacked, for all who unpack together.
 ///
 /// At most [`MAX_RATIO`] times what is stored, where this is more than [`FREE_BYTES`], and never more than a maximum.
-pub(super) struct Allowance {
+pub(super) struct Allowance<'a> {
     stored: u64,
     allowed: u64,
     used: AtomicU64,
+    observer: &'a dyn Observer,
 }
 
-impl Allowance {
-    pub(super) fn new(stored: u64) -> Self {
-        Self::up_to(stored, MAX_BYTES)
+impl<'a> Allowance<'a> {
+    pub(super) fn new(stored: u64, observer: &'a dyn Observer) -> Self {
+        Self::up_to(stored, MAX_BYTES, observer)
     }
 
-    fn up_to(stored: u64, maximum: u64) -> Self {
+    fn up_to(stored: u64, maximum: u64, observer: &'a dyn Observer) -> Self {
         let allowed = stored.saturating_mul(MAX_RATIO).max(FREE_BYTES).min(maximum);
-        Self { stored, allowed, used: AtomicU64::new(0) }
+        Self { stored, allowed, used: AtomicU64::new(0), observer }
     }
 
     pub(super) fn meter<R>(&self, inner: R) -> Metered<'_, R> {
@@ -255,16 +256,20 @@ impl Allowance {
     }
 }
 
-/// Counts what is unpacked, and fails when it becomes too much.
+/// Counts what is unpacked, and fails when it becomes too much, or when the observer says so: a great deal may unpack
+/// from what was read at once.
 pub(super) struct Metered<'a, R> {
     inner: R,
-    allowance: &'a Allowance,
+    allowance: &'a Allowance<'a>,
 }
 
 impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        let Allowance { stored, allowed, used } = self.allowance;
+        let Allowance { stored, allowed, used, observer } = self.allowance;
+        if observer.cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
         if used.fetch_add(count as u64, Ordering::Relaxed) + count as u64 > *allowed {
             return Err(Excess::Bytes { stored: *stored, allowed: *allowed }.into_io());
         }
@@ -301,7 +306,7 @@ pub(super) fn is_of_machine(error: &io::Error) -> bool {
 fn unpack(path: &Path, archive: Section, scratch: &Path, observer: &dyn Observer) -> Result<File, BaseError> {
     let fail = |source| BaseError::Scratch { path: path.to_owned(), scratch: scratch.to_owned(), source };
     let mut out: StdFile = tempfile::tempfile_in(scratch).map_err(fail)?;
-    let allowance = Allowance::up_to(archive.end, MAX_SCRATCH_BYTES);
+    let allowance = Allowance::up_to(archive.end, MAX_SCRATCH_BYTES, observer);
     let read = AtomicU64::new(0);
     let broken = |error: io::Error| match Excess::within(&error) {
         None if !is_of_machine(&error) => {
@@ -347,19 +352,20 @@ fn read_members(archive: Section) -> Result<MemberMap<(u64, u64)>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Unobserved;
 
     #[test]
     fn what_may_be_unpacked_grows_with_what_is_stored() {
         for (stored, allowed) in [(0, FREE_BYTES), (1 << 20, FREE_BYTES), (10 << 20, 2000 << 20), (1 << 40, MAX_BYTES)]
         {
-            assert_eq!(Allowance::new(stored).allowed, allowed, "{stored}");
+            assert_eq!(Allowance::new(stored, &Unobserved).allowed, allowed, "{stored}");
         }
-        assert_eq!(Allowance::up_to(u64::MAX, MAX_SCRATCH_BYTES).allowed, MAX_SCRATCH_BYTES);
+        assert_eq!(Allowance::up_to(u64::MAX, MAX_SCRATCH_BYTES, &Unobserved).allowed, MAX_SCRATCH_BYTES);
     }
 
     #[test]
     fn whoever_unpacks_too_much_together_is_stopped() {
-        let allowance = Allowance { stored: 1, allowed: 10, used: AtomicU64::new(0) };
+        let allowance = Allowance { stored: 1, allowed: 10, used: AtomicU64::new(0), observer: &Unobserved };
         let mut sink = Vec::new();
         allowance.meter(&[0; 6][..]).read_to_end(&mut sink).unwrap();
         allowance.meter(&[0; 4][..]).read_to_end(&mut sink).unwrap();

@@ -15,8 +15,8 @@ use crate::progress::Observer;
 use crate::{DiffId, Digest, Mismatch};
 
 /// What all layers of an image may have together.
-pub(super) struct Limits {
-    pub(super) bytes: Allowance,
+pub(super) struct Limits<'a> {
+    pub(super) bytes: Allowance<'a>,
     /// How many more store paths.
     pub(super) store_paths: AtomicU64,
 }
@@ -34,7 +34,7 @@ pub(super) struct Scan {
 }
 
 /// Reads a layer. Of what the documents say only the digest is looked at here, see [`Scan::check`].
-pub(super) fn scan(layer: &Listed, limits: &Limits, observer: &dyn Observer) -> Result<Scan, Problem> {
+pub(super) fn scan(layer: &Listed, limits: &Limits<'_>, observer: &dyn Observer) -> Result<Scan, Problem> {
     let (encoding, other) = encoding_of(layer.blob.open()?)?;
     if let Some(other) = other {
         let reason = format!("is compressed with {other}, which cannot be read; convert the image with `skopeo copy`");
@@ -133,7 +133,7 @@ impl From<MembersError> for Failure {
 
 type Raw<'a> = Hashing<Watched<'a, Section>>;
 
-fn read_compressed(raw: &mut Raw<'_>, notes: &mut Notes, limits: &Limits) -> Result<(DiffId, u64), Failure> {
+fn read_compressed(raw: &mut Raw<'_>, notes: &mut Notes, limits: &Limits<'_>) -> Result<(DiffId, u64), Failure> {
     let mut tar = Hashing::new(limits.bytes.meter(decompressed(raw)?));
     notes.read(&mut tar, limits)?;
     let diff_id = tar.diff_id();
@@ -142,7 +142,7 @@ fn read_compressed(raw: &mut Raw<'_>, notes: &mut Notes, limits: &Limits) -> Res
 
 impl Notes {
     /// Reads a tar to the end of its bytes.
-    fn read(&mut self, tar: &mut impl Read, limits: &Limits) -> Result<(), Failure> {
+    fn read(&mut self, tar: &mut impl Read, limits: &Limits<'_>) -> Result<(), Failure> {
         let mut members = Members::new(tar);
         while let Some(member) = members.next()? {
             let parts: Vec<&[u8]> = member.name.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();

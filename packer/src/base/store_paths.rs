@@ -34,8 +34,9 @@ const META: &[u8] = b".wh..wh.";
 /// Names of store paths have at most so many bytes.
 const MAX_NAME_BYTES: usize = 255;
 
-/// So many heads are noted. More only make [`Heads::may_say`] say yes.
-const MAX_HEADS: usize = 4096;
+/// So many heads of a layer are noted, of at most so many bytes. More only make [`Heads::may_say`] say yes.
+const MAX_HEADS: usize = 1024;
+const MAX_HEAD_BYTES: usize = 128;
 
 /// What a layer does to the store.
 #[derive(Debug, Default)]
@@ -199,7 +200,7 @@ impl Heads {
         if self.heads.contains(&head) {
             return;
         }
-        match self.heads.len() < MAX_HEADS {
+        match self.heads.len() < MAX_HEADS && head.len() <= MAX_HEAD_BYTES {
             true => drop(self.heads.insert(head)),
             false => self.says_more = true,
         }

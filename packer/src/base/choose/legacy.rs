@@ -12,7 +12,7 @@ use super::{Chosen, Listed, NoImage, check_layer_count, first_shown, is_same_nam
 use crate::base::config::{BaseConfig, BaseHistory, parse};
 use crate::base::error::Problem;
 use crate::base::place::Place;
-use crate::image_files::shown;
+use crate::image_files::{MAX_DOCUMENT_BYTES, shown};
 use crate::{ImageReference, Mismatch};
 
 /// Says which layer is the top-most one of an image.
@@ -58,6 +58,7 @@ fn read(place: &Place, top: &str) -> Result<Chosen, Problem> {
     let mut layers = Vec::new();
     let mut history = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut bytes = 0;
     let mut next = Some(top.to_owned());
     while let Some(id) = next {
         if !seen.insert(id.clone()) {
@@ -68,6 +69,11 @@ fn read(place: &Place, top: &str) -> Result<Chosen, Problem> {
         let name = format!("{id}/json");
         let label = shown(name.as_bytes());
         let text = place.member(&name).ok_or_else(|| Problem::missing(label.clone()))?.text(&label)?;
+        // Parts of all of them are kept.
+        bytes += text.len() as u64;
+        if bytes > MAX_DOCUMENT_BYTES {
+            return Err(Problem::malformed(&label, "with those above it, it is longer than any such document"));
+        }
         if config.is_none() {
             config = Some(BaseConfig::parse(&label, &text)?);
         }

@@ -255,6 +255,11 @@ fn legacy_parents_must_end() {
             bytes(&format!("{id}/layer.tar"), &tar(&[])),
         ]
     };
+    let long = |id: usize| {
+        let [json, layer] = member(id, id + 1);
+        let comment = json!({"parent": (id + 1).to_string(), "comment": "x".repeat(3 << 20)}).to_string();
+        [Item { content: comment.into_bytes(), ..json }, layer]
+    };
     let repositories = file("repositories", &json!({"base": {"1": "0"}}).to_string());
     let circle: Vec<Item> = [member(0, 1), member(1, 0)].concat();
     for (case, mut members, expected) in [
@@ -262,6 +267,7 @@ fn legacy_parents_must_end() {
         ("own parent", member(0, 0).to_vec(), "layer `0` is its own ancestor"),
         ("no parent", member(0, 7).to_vec(), "7/json is missing"),
         ("no layer", vec![member(0, 7)[0].clone()], "0/layer.tar is missing"),
+        ("too long", (0..3).flat_map(|id| long(id)).collect(), "1/json is malformed: with those above it"),
         ("too many", (0..600).flat_map(|id| member(id, id + 1)).collect(), "has more than 500 layers"),
     ] {
         members.push(repositories.clone());

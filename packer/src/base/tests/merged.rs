@@ -120,6 +120,19 @@ fn files_are_read_as_one_sees_them() {
     check_read("device above", &[Item { kind: tar::EntryType::Char, ..file("nix", "") }], None);
 }
 
+/// What is noted of names to know which layers need not be read has limits, and must not hide a file.
+#[test]
+fn layers_with_a_great_many_names_are_read() {
+    let mut many: Vec<Item> = (0..2000).map(|index| file(&format!("a{index}/x"), "")).collect();
+    many.extend([file("z/db", "z"), file("z", "not a directory"), file(&format!("z2/{}", "n".repeat(97)), "long")]);
+    let base = open(&[&[file("z/db", "old")], &many]);
+    assert_eq!(content(&base, "z/db"), None);
+    assert_eq!(content(&base, &format!("z2/{}", "n".repeat(97))).unwrap(), "long");
+    assert_eq!(content(&base, "a1999/x").unwrap(), "");
+    let base = open(&[&[file("z/db", "old")], &many[..2000]]);
+    assert_eq!(content(&base, "z/db").unwrap(), "old");
+}
+
 #[test]
 fn links_are_followed_and_stay_within() {
     for target in ["real", "./real", "/nix/var/real", "../var/real", "../../../../nix/var/real", "sub/../real"] {
