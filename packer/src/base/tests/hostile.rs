@@ -267,7 +267,7 @@ fn legacy_parents_must_end() {
         ("own parent", member(0, 0).to_vec(), "layer `0` is its own ancestor"),
         ("no parent", member(0, 7).to_vec(), "7/json is missing"),
         ("no layer", vec![member(0, 7)[0].clone()], "0/layer.tar is missing"),
-        ("too long", (0..3).flat_map(|id| long(id)).collect(), "1/json is malformed: with those above it"),
+        ("too long", (0..3).flat_map(long).collect(), "1/json is malformed: with those above it"),
         ("too many", (0..600).flat_map(|id| member(id, id + 1)).collect(), "has more than 500 layers"),
     ] {
         members.push(repositories.clone());

@@ -1,5 +1,9 @@
 //! What one sees when layers lie upon each other.
 
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
 use super::kit::*;
 use super::{BaseError, BaseImage, Image};
 
@@ -169,4 +173,123 @@ fn files_are_read_up_to_a_limit() {
     let error = base.read_file("a", 4).unwrap_err();
     assert!(error.to_string().ends_with("is longer than 4 bytes"), "{error}");
     assert_eq!((base.read_file("", 5).unwrap(), base.read_file("/", 5).unwrap()), (None, None));
+}
+
+/// Files by name; a directory has no content.
+type Tree = BTreeMap<String, Option<String>>;
+
+/// What a layer says, the plain way: unpacked by itself, and what it removes.
+#[derive(Clone, Debug, Default)]
+struct Unpacked {
+    tree: Tree,
+    whiteouts: Vec<String>,
+    opaque: Vec<String>,
+}
+
+impl Unpacked {
+    /// Returns `false` for what cannot be unpacked, below a file.
+    fn add(&mut self, name: &str, what: What, content: String) -> bool {
+        let parents = || name.match_indices('/').map(|(at, _)| &name[..at]);
+        let is_file = |at: &str| matches!(self.tree.get(at), Some(Some(_)));
+        if parents().any(is_file) || (matches!(what, What::Opaque) && is_file(name)) {
+            return false;
+        }
+        let parents: Vec<String> = parents().map(str::to_owned).collect();
+        self.tree.extend(parents.into_iter().map(|parent| (parent, None)));
+        match what {
+            What::Whiteout => self.whiteouts.push(name.to_owned()),
+            What::Opaque => {
+                self.tree.insert(name.to_owned(), None);
+                self.opaque.push(name.to_owned());
+            }
+            What::Dir => drop(self.tree.insert(name.to_owned(), None)),
+            What::File => {
+                self.tree.retain(|known, _| !is_below(known, name));
+                self.tree.insert(name.to_owned(), Some(content));
+            }
+        }
+        true
+    }
+
+    fn upon(&self, below: &Tree) -> Tree {
+        let hides = |name: &String| {
+            let is_replaced = |at: &str| match (self.tree.get(at), below.get(at)) {
+                (Some(None), Some(old)) => old.is_some(),
+                (new, _) => new.is_some(),
+            };
+            self.whiteouts.iter().any(|gone| name == gone || is_below(name, gone))
+                || self.opaque.iter().any(|gone| is_below(name, gone))
+                || is_replaced(name)
+                || name.match_indices('/').any(|(at, _)| is_replaced(&name[..at]))
+        };
+        let mut tree: Tree =
+            below.iter().filter(|(name, _)| !hides(name)).map(|(name, old)| (name.clone(), old.clone())).collect();
+        tree.extend(self.tree.clone());
+        tree
+    }
+}
+
+fn is_below(name: &str, directory: &str) -> bool {
+    name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    File,
+    Dir,
+    Whiteout,
+    Opaque,
+}
+
+fn item(name: &str, what: What, content: &str) -> Item {
+    let (directory, last) = name.rsplit_once('/').map_or((String::new(), name), |(d, last)| (format!("{d}/"), last));
+    match what {
+        What::File => file(name, content),
+        What::Dir => dir(&format!("{name}/")),
+        What::Whiteout => file(&format!("{directory}.wh.{last}"), ""),
+        What::Opaque => file(&format!("{name}/.wh..wh..opq"), ""),
+    }
+}
+
+fn names() -> impl Strategy<Value = String> {
+    proptest::collection::vec(prop_oneof!["a", "b"], 1..=4).prop_map(|parts| parts.join("/"))
+}
+
+fn whats() -> impl Strategy<Value = What> {
+    prop_oneof![4 => Just(What::File), 2 => Just(What::Dir), 1 => Just(What::Whiteout), 1 => Just(What::Opaque)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_layers_are_seen_as_when_they_are_unpacked(
+        layers in proptest::collection::vec(proptest::collection::vec((names(), whats()), 0..=6), 1..=4),
+    ) {
+        let mut tree = Tree::new();
+        let mut items: Vec<Vec<Item>> = Vec::new();
+        for (index, layer) in layers.iter().enumerate() {
+            let mut unpacked = Unpacked::default();
+            let mut of_layer = Vec::new();
+            for (at, (name, what)) in layer.iter().enumerate() {
+                let content = format!("{index}.{at}");
+                if unpacked.add(name, *what, content.clone()) {
+                    of_layer.push(item(name, *what, &content));
+                }
+            }
+            tree = unpacked.upon(&tree);
+            items.push(of_layer);
+        }
+        let base = open(&items.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let mut every: Vec<String> = vec!["a".into(), "b".into()];
+        for depth in 0..3 {
+            let longest: Vec<String> = every.iter().filter(|name| name.len() == 2 * depth + 1).cloned().collect();
+            every.extend(longest.iter().flat_map(|name| [format!("{name}/a"), format!("{name}/b")]));
+        }
+        prop_assert_eq!(every.len(), 30);
+        for name in every {
+            let expected = tree.get(&name).cloned().flatten();
+            prop_assert_eq!(content(&base, &name), expected, "{} of {:?}", name, layers);
+        }
+    }
 }
