@@ -57,6 +57,20 @@ impl Member {
     }
 }
 
+/// What a header says about its member besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) type_flag: u8,
+    /// Permissions with set-id and sticky bits.
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Major and minor number, which mean something for devices only.
+    pub(crate) device: (u32, u32),
+    /// The extended attribute `security.capability`.
+    pub(crate) capability: Option<Vec<u8>>,
+}
+
 /// Why an archive cannot be read on.
 pub(crate) enum MembersError {
     Read(io::Error),
@@ -81,6 +95,10 @@ pub(crate) struct Members<R> {
     /// Of the current member: content that is not read yet, and the padding after it.
     left: u64,
     padding: u64,
+    /// Of the current member. An error where a number in it is none.
+    attributes: Result<Attributes, String>,
+    /// Whether something was said about all members.
+    has_rules: bool,
     skip: Skip<R>,
 }
 
@@ -93,6 +111,9 @@ struct Extension {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     size: Option<u64>,
+    uid: Option<u64>,
+    gid: Option<u64>,
+    capability: Option<Vec<u8>>,
 }
 
 impl<R: Read> Members<R> {
@@ -102,7 +123,8 @@ impl<R: Read> Members<R> {
 
     /// For a reader that can leave out bytes without reading them.
     pub(crate) fn skipping(reader: R, skip: Skip<R>) -> Self {
-        Self { reader, left: 0, padding: 0, skip }
+        let attributes = Err("there is no member yet".into());
+        Self { reader, left: 0, padding: 0, attributes, has_rules: false, skip }
     }
 
     /// Stands at the current member's content, as far as it was not read.
@@ -129,16 +151,28 @@ impl<R: Read> Members<R> {
             self.padding = self.left.wrapping_neg() % BLOCK as u64;
             if is_extension {
                 let content = self.extension(&header)?;
+                self.has_rules |= type_flag == b'g' && is_rule(&content);
                 extension.add(type_flag, content).ok_or_else(|| damaged(&header, "is no valid extension"))?;
                 continue;
             }
-            let member = member(&header, extension, self.left);
+            let member = member(&header, &mut extension, self.left);
+            self.attributes =
+                attributes(&header, extension).ok_or_else(|| damaged_text(&header, "has no valid numbers"));
             return if member.name_bytes().max() > Some(MAX_NAME_BYTES) {
                 Err(damaged(&header, "has a name longer than 4096 bytes"))
             } else {
                 Ok(Some(member))
             };
         }
+    }
+
+    /// What the header of the current member says besides.
+    pub(crate) fn attributes(&self) -> Result<Attributes, MembersError> {
+        if self.has_rules {
+            let reason = "a global header says names, sizes or owners for all members, which few tools understand";
+            return Err(MembersError::Damaged(reason.into()));
+        }
+        self.attributes.clone().map_err(MembersError::Damaged)
     }
 
     /// Whether anything but zeros follows the end of the archive, and how much, counted from the first such byte.
@@ -239,7 +273,10 @@ impl Extension {
             match &record[..equals] {
                 b"path" => self.name = Some(value.to_vec()),
                 b"linkpath" => self.link = Some(value.to_vec()),
-                b"size" => self.size = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
+                b"size" => self.size = Some(decimal(value)?),
+                b"uid" => self.uid = Some(decimal(value)?),
+                b"gid" => self.gid = Some(decimal(value)?),
+                b"SCHILY.xattr.security.capability" => self.capability = Some(value.to_vec()),
                 // Another way to write a file than as its bytes.
                 key if key.starts_with(b"GNU.sparse.") => return None,
                 _ => {}
@@ -249,8 +286,19 @@ impl Extension {
     }
 }
 
-fn member(header: &[u8; BLOCK], extension: Extension, size: u64) -> Member {
-    let name = extension.name.unwrap_or_else(|| ustar_name(header));
+/// Whether a global header says what would change how members are read.
+fn is_rule(content: &[u8]) -> bool {
+    let mut said = Extension::default();
+    let Extension { name, link, size, uid, gid, capability } = match said.add_records(content) {
+        Some(()) => said,
+        None => return true,
+    };
+    let texts = name.is_some() || link.is_some() || capability.is_some();
+    texts || [size, uid, gid].iter().any(Option::is_some)
+}
+
+fn member(header: &[u8; BLOCK], extension: &mut Extension, size: u64) -> Member {
+    let name = extension.name.take().unwrap_or_else(|| ustar_name(header));
     let is_directory = name.ends_with(b"/");
     let name = normalise(&name);
     let link = || extension.link.clone().unwrap_or_else(|| text(&header[157..257]).to_vec());
@@ -264,6 +312,31 @@ fn member(header: &[u8; BLOCK], extension: Extension, size: u64) -> Member {
         _ => MemberKind::Other,
     };
     Member { name, kind, size }
+}
+
+/// `None` where a number is none, or larger than it can be.
+fn attributes(header: &[u8; BLOCK], extension: Extension) -> Option<Attributes> {
+    let field = |begin: usize, end: usize| number(&header[begin..end]);
+    let narrow = |number: u64| u32::try_from(number).ok();
+    let owner = |said: Option<u64>, begin| said.or_else(|| field(begin, begin + 8)).and_then(narrow);
+    let type_flag = header[156];
+    let device = match type_flag {
+        b'3' | b'4' => (narrow(field(329, 337)?)?, narrow(field(337, 345)?)?),
+        _ => (0, 0),
+    };
+    Some(Attributes {
+        type_flag,
+        // Some put the kind of the file there, too.
+        mode: narrow(field(100, 108)? & 0o7777)?,
+        uid: owner(extension.uid, 108)?,
+        gid: owner(extension.gid, 116)?,
+        device,
+        capability: extension.capability,
+    })
+}
+
+fn decimal(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 fn ustar_name(header: &[u8; BLOCK]) -> Vec<u8> {
@@ -302,11 +375,9 @@ fn text(field: &[u8]) -> &[u8] {
 /// Octal digits between spaces and NULs, or GNU's binary form with the first bit set.
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] == 0x80 {
-        let (high, low) = field.split_at(field.len().saturating_sub(8));
-        return match high[1.min(high.len())..].iter().all(|byte| *byte == 0) {
-            true => Some(u64::from_be_bytes(low.try_into().ok()?)),
-            false => None,
-        };
+        return field[1..]
+            .iter()
+            .try_fold(0_u64, |number, byte| number.checked_mul(256)?.checked_add(u64::from(*byte)));
     }
     let digits = text(field).trim_ascii();
     digits.iter().try_fold(0_u64, |number, digit| match digit {
@@ -316,5 +387,9 @@ fn number(field: &[u8]) -> Option<u64> {
 }
 
 fn damaged(header: &[u8; BLOCK], what: &str) -> MembersError {
-    MembersError::Damaged(format!("the header of `{}` {what}", shown(text(&header[..100]))))
+    MembersError::Damaged(damaged_text(header, what))
+}
+
+fn damaged_text(header: &[u8; BLOCK], what: &str) -> String {
+    format!("the header of `{}` {what}", shown(text(&header[..100])))
 }

@@ -23,7 +23,7 @@ pub(crate) use documents::{
 pub use encoding::Encoding;
 pub(crate) use encoding::{Peek, READ_BYTES, decompressed};
 pub(crate) use member_map::{Held, MemberMap};
-pub(crate) use members::{Member, MemberKind, Members, MembersError};
+pub(crate) use members::{Attributes, Member, MemberKind, Members, MembersError};
 
 use crate::progress::Observer;
 
