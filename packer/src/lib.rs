@@ -62,6 +62,7 @@ mod blob;
 mod cache;
 mod cache_dir;
 mod compress;
+mod customisation;
 mod destination;
 mod digest;
 mod entry;
@@ -90,6 +91,10 @@ pub use base::{
 pub use cache::{CacheInfo, CacheReport, LayerCache, Pruned};
 pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
+pub use customisation::{
+    CopyMode, Customisation, CustomisationError, CustomisationProblem, LowerFile, LowerFiles, ModeChange,
+    ModeChangeError, Operation,
+};
 pub use destination::{Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
 pub use digest::{DiffId, Digest, DigestError};
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};

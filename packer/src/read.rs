@@ -185,7 +185,8 @@ fn failed(path: PathBuf, error: Errno) -> PackError {
     }
 }
 
-fn open(path: &Path, links: LinksBefore, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+/// Opens what has this path, which leads through no symlink where that was found out before.
+pub(crate) fn open(path: &Path, links: LinksBefore, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let opened = match links {
         LinksBefore::Never => openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS),
         LinksBefore::Maybe => Err(Errno::NOSYS),

@@ -26,7 +26,7 @@ use crate::error::{MissingFile, PackError};
 use crate::files::ListedFile;
 
 /// Longer than any value that Linux knows for `security.capability`, which is 24 bytes.
-const MAX_CAPABILITY_BYTES: usize = 256;
+pub(crate) const MAX_CAPABILITY_BYTES: usize = 256;
 
 /// Returns the entries under their names relative to the root. Files that should be there go to `missing`.
 pub(super) fn walk_list(
@@ -173,7 +173,7 @@ fn kind_of(path: &Path, base: &Arc<Base>, metadata: &Metadata) -> Result<Option<
 }
 
 /// What lets a program such as `ping` do what otherwise only root may.
-fn read_capability(path: &Path) -> Result<Option<Vec<u8>>, PackError> {
+pub(crate) fn read_capability(path: &Path) -> Result<Option<Vec<u8>>, PackError> {
     let mut value = [0; MAX_CAPABILITY_BYTES];
     match lgetxattr(path, "security.capability", &mut value) {
         Ok(length) => Ok(Some(value[..length].to_vec())),

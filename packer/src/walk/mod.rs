@@ -26,8 +26,9 @@ use crate::error::{MissingFile, PackError};
 use crate::files::NodeFiles;
 use crate::layer::{LayerFiles, Part};
 use crate::progress::Observer;
-pub(crate) use resolve::Root;
+pub(crate) use list::{MAX_CAPABILITY_BYTES, read_capability};
 pub use resolve::{LastLink, locate};
+pub(crate) use resolve::{ResolveError, Root};
 pub(crate) use tree::{Tree, TreeEntries};
 
 /// A node with its entries.

@@ -55,7 +55,7 @@ struct Followed {
 
 /// Why a path leads nowhere.
 #[derive(Debug)]
-pub(super) enum ResolveError {
+pub(crate) enum ResolveError {
     /// A component does not exist, or is no directory.
     Missing,
     TooManyLinks,
@@ -84,7 +84,7 @@ impl<'a> Root<'a> {
 
     /// Where a name relative to the root is on this machine, and all below it, where an entry is called `prefix` bytes
     /// longer.
-    pub(super) fn base(&self, name: &EntryName, prefix: usize) -> Base {
+    pub(crate) fn base(&self, name: &EntryName, prefix: usize) -> Base {
         let path = if name.0.is_empty() { self.path.to_path_buf() } else { self.host_path(name) };
         Base { path, prefix, links: self.links }
     }
@@ -108,7 +108,7 @@ impl<'a> Root<'a> {
     }
 
     /// The name without symlinks before its last component. What lies there exists.
-    fn locate(&self, path: &[u8], last: LastLink) -> Result<EntryName, ResolveError> {
+    pub(crate) fn locate(&self, path: &[u8], last: LastLink) -> Result<EntryName, ResolveError> {
         let mut ahead: Vec<Vec<u8>> = components(path).collect();
         if last == LastLink::Keep
             && let Some(name) = ahead.pop_if(|name| name != b"..")

@@ -1,0 +1,273 @@
+//! Joins directories, most often store paths, at the root of the image.
+//!
+//! Each file of a directory becomes a link to it, or a copy. Where something is there already:
+//!
+//! 1. A directory meets a directory: what is in them is joined.
+//! 2. A symlink to a directory meets a directory, or another such link: what it leads to is joined with the other one, in
+//!    a real directory. So `lib64 -> lib` of one package does not keep out what another one has in its `lib64`.
+//! 3. Else they have to be the same: one file, reached in two ways; or two files of the same content and mode.
+//!
+//! Two links that lead to their own directories could be joined for ever. So no more links are followed on the way down
+//! than Linux would, and the number of files is limited.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::CopyMode;
+use super::disk::{Found, FoundKind, list, look, path_of};
+use super::error::{CustomisationProblem as Problem, shown, shown_bytes};
+use super::tree::{FileTree, MAX_LINKS, Node, split};
+use crate::entry::{Base, Content, EntryKind, EntryName};
+use crate::read::{OpenFile, Opener};
+use crate::walk::{LastLink, ResolveError, Root};
+
+/// What each package has for itself, by how its name ends: notes for builds that use it, and lists of what one package
+/// installed. Two of them cannot be joined, and no program looks for one at the root.
+const LEFT_OUT: [&[u8]; 3] = [b"/nix-support", b"/share/info/dir", b"/perllocal.pod"];
+
+/// How much of two files is compared at once.
+const COMPARED_BYTES: usize = 64 << 10;
+
+pub(super) struct Join<'a> {
+    pub(super) root: &'a Root<'a>,
+    pub(super) mode: CopyMode,
+    pub(super) tree: &'a mut FileTree,
+}
+
+/// A directory below the root of the request.
+struct Place {
+    /// Without symlinks, to be read from.
+    disk: EntryName,
+    /// As a process in the image reaches it.
+    image: EntryName,
+    /// How many links to directories were followed for it.
+    links: u32,
+}
+
+/// What one meets where a file is to be.
+struct Leaf {
+    image: EntryName,
+    found: Found,
+    base: Arc<Base>,
+}
+
+impl Join<'_> {
+    pub(super) fn path(mut self, path: &Path) -> Result<(), Problem> {
+        let bytes = path.as_os_str().as_bytes();
+        let refuse = |reason: String| Err(Problem::Source { path: path.to_owned(), reason });
+        if !bytes.starts_with(b"/") {
+            return refuse("is no absolute path; write it as it is in the image".into());
+        }
+        let image = EntryName(split(bytes)?.join(&b'/'));
+        let disk = match self.root.locate(bytes, LastLink::Keep) {
+            Ok(name) => name,
+            Err(error) => return Err(unresolved(path, error)),
+        };
+        let real = path_of(self.root, &disk);
+        match look(&real)?.kind {
+            FoundKind::Directory => {}
+            FoundKind::Symlink(target) => {
+                let target = shown_bytes(&target);
+                return refuse(format!("is a symlink to `{target}`; name the directory that it leads to"));
+            }
+            kind => {
+                let kind = kind.describe();
+                return refuse(format!(
+                    "is {kind}, and no directory; put it where it is to be with `--add` or `--symlink`"
+                ));
+            }
+        }
+        self.fill(&Place { disk, image, links: 0 }, &EntryName(Vec::new()))
+    }
+
+    /// Joins what is in a directory with what is in one of the layer.
+    fn fill(&mut self, from: &Place, into: &EntryName) -> Result<(), Problem> {
+        let base = Arc::new(self.root.base(&from.disk, into.0.len()));
+        for found in list(self.root, &from.disk)? {
+            let (image, name) = (from.image.child(&found.name), into.child(&found.name));
+            let with_slash = [b"/", image.0.as_slice()].concat();
+            if LEFT_OUT.iter().any(|end| with_slash.ends_with(end)) {
+                continue;
+            }
+            match found.kind {
+                FoundKind::Directory => {
+                    let disk = from.disk.child(&found.name);
+                    self.directory(&Place { disk, image, links: from.links }, name)?;
+                }
+                FoundKind::File(_) | FoundKind::Symlink(_) => {
+                    self.leaf(Leaf { image, found, base: Arc::clone(&base) }, name, from.links)?;
+                }
+                kind => {
+                    let path = path_of(self.root, &from.disk.child(&found.name));
+                    let reason = format!("is {}, which cannot be copied to the root", kind.describe());
+                    return Err(Problem::Source { path, reason });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins a directory with what is at a name.
+    fn directory(&mut self, from: &Place, name: EntryName) -> Result<(), Problem> {
+        if let Some(there) = self.tree.get(&name)
+            && let Some(origin) = there.origin.clone()
+        {
+            let Some(place) = self.leads_to_directory(&origin, from.links)? else {
+                return Err(conflict(&name, there.describe(), format!("the directory `{}`", shown(&from.image))));
+            };
+            self.tree.remove(&name);
+            self.tree.directory(&name.0)?;
+            self.fill(&place, &name)?;
+        }
+        let into = self.tree.directory(&name.0)?;
+        self.fill(from, &into)
+    }
+
+    /// Joins a file or a symlink with what is at a name.
+    fn leaf(&mut self, leaf: Leaf, name: EntryName, links: u32) -> Result<(), Problem> {
+        let is_free = self.tree.get(&name).is_none() && !self.tree.may_be_directory(&name);
+        if is_free {
+            return self.tree.put(self.node(leaf, name));
+        }
+        if let Some(there) = self.tree.get(&name)
+            && self.is_same(there, &leaf, &name)?
+        {
+            return Ok(());
+        }
+        let directory = match leaf.found.kind {
+            FoundKind::Symlink(_) => self.leads_to_directory(&leaf.image, links)?,
+            _ => None,
+        };
+        match (directory, self.tree.get(&name)) {
+            (Some(place), _) => self.directory(&place, name),
+            // A link of a lower layer, which a file replaces as it would any other file.
+            (None, None) => self.tree.put(self.node(leaf, name)),
+            (None, Some(there)) => Err(conflict(&name, there.describe(), format!("`{}`", shown(&leaf.image)))),
+        }
+    }
+
+    fn node(&self, leaf: Leaf, name: EntryName) -> Node {
+        let (kind, mode) = match (self.mode, leaf.found.kind) {
+            (CopyMode::Links, _) => (EntryKind::Symlink { target: [b"/", leaf.image.0.as_slice()].concat() }, 0o777),
+            (CopyMode::Files, FoundKind::File(seen)) => {
+                (EntryKind::File(Content::new(&leaf.base, seen)), leaf.found.mode)
+            }
+            (CopyMode::Files, FoundKind::Symlink(target)) => (EntryKind::Symlink { target }, 0o777),
+            (CopyMode::Files, _) => unreachable!("only files and symlinks are leaves"),
+        };
+        Node { entry: self.tree.entry(name, kind, mode), origin: Some(leaf.image) }
+    }
+
+    /// Whether it makes no difference which of them is there.
+    fn is_same(&self, there: &Node, leaf: &Leaf, name: &EntryName) -> Result<bool, Problem> {
+        if let EntryKind::Symlink { target } = &there.entry.kind {
+            let would_be = match (self.mode, &leaf.found.kind) {
+                (CopyMode::Files, FoundKind::Symlink(other)) => other == target,
+                (CopyMode::Files, _) => false,
+                (CopyMode::Links, _) => target.strip_prefix(b"/") == Some(leaf.image.0.as_slice()),
+            };
+            if would_be {
+                return Ok(true);
+            }
+        }
+        let Some(end) = self.follow(&leaf.image)? else { return Ok(false) };
+        let there = match (&there.origin, &there.entry.kind) {
+            (Some(origin), _) => match self.follow(origin)? {
+                Some(name) if name == end => return Ok(true),
+                Some(name) => self.file(name)?,
+                None => None,
+            },
+            (None, EntryKind::File(content)) => {
+                Some(End { name: name.clone(), content: content.clone(), mode: there.entry.mode })
+            }
+            _ => None,
+        };
+        match (there, self.file(end)?) {
+            (Some(a), Some(b)) => Ok(a.mode == b.mode && same_content(&a, &b)?),
+            _ => Ok(false),
+        }
+    }
+
+    /// The file that has this name below the root, without symlinks, if it is one.
+    fn file(&self, name: EntryName) -> Result<Option<End>, Problem> {
+        let found = look(&path_of(self.root, &name))?;
+        let FoundKind::File(seen) = found.kind else { return Ok(None) };
+        let content = Content::new(&Arc::new(self.root.base(&name, name.0.len())), seen);
+        Ok(Some(End { name, content, mode: found.mode }))
+    }
+
+    fn leads_to_directory(&self, image: &EntryName, links: u32) -> Result<Option<Place>, Problem> {
+        let Some(disk) = self.follow(image)? else { return Ok(None) };
+        if !matches!(look(&path_of(self.root, &disk))?.kind, FoundKind::Directory) {
+            return Ok(None);
+        }
+        if links >= MAX_LINKS {
+            return Err(Problem::TooManyLinks { path: shown(image) });
+        }
+        Ok(Some(Place { disk, image: image.clone(), links: links + 1 }))
+    }
+
+    /// `None` for what leads nowhere, or round in a circle: such links may be in packages.
+    fn follow(&self, image: &EntryName) -> Result<Option<EntryName>, Problem> {
+        match self.root.locate(&image.0, LastLink::Follow) {
+            Ok(name) => Ok(Some(name)),
+            Err(ResolveError::Missing | ResolveError::TooManyLinks) => Ok(None),
+            Err(ResolveError::Io(error)) => Err(Problem::Read(error)),
+        }
+    }
+}
+
+/// A file to be compared.
+struct End {
+    name: EntryName,
+    content: Content,
+    mode: u32,
+}
+
+fn same_content(a: &End, b: &End) -> Result<bool, Problem> {
+    if a.content.size != b.content.size {
+        return Ok(false);
+    }
+    let open = |end: &End| Opener::default().open(&end.name, &end.content, COMPARED_BYTES as u64);
+    let (mut a, mut b) = (open(a)?, open(b)?);
+    let (mut left, mut right) = (vec![0; COMPARED_BYTES], vec![0; COMPARED_BYTES]);
+    loop {
+        let (read, also) = (fill(&mut a, &mut left)?, fill(&mut b, &mut right)?);
+        if left[..read] != right[..also] {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+fn fill(file: &mut OpenFile, out: &mut [u8]) -> Result<usize, Problem> {
+    let mut filled = 0;
+    while filled < out.len() {
+        match file.read(&mut out[filled..])? {
+            0 => break,
+            more => filled += more,
+        }
+    }
+    Ok(filled)
+}
+
+fn conflict(name: &EntryName, first: String, second: String) -> Problem {
+    Problem::Conflict { path: shown(name), first, second }
+}
+
+fn unresolved(path: &Path, error: ResolveError) -> Problem {
+    match error {
+        ResolveError::Missing => {
+            let reason = "does not exist below the root, or not as a directory".to_owned();
+            Problem::Source { path: path.to_owned(), reason }
+        }
+        ResolveError::TooManyLinks => Problem::TooManyLinks { path: path.display().to_string() },
+        ResolveError::Io(error) => Problem::Read(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

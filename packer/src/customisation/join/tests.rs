@@ -1,0 +1,244 @@
+use super::super::tests::{A, B, Setting, add, files, link, links, mkdir};
+use crate::customisation::Operation;
+
+const C: &str = "/nix/store/22222222222222222222222222222222-c";
+
+/// Makes the files of a store path: a name with `/` at its end is a directory, with ` -> ` a link, with ` = ` a file.
+fn store(setting: &Setting, path: &str, files: &[&str]) {
+    setting.root.dir(path, 0o755);
+    for file in files {
+        if let Some((name, target)) = file.split_once(" -> ") {
+            setting.root.symlink(&format!("{path}/{name}"), target);
+        } else if let Some((name, content)) = file.split_once(" = ") {
+            setting.root.file(&format!("{path}/{name}"), 0o444, content.as_bytes());
+        } else {
+            setting.root.dir(&format!("{path}/{file}"), 0o755);
+        }
+    }
+}
+
+/// Expects directories, and links: ` @A` behind a name is one to what `A` has under that name.
+fn check(setting: &Setting, operations: &[Operation], expected: &[&str]) {
+    let describe = |entry: &&str| match (entry.split_once(" @"), entry.split_once(" -> ")) {
+        (Some((name, "A")), _) => format!("{name} 777 -> {A}/{name}"),
+        (Some((name, _)), _) => format!("{name} 777 -> {B}/{name}"),
+        (_, Some((name, target))) => format!("{name} 777 -> {target}"),
+        _ => format!("{entry} 755"),
+    };
+    let expected: Vec<String> = expected.iter().map(describe).collect();
+    setting.check(operations, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn in_a(name: &str) -> String {
+    format!("{A}/{name}")
+}
+
+fn in_b(name: &str) -> String {
+    format!("{B}/{name}")
+}
+
+#[test]
+fn leaves_are_links_and_directories_are_real() {
+    let setting = Setting::new();
+    store(&setting, A, &["bin/", "bin/x = x", "bin/y -> x", "empty/", "z = z", "etc -> bin", "gone -> nowhere"]);
+    setting.root.chmod(&in_a("bin"), 0o500);
+    let expected = ["bin/", "bin/x @A", "bin/y @A", "empty/", "etc @A", "gone @A", "z @A"];
+    check(&setting, &[links(A)], &expected);
+    // Twice is as good as once, and so is a slash.
+    check(&setting, &[links(A), links(A), links(&format!("{A}/"))], &expected);
+}
+
+#[test]
+fn copies_have_modes_and_links_of_their_own() {
+    let setting = Setting::new();
+    store(&setting, A, &["bin/", "bin/x = x", "bin/y -> x", "gone -> nowhere"]);
+    setting.root.chmod(&in_a("bin/x"), 0o555);
+    setting.root.chmod(&in_a("bin"), 0o555);
+    let expected = ["bin/ 755", "bin/x 555 = x", "bin/y 777 -> x", "gone 777 -> nowhere"];
+    setting.check(&[files(A), files(A)], &expected);
+}
+
+#[test]
+fn directories_are_merged() {
+    let setting = Setting::new();
+    store(&setting, A, &["bin/", "bin/a = a", "share/", "share/doc/", "share/doc/a = a"]);
+    store(&setting, B, &["bin/", "bin/b = b", "share/", "share/man/", "share/man/b = b"]);
+    let expected =
+        ["bin/", "bin/a @A", "bin/b @B", "share/", "share/doc/", "share/doc/a @A", "share/man/", "share/man/b @B"];
+    check(&setting, &[links(A), links(B)], &expected);
+    check(&setting, &[links(B), links(A)], &expected);
+}
+
+#[test]
+fn links_to_directories_are_expanded_where_they_meet_directories() {
+    let setting = Setting::new();
+    store(&setting, A, &["lib/", "lib/a = a", "lib64 -> lib"]);
+    store(&setting, B, &["lib64/", "lib64/b = b"]);
+    let expected = ["lib/", "lib/a @A", "lib64/", "lib64/a @A", "lib64/b @B"];
+    check(&setting, &[links(A), links(B)], &expected);
+    check(&setting, &[links(B), links(A)], &expected);
+    let copies = ["lib/ 755", "lib/a 444 = a", "lib64/ 755", "lib64/a 444 = a", "lib64/b 444 = b"];
+    setting.check(&[files(A), files(B)], &copies);
+    setting.check(&[files(B), files(A)], &copies);
+}
+
+#[test]
+fn links_to_different_directories_are_joined() {
+    let setting = Setting::new();
+    store(&setting, A, &["share/", "share/a = a", "data -> share"]);
+    store(&setting, B, &["share/", "share/b = b", &format!("data -> {B}/share")]);
+    store(&setting, C, &[&format!("data -> {A}/share")]);
+    let joined = ["data/", "data/a @A", "data/b @B", "share/", "share/a @A", "share/b @B"];
+    check(&setting, &[links(A), links(B)], &joined);
+    // The same directory, reached in two ways, need not be expanded.
+    check(&setting, &[links(A), links(C)], &["data @A", "share/", "share/a @A"]);
+}
+
+#[test]
+fn files_of_one_name_have_to_be_the_same() {
+    let setting = Setting::new();
+    store(&setting, A, &["same = same", "link -> same", "x = one"]);
+    store(&setting, B, &["same = same", &format!("link -> {A}/same"), "y = y"]);
+    let expected = ["link @A", "same @A", "x @A", "y @B"];
+    check(&setting, &[links(A), links(B)], &expected);
+    setting.check(&[files(A), files(B)], &["link 777 -> same", "same 444 = same", "x 444 = one", "y 444 = y"]);
+
+    store(&setting, C, &["x = two"]);
+    let conflict = |mode: fn(&str) -> Operation| setting.error(&[mode(A), mode(C)]);
+    let expected = format!(
+        "copying `{C}` to the root: `/x` would be both `{A}/x` and `{C}/x`; leave one out, or put `--add` of the right \
+         one behind both"
+    );
+    assert_eq!((conflict(links), conflict(files)), (expected.clone(), expected));
+    let [one, two] = ["one", "two"].map(|name| setting.source(name));
+    setting.sources.file("/one", 0o444, b"one");
+    setting.sources.file("/two", 0o444, b"two");
+    setting.check(&[add(&two, "/x")], &["x 444 = two"]);
+    assert!(
+        setting.error(&[add(&one, "/x"), links(C)]).contains("`/x` would be both a file that was put there before")
+    );
+    setting.check(&[add(&two, "/x"), links(C)], &["x 444 = two"]);
+    setting.check(&[links(C), add(&one, "/x")], &["x 444 = one"]);
+}
+
+#[test]
+fn files_of_one_content_and_two_modes_are_not_the_same() {
+    let setting = Setting::new();
+    store(&setting, A, &["x = x"]);
+    store(&setting, B, &["x = x"]);
+    setting.root.chmod(&in_b("x"), 0o555);
+    assert!(setting.error(&[links(A), links(B)]).contains("would be both"));
+}
+
+#[test]
+fn large_files_are_compared_to_their_ends() {
+    let setting = Setting::new();
+    let mut content = crate::fixture::pseudo_random(300_000);
+    setting.root.dir(A, 0o755);
+    setting.root.dir(B, 0o755);
+    setting.root.file(&in_a("x"), 0o444, &content);
+    setting.root.file(&in_b("x"), 0o444, &content);
+    assert!(setting.build(&[links(A), links(B)]).is_ok());
+    *content.last_mut().unwrap() ^= 1;
+    setting.root.file(&in_b("x"), 0o444, &content);
+    assert!(setting.error(&[links(A), links(B)]).contains("would be both"));
+}
+
+#[test]
+fn file_and_directory_are_a_conflict() {
+    let setting = Setting::new();
+    store(&setting, A, &["x = x", "dangling -> nowhere"]);
+    store(&setting, B, &["x/", "x/y = y"]);
+    store(&setting, C, &["dangling -> elsewhere"]);
+    let (forth, back) = (setting.error(&[links(A), links(B)]), setting.error(&[links(B), links(A)]));
+    assert!(forth.contains(&format!("`/x` would be both `{A}/x` and the directory `{B}/x`")), "{forth}");
+    assert!(back.contains(&format!("`/x` would be both a directory and `{A}/x`")), "{back}");
+    assert!(setting.error(&[links(A), links(C)]).contains("`/dangling` would be both"));
+}
+
+#[test]
+fn what_was_made_before_is_respected() {
+    let setting = Setting::new();
+    store(&setting, A, &["bin/", "bin/x = x"]);
+    // Into the directory that a link of the layer leads to.
+    let in_place = format!("usr/bin/x -> {}", in_a("bin/x"));
+    let expected = ["bin -> usr/bin", "usr/", "usr/bin/", &in_place];
+    check(&setting, &[mkdir("/usr/bin"), link("usr/bin", "/bin"), links(A)], &expected);
+    assert!(setting.error(&[link("/nowhere", "/bin"), links(A)]).contains("`/bin` is a symlink to `/nowhere`"));
+    let made = [mkdir("/bin"), link(&in_a("bin/x"), "/bin/x")];
+    check(&setting, &[&made[..], &[links(A)]].concat(), &["bin/", "bin/x @A"]);
+    let other = [mkdir("/bin"), link("y", "/bin/x"), links(A)];
+    assert!(setting.error(&other).contains("`/bin/x` would be both a symlink to `y` and"));
+}
+
+#[test]
+fn only_directories_are_copied_to_the_root() {
+    let setting = Setting::new();
+    store(&setting, A, &["x = x"]);
+    setting.root.symlink(B, A);
+    for (path, message) in [
+        (in_a("x"), "is a file, and no directory; put it where it is to be with `--add` or `--symlink`".to_owned()),
+        (B.to_owned(), format!("`{B}` is a symlink to `{A}`; name the directory that it leads to")),
+        ("result".to_owned(), "is no absolute path; write it as it is in the image".to_owned()),
+        (format!("{A}/.."), "has `..` in it".to_owned()),
+        (C.to_owned(), "does not exist below the root".to_owned()),
+    ] {
+        let error = setting.error(&[links(&path)]);
+        assert!(error.contains(&message), "{error}");
+    }
+}
+
+#[test]
+fn odd_files_are_refused() {
+    let setting = Setting::new();
+    store(&setting, A, &[]);
+    setting.root.fifo(&in_a("pipe"));
+    assert!(setting.error(&[links(A)]).ends_with("is a FIFO, which cannot be copied to the root"));
+    store(&setting, B, &[".wh.x = x"]);
+    assert!(setting.error(&[links(B)]).contains("begins with `.wh.`"));
+}
+
+#[test]
+fn what_every_package_has_is_left_out() {
+    let setting = Setting::new();
+    let files =
+        ["nix-support/", "nix-support/x = x", "share/", "share/info/", "share/info/dir = dir", "share/info/x = x"];
+    store(&setting, A, &files);
+    store(&setting, B, &["nix-support/", "nix-support/x = y", "share/", "share/info/", "share/info/dir = other"]);
+    let expected = ["share/", "share/info/", "share/info/x @A"];
+    check(&setting, &[links(A), links(B)], &expected);
+}
+
+#[test]
+fn directories_that_hold_themselves_are_not_followed_for_ever() {
+    let setting = Setting::new();
+    store(&setting, A, &["X11 -> .", "a = a"]);
+    store(&setting, B, &["X11/", "X11/b = b"]);
+    let expected = ["X11/", "X11/X11 @A", "X11/a @A", "X11/b @B"];
+    let both = [links(A), links(B)];
+    check(&setting, &both, &[&expected[..], &["a @A"]].concat());
+    store(&setting, C, &["X11 -> .", "c = c"]);
+    assert!(setting.error(&[links(A), links(C)]).contains("leads through more than 40 symlinks"));
+}
+
+#[test]
+fn many_directories_that_hold_themselves_are_too_much() {
+    let setting = Setting::new();
+    let circles: Vec<String> = (0..40).map(|number| format!("{number} -> .")).collect();
+    let circles: Vec<&str> = circles.iter().map(String::as_str).collect();
+    store(&setting, A, &circles);
+    store(&setting, B, &circles);
+    let error = setting.error(&[links(A), links(B)]);
+    assert!(error.contains("more than 40 symlinks") || error.contains("there is too much"), "{error}");
+}
+
+#[test]
+fn store_behind_a_link_of_the_root_is_named_as_in_the_image() {
+    let setting = Setting::new();
+    setting.root.dir("/data/store", 0o755);
+    let data = A.replace("/nix", "/data");
+    store(&setting, &data, &["x = x"]);
+    fs_err::remove_dir_all(setting.root.at("/nix")).unwrap();
+    setting.root.symlink("/nix", "/data");
+    check(&setting, &[links(A)], &["x @A"]);
+}

@@ -1,0 +1,248 @@
+//! The customisation layer: files that belong to no node, on top of all layers of the plan.
+//!
+//! [`Operation`]s are done one after the other on a tree in memory. Contents stay where they are on disk, and are read
+//! when the layer is packed; what has no place on disk, such as what was in a tar, is put aside first.
+//!
+//! Where the sources may come from anybody, nothing of theirs becomes a path of this machine: names are places in the
+//! tree, links are followed within it, and contents put aside are numbered.
+
+mod archive;
+mod copy;
+mod disk;
+mod error;
+mod fake_nss;
+mod join;
+mod lower;
+mod mode;
+mod operation;
+mod references;
+mod scratch;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use self::copy::Taken;
+use self::disk::FoundKind;
+pub use self::error::{CustomisationError, CustomisationProblem};
+use self::error::{CustomisationProblem as Problem, shown, shown_bytes};
+use self::join::Join;
+pub use self::lower::{LowerFile, LowerFiles};
+pub use self::mode::{ModeChange, ModeChangeError};
+pub use self::operation::{CopyMode, Operation};
+use self::scratch::Scratch;
+use self::tree::{FileTree, Node};
+use crate::entry::EntryKind;
+use crate::error::PackError;
+use crate::layer::{LayerFiles, Part};
+use crate::walk::{LastLink, Root, locate};
+
+/// The files of the customisation layer.
+#[derive(Clone, Debug)]
+pub struct Customisation {
+    tree: FileTree,
+    root: PathBuf,
+}
+
+impl Customisation {
+    /// Does some operations, in order, on a layer without files.
+    ///
+    /// What is copied to the root is looked up below `root`. All files belong to `owner`, a user and a group, unless an
+    /// operation says otherwise. Contents that are on no disk are put aside in the directory `scratch`, which must be
+    /// there until the layer is packed, and empty. `lower` is what lies below this layer.
+    ///
+    /// # Errors
+    ///
+    /// The first operation that cannot be done, and why.
+    pub fn new(
+        operations: &[Operation],
+        root: &Path,
+        owner: (u32, u32),
+        scratch: &Path,
+        lower: LowerFiles,
+    ) -> Result<Self, CustomisationError> {
+        let mut building = Building { tree: FileTree::new(owner, lower), root, scratch: Scratch::new(scratch) };
+        for operation in operations {
+            building.apply(operation).map_err(|problem| failed(operation.clone(), problem))?;
+        }
+        Ok(Self { tree: building.tree, root: root.to_owned() })
+    }
+
+    /// Adds a file of this machine, for the default owner, in place of any other that is there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Operation::Add`].
+    pub fn add_file(&mut self, dest: &Path, mode: u32, source: &Path) -> Result<(), CustomisationError> {
+        add_file(&mut self.tree, dest, mode, source)
+            .map_err(|problem| failed(Operation::Add { source: source.to_owned(), dest: dest.to_owned() }, problem))
+    }
+
+    /// Whether there is nothing to be packed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tree.is_empty()
+    }
+
+    /// Returns the paths of a store, such as `/nix/store`, that the files refer to and that exist below the root: as Nix
+    /// finds them, by their hashes in contents, link targets and names.
+    ///
+    /// # Errors
+    ///
+    /// Where the store or a file cannot be read.
+    pub fn references(&self, store: &Path) -> Result<BTreeSet<String>, PackError> {
+        let Some(place) = locate(&self.root, store, LastLink::Follow).map_err(PackError::Read)? else {
+            return Ok(BTreeSet::new());
+        };
+        let mut known = BTreeMap::new();
+        for child in fs_err::read_dir(place).map_err(PackError::Read)? {
+            let name = child.map_err(PackError::Read)?.file_name();
+            if let Some(name) = name.to_str()
+                && let Some(hash) = references::hash_of(name)
+                && let Some(path) = store.join(name).to_str()
+            {
+                known.insert(hash.to_owned(), path.to_owned());
+            }
+        }
+        self.references_among(&known)
+    }
+
+    /// Returns those of the known store paths that the files refer to. They are known by their hashes, the 32 characters
+    /// before the first dash of their names.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read.
+    pub fn references_among(&self, known: &BTreeMap<String, String>) -> Result<BTreeSet<String>, PackError> {
+        references::scan(&self.tree, known)
+    }
+
+    /// The files as a layer, under relative names, each directory before what is in it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "packing does not know of this layer yet"))]
+    pub(crate) fn layer(&self) -> Result<LayerFiles, PackError> {
+        LayerFiles::new(vec![Part::remembered(self.tree.entries().cloned().collect())?])
+    }
+}
+
+/// A layer that is not finished.
+struct Building<'a> {
+    tree: FileTree,
+    root: &'a Path,
+    scratch: Scratch<'a>,
+}
+
+impl Building<'_> {
+    fn apply(&mut self, operation: &Operation) -> Result<(), Problem> {
+        let tree = &mut self.tree;
+        match operation {
+            Operation::CopyToRoot { path, mode } => {
+                Join { root: &Root::real(self.root)?, mode: *mode, tree }.path(path)
+            }
+            Operation::Add { source, dest } => {
+                absolute(dest)?;
+                copy::add(tree, source, dest)
+            }
+            Operation::Mkdir { path, mode } => make_directory(tree, path, *mode),
+            Operation::Symlink { target, link } => make_symlink(tree, target.as_os_str().as_bytes(), link),
+            Operation::Chown { uid, gid, path } => change_owner(tree, (*uid, *gid), path),
+            Operation::Chmod { mode, path } => change_mode(tree, mode, path),
+            Operation::Import(path) => self.import(path),
+            Operation::FakeNss => fake_nss::add(tree, &mut self.scratch),
+        }
+    }
+
+    fn import(&mut self, path: &Path) -> Result<(), Problem> {
+        let real = fs_err::canonicalize(path).map_err(|error| copy::unreadable(path, error))?;
+        match disk::look(&real)?.kind {
+            FoundKind::Directory => copy::copy(&mut self.tree, &real, b"", Taken::Everything),
+            FoundKind::File(_) => archive::import(&mut self.tree, &real, &mut self.scratch),
+            kind => {
+                let reason = format!("is {}, and neither a tar nor a directory", kind.describe());
+                Err(Problem::Source { path: path.to_owned(), reason })
+            }
+        }
+    }
+}
+
+fn add_file(tree: &mut FileTree, dest: &Path, mode: u32, source: &Path) -> Result<(), Problem> {
+    let dest = absolute(dest)?;
+    let real = fs_err::canonicalize(source).map_err(|error| copy::unreadable(source, error))?;
+    match disk::look(&real)?.kind {
+        FoundKind::File(seen) => copy::add_file(tree, dest, mode & 0o7777, &real, seen),
+        kind => {
+            Err(Problem::Source { path: source.to_owned(), reason: format!("is {}, and no file", kind.describe()) })
+        }
+    }
+}
+
+fn make_directory(tree: &mut FileTree, path: &Path, mode: Option<u32>) -> Result<(), Problem> {
+    let name = tree.directory(absolute(path)?)?;
+    match (mode, tree.get_mut(&name)) {
+        (None, _) => Ok(()),
+        (Some(mode), Some(entry)) => {
+            entry.mode = mode & 0o7777;
+            Ok(())
+        }
+        (Some(_), None) => Err(root_has_no_entry(path)),
+    }
+}
+
+fn make_symlink(tree: &mut FileTree, target: &[u8], link: &Path) -> Result<(), Problem> {
+    let path = absolute(link)?;
+    let bad = |path: &[u8], reason| Err(Problem::InvalidName { path: shown_bytes(path), reason });
+    if path.ends_with(b"/") {
+        return bad(path, "ends with `/`; write the name of the link itself");
+    }
+    if target.is_empty() || target.contains(&0) || target.len() > tree::MAX_PATH_BYTES {
+        return bad(target, "cannot be what a symlink says: it is empty, longer than any path, or has a NUL in it");
+    }
+    let name = tree.place(path)?;
+    let kind = EntryKind::Symlink { target: target.to_vec() };
+    match tree.get(&name) {
+        Some(there) if there.entry.kind == kind => Ok(()),
+        Some(there) => {
+            let (first, second) = (there.describe(), format!("a symlink to `{}`", shown_bytes(target)));
+            Err(Problem::Conflict { path: shown(&name), first, second })
+        }
+        None => {
+            let entry = tree.entry(name, kind, 0o777);
+            tree.put(Node::new(entry))
+        }
+    }
+}
+
+fn change_owner(tree: &mut FileTree, (uid, gid): (u32, u32), path: &Path) -> Result<(), Problem> {
+    let name = tree.find(absolute(path)?, LastLink::Keep)?;
+    tree.with_all_below(&name).for_each(|entry| (entry.uid, entry.gid) = (uid, gid));
+    Ok(())
+}
+
+fn change_mode(tree: &mut FileTree, mode: &ModeChange, path: &Path) -> Result<(), Problem> {
+    let name = tree.find(absolute(path)?, LastLink::Follow)?;
+    let entry = tree.get_mut(&name).ok_or_else(|| root_has_no_entry(path))?;
+    entry.mode = mode.apply(entry.mode, entry.kind == EntryKind::Directory);
+    Ok(())
+}
+
+fn absolute(path: &Path) -> Result<&[u8], Problem> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.starts_with(b"/") {
+        Ok(bytes)
+    } else {
+        let reason = "is no absolute path; places in the image are named from `/`";
+        Err(Problem::InvalidName { path: shown_bytes(bytes), reason })
+    }
+}
+
+fn root_has_no_entry(path: &Path) -> Problem {
+    let reason = "is the root of the image, which has no mode in a layer";
+    Problem::InvalidName { path: shown_bytes(path.as_os_str().as_bytes()), reason }
+}
+
+fn failed(operation: Operation, problem: Problem) -> CustomisationError {
+    CustomisationError { operation: Box::new(operation), problem }
+}
+
+#[cfg(test)]
+mod tests;
