@@ -59,6 +59,16 @@ pub enum CustomisationProblem {
         /// Where nothing is, in the image.
         missing: String,
     },
+    /// It is read-only, and other layers hold it.
+    #[error(
+        "`{link}` is a link to `{target}`, through which nothing can be changed; with `--mkdir {link}` before          `--copy-to-root` it is a real directory, with links to what is there"
+    )]
+    LeadsIntoStore {
+        /// The link, in the image.
+        link: String,
+        /// What it says.
+        target: String,
+    },
     /// A circle, most likely.
     #[error("`{path}` leads through more than 40 symlinks")]
     TooManyLinks {

@@ -124,7 +124,7 @@ fn directories_are_made_with_those_above_them() {
     let usual = ["root/ 700", "root/x/ 755", "tmp/ 1777", "var/ 755", "var/tmp/ 1777"];
     Setting::new().check(&[mkdir("/tmp"), mkdir("/var//tmp/"), mkdir("/root/./x")], &usual);
     let with_mode = Operation::Mkdir { path: "/a/b".into(), mode: Some(0o2750) };
-    Setting::new().check(&[with_mode.clone()], &["a/ 755", "a/b/ 2750"]);
+    Setting::new().check(std::slice::from_ref(&with_mode), &["a/ 755", "a/b/ 2750"]);
     Setting::new().check(&[with_mode.clone(), mkdir("/a/b"), mkdir("/a/b/c")], &["a/ 755", "a/b/ 2750", "a/b/c/ 755"]);
     Setting::new().check(&[mkdir("/a/b/c"), with_mode], &["a/ 755", "a/b/ 2750", "a/b/c/ 755"]);
     Setting::new().check(&[mkdir("/")], &[]);

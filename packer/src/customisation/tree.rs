@@ -264,16 +264,20 @@ impl FileTree {
                 Standing::Other(_) if ahead.is_empty() => here = name,
                 Standing::Other(kind) => return Err(Problem::NotADirectory { path: shown(&name), kind }),
                 Standing::Nothing => match (link, missing) {
-                    (Some((link, target)), _) => {
-                        let (link, target) = (shown(&link), shown_bytes(&target));
-                        return Err(Problem::LeadsOut { link, target, missing: shown(&name) });
-                    }
+                    (Some((link, target)), _) => return Err(self.leads_out(&link, &target, &name)),
                     (None, Missing::IsMade) => here = name,
                     (None, Missing::IsRefused) => return Err(Problem::NotThere { path: shown_bytes(path) }),
                 },
             }
         }
         Ok(here)
+    }
+
+    /// What to say of a link that leads to nothing one knows.
+    fn leads_out(&self, link: &EntryName, target: &[u8], missing: &EntryName) -> Problem {
+        let is_copied = self.nodes.get(link).is_some_and(|node| node.origin.is_some());
+        let (link, target, missing) = (shown(link), shown_bytes(target), shown(missing));
+        if is_copied { Problem::LeadsIntoStore { link, target } } else { Problem::LeadsOut { link, target, missing } }
     }
 
     fn make_directory(&mut self, name: EntryName) -> Result<(), Problem> {

@@ -172,6 +172,20 @@ fn what_was_made_before_is_respected() {
 }
 
 #[test]
+fn links_to_directories_are_real_ones_where_asked_for() {
+    let setting = Setting::new();
+    store(&setting, A, &["share/", "share/x = x", "data -> share"]);
+    setting.sources.file("/y", 0o644, b"y");
+    let add_y = add(setting.source("y"), "/data/y");
+    let error = setting.error(&[links(A), add_y.clone()]);
+    let expected =
+        format!("`/data` is a link to `{A}/data`, through which nothing can be changed; with `--mkdir /data`");
+    assert!(error.contains(&expected), "{error}");
+    let (x, y) = (format!("data/x 777 -> {A}/data/x"), format!("share/x 777 -> {A}/share/x"));
+    setting.check(&[mkdir("/data"), links(A), add_y], &["data/ 755", &x, "data/y 644 = y", "share/ 755", &y]);
+}
+
+#[test]
 fn only_directories_are_copied_to_the_root() {
     let setting = Setting::new();
     store(&setting, A, &["x = x"]);
