@@ -10,6 +10,7 @@
 //!
 //! 1. [`PackRequest`] is all that an image is made of: a plan, the [`NodeFiles`] of each node, [`ImageSettings`], a
 //!    [`Compression`] and a [`Destination`].
+//!    Files that belong to no node are a [`Customisation`], which is made by [`Operation`]s.
 //! 2. [`pack()`] makes the image, and tells an [`Observer`] how far it is. [`PackedImage`] says what became of it, with
 //!    the [`Digest`] and the [`DiffId`] of each layer.
 //! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.

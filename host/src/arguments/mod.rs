@@ -3,7 +3,6 @@
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
 mod cache;
-#[cfg_attr(not(test), expect(dead_code, reason = "no command takes them yet"))]
 mod customisation;
 mod lock;
 mod new;

@@ -39,6 +39,26 @@ use crate::layer::{LayerFiles, Part};
 use crate::walk::{LastLink, Root, locate};
 
 /// The files of the customisation layer.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use layerwright_packer::{Customisation, LowerFiles, Operation};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let scratch = tempfile::tempdir()?;
+/// let operations = [
+///     Operation::FakeNss,
+///     Operation::Mkdir { path: "/home/app".into(), mode: Some(0o750) },
+///     Operation::Chown { uid: 1000, gid: 1000, path: "/home/app".into() },
+/// ];
+/// let (root, owner) = (Path::new("/"), (0, 0));
+/// let customisation = Customisation::new(&operations, root, owner, scratch.path(), LowerFiles::default())?;
+/// assert!(!customisation.is_empty());
+/// assert!(customisation.references(Path::new("/nix/store"))?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Customisation {
     tree: FileTree,

@@ -65,6 +65,7 @@ pub enum Operation {
     },
     /// Unpacks a tar, which may be compressed with gzip or zstd, or copies what is in a directory; with modes, owners,
     /// devices, FIFOs and capabilities as they are there. Files that are in the way are replaced, directories are merged.
+    /// What is said of the top directory itself is lost: the root of an image has no entry in a layer.
     Import(PathBuf),
     /// Makes the files by which programs know users, groups and how names of machines are looked up: `/etc/passwd` and
     /// `/etc/group` with root and nobody, `/etc/nsswitch.conf`, and the empty directory `/var/empty`.
