@@ -12,6 +12,8 @@ mod exit;
 mod guard;
 mod input;
 mod interrupt;
+mod nar_hash;
+mod nix_db;
 mod planner_file;
 mod planner_spec;
 mod planners;
