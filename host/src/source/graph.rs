@@ -7,16 +7,16 @@ use anyhow::{Context, Result};
 use flate2::read::MultiGzDecoder;
 use layerwright_planner::Closure;
 
+use super::registrations::{Author, Registrations};
 use super::store_json;
 use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 
 /// Reads a graph, plain or packed with gzip or zstd; `-` is standard input. Its roots are the nodes that no other
 /// node refers to.
-pub(crate) fn read(file: &Path, key: Option<&str>) -> Result<Closure> {
+pub(crate) fn read(file: &Path, key: Option<&str>) -> Result<(Closure, Registrations)> {
     let text = unpack(input::open(file)?)?;
-    // What it says of their content stays behind: nobody knows who wrote it.
-    let nodes = store_json::parse(&text, key)?.into_iter().map(|path| path.node).collect();
-    Ok(Closure::new(nodes, None)?)
+    let (nodes, registrations) = Registrations::split(store_json::parse(&text, key)?, Author::Anybody);
+    Ok((Closure::new(nodes, None)?, registrations))
 }
 
 fn unpack(mut file: impl Read) -> Result<String> {

@@ -5,8 +5,8 @@
 
 mod dpkg;
 mod graph;
-mod nar_hashes;
 mod nix;
+mod registrations;
 mod store_json;
 
 use std::collections::BTreeMap;
@@ -19,7 +19,8 @@ use layerwright_packer::{ListedFile, NodeFiles};
 use layerwright_planner::{Closure, NodeKind, Plan};
 use thiserror::Error;
 
-use self::nar_hashes::NarHashes;
+use self::registrations::Registrations;
+use crate::nix_db::ValidPath;
 
 /// What the user wrote after `--from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub(crate) struct ReadClosure {
 
 /// Where the files of each node are.
 pub(crate) enum NodeFilesByName {
-    /// Below the node's name. What they hold is known where there is a hash.
-    StorePaths(NarHashes),
+    /// Below the node's name. What they hold is known where they are registered.
+    StorePaths(Registrations),
     /// As dpkg lists them.
     Packages(BTreeMap<String, Vec<dpkg::PackageFile>>),
 }
@@ -89,14 +90,14 @@ impl fmt::Display for Source {
 impl Source {
     /// Reads the closure. Files and databases are looked up below `root`.
     pub(crate) fn read(&self, root: &Path) -> Result<ReadClosure> {
-        let store_paths = |(closure, hashes)| ReadClosure { closure, files: NodeFilesByName::StorePaths(hashes) };
+        let store_paths =
+            |(closure, registrations)| ReadClosure { closure, files: NodeFilesByName::StorePaths(registrations) };
         match self {
             Self::Nix(paths) => nix::read(paths, root).map(store_paths).context("asking Nix for the closure"),
             Self::Graph { file, key } => {
                 let (file, key) = &with_hash_in_name(file, key);
                 let context = || format!("reading the graph {}", file.display());
-                let closure = graph::read(file, key.as_deref()).with_context(context)?;
-                Ok(store_paths((closure, NarHashes::default())))
+                graph::read(file, key.as_deref()).map(store_paths).with_context(context)
             }
             Self::Dpkg(names) => {
                 let read = dpkg::read(root, names).context("reading the package database")?;
@@ -111,7 +112,7 @@ impl NodeFilesByName {
     pub(crate) fn of_plan(plan: &Plan, root: &Path) -> Result<Self> {
         let names = plan.closure().nodes().iter().map(|node| node.name.clone());
         match plan.kind() {
-            NodeKind::StorePath => Ok(Self::StorePaths(NarHashes::default())),
+            NodeKind::StorePath => Ok(Self::StorePaths(Registrations::default())),
             NodeKind::DpkgPackage => {
                 let files = dpkg::files_of(root, &names.collect::<Vec<_>>()).context("reading the package database")?;
                 Ok(Self::Packages(files))
@@ -143,9 +144,26 @@ impl NodeFilesByName {
     /// The NAR hash of a store path, if one can rely on it.
     pub(crate) fn nar_hash(&self, name: &str) -> Option<String> {
         match self {
-            Self::StorePaths(hashes) => hashes.get(name),
+            Self::StorePaths(registrations) => registrations.trusted_hash(name).map(|hash| hash.to_string()),
             Self::Packages(_) => None,
         }
+    }
+
+    /// The nodes of a plan, as a Nix database has them. A plan tells no hashes, so that one from a file has Nix asked.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no command writes a Nix database yet"))]
+    pub(crate) fn valid_paths(&self, plan: &Plan, root: &Path) -> Result<Vec<ValidPath>> {
+        let Self::StorePaths(registrations) = self else {
+            bail!("a Nix database is about store paths, and these are Debian packages; leave out --nix-db")
+        };
+        let planned = plan.closure();
+        if !registrations.is_empty() || planned.is_empty() {
+            return Ok(registrations.valid_paths(planned)?);
+        }
+        let roots: Vec<PathBuf> = planned.roots().iter().map(|id| PathBuf::from(&planned.node(*id).name)).collect();
+        let (closure, registrations) = nix::read(&roots, root).context("asking Nix what the planned paths hold")?;
+        let mut valid = registrations.valid_paths(&closure)?;
+        valid.retain(|path| planned.find(&path.path).is_some());
+        Ok(valid)
     }
 
     /// The files of one node.
@@ -180,7 +198,12 @@ fn is_store_path(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use layerwright_planner::chain;
+
     use super::*;
+    use crate::planners::ChainLink;
 
     #[test]
     fn sources_are_written_with_their_kind() {
@@ -200,6 +223,33 @@ mod tests {
         for text in ["", "nix:", "git", "rpm:bash", "nix:,", "dpkg:git,,bash", "dpkg:,"] {
             assert_eq!(text.parse::<Source>(), Err(SourceError(text.into())));
         }
+    }
+
+    #[test]
+    fn a_plan_is_registered_as_its_source_tells() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("graph.json");
+        let hash = "0".repeat(64);
+        let entry = |name: &str, references: &str| {
+            format!(
+                r#"{{"path": "/nix/store/{name}", "narSize": 7, "narHash": "sha256:{hash}", "references": [{references}]}}"#
+            )
+        };
+        let graph = [entry("a", r#""/nix/store/a", "/nix/store/b""#), entry("b", "")].join(",");
+        fs_err::write(&file, format!("[{graph}]")).unwrap();
+        let read = Source::Graph { file, key: None }.read(Path::new("/")).unwrap();
+        let plan = chain::run::<ChainLink<'_>>(NodeKind::StorePath, read.closure, NonZeroU32::MIN, &mut []).unwrap();
+        let valid = read.files.valid_paths(&plan, Path::new("/")).unwrap();
+        let shown: Vec<_> =
+            valid.iter().map(|path| (path.path.as_str(), path.nar_size, path.references.len())).collect();
+        assert_eq!(shown, [("/nix/store/a", 7, 2), ("/nix/store/b", 7, 0)]);
+    }
+
+    #[test]
+    fn packages_are_not_registered() {
+        let plan = Plan::from_store_layers("[]").unwrap();
+        let error = NodeFilesByName::Packages(BTreeMap::new()).valid_paths(&plan, Path::new("/")).unwrap_err();
+        assert!(error.to_string().contains("leave out --nix-db"));
     }
 
     #[test]

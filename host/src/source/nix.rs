@@ -15,14 +15,14 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use layerwright_planner::{Closure, NamedNode, lineage_of_store_path};
 
-use super::nar_hashes::NarHashes;
-use super::store_json::{self, StorePath, is_sha256};
+use super::registrations::{Author, Registrations};
+use super::store_json::{self, StorePath};
 
 /// How many links a path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
 
 /// Reads the closure of `paths` in the store below `root`.
-pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<(Closure, NarHashes)> {
+pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<(Closure, Registrations)> {
     // Nix takes a relative path for the name of a kind of store.
     let root = &std::path::absolute(root)?;
     let roots = paths.iter().map(|path| store_path(path, root)).collect::<Result<BTreeSet<_>>>()?;
@@ -33,8 +33,8 @@ pub(crate) fn read(paths: &[PathBuf], root: &Path) -> Result<(Closure, NarHashes
             anyhow::anyhow!("neither `nix path-info` nor `nix-store` answered\n  {first:#}\n  {second:#}")
         })?,
     };
-    let (nodes, hashes) = NarHashes::split(nodes);
-    Ok((Closure::new(nodes, Some(&roots))?, hashes))
+    let (nodes, registrations) = Registrations::split(nodes, Author::Nix);
+    Ok((Closure::new(nodes, Some(&roots))?, registrations))
 }
 
 fn path_info(roots: &[String], root: &Path) -> Result<Vec<StorePath>> {
@@ -87,7 +87,7 @@ fn parse_dump(text: &str) -> Result<Vec<StorePath>> {
             bail!("`{path}` has {} references where it should have {count}", references.len());
         }
         let node = NamedNode { name: path.to_owned(), lineage: lineage_of_store_path(path), size, references };
-        nodes.push(StorePath { node, nar_hash: Some(hash).filter(|hash| is_sha256(hash)) });
+        nodes.push(StorePath { node, nar_hash: hash.parse().ok() });
     }
     Ok(nodes)
 }

@@ -18,6 +18,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::nar_hash::NarHash;
+
 /// Longest name that is taken, in bytes: the longest path that Linux takes.
 const MAX_NAME_BYTES: usize = 4096;
 
@@ -51,8 +53,8 @@ fn list_keys(candidates: &[String]) -> String {
 #[derive(Debug)]
 pub(crate) struct StorePath {
     pub(crate) node: NamedNode,
-    /// As it is spelled. `None` where there is none, or something else.
-    pub(crate) nar_hash: Option<String>,
+    /// `None` where there is none, or something else.
+    pub(crate) nar_hash: Option<NarHash>,
 }
 
 /// Returns the nodes that the text tells, in its order, with duplicates.
@@ -131,20 +133,8 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
         size.as_u64().ok_or_else(|| StoreJsonError::BadSize { at, path: name.clone(), value: size.to_string() })?;
     let references = info.references.ok_or_else(|| bad(Some(&name), "it has no `references`".into()))?;
     let references = references.iter().map(|reference| full(reference)).collect();
-    let nar_hash = info.nar_hash.as_ref().and_then(|hash| hash.as_str()).filter(|hash| is_sha256(hash));
-    let nar_hash = nar_hash.map(str::to_owned);
+    let nar_hash = info.nar_hash.as_ref().and_then(NarHash::from_json);
     Ok(StorePath { node: NamedNode { lineage: lineage_of_store_path(&name), name, size, references }, nar_hash })
-}
-
-/// Whether this is how Nix writes a hash: in base 64 after a `-`, and in base 16 or its own base 32 after a `:`.
-pub(crate) fn is_sha256(hash: &str) -> bool {
-    let digits = |prefix, lengths: &[usize]| {
-        hash.strip_prefix(prefix).is_some_and(|digits| {
-            lengths.contains(&digits.len())
-                && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
-        })
-    };
-    digits("sha256-", &[44]) || digits("sha256:", &[52, 64])
 }
 
 fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
