@@ -171,6 +171,26 @@ impl Closure {
         self.nodes.iter().fold(0, |sum, node| sum.saturating_add(node.size))
     }
 
+    /// The graph of these nodes (ascending, distinct), each with those references (ascending) that are named with it; of
+    /// these, the ones to other nodes are dropped. The roots are those that none of them refers to.
+    ///
+    /// Position `i` of the result is node `keep[i]` here.
+    #[must_use]
+    pub fn subgraph(&self, keep: &[(NodeId, &[NodeId])]) -> Self {
+        let position = |id: &NodeId| keep.binary_search_by_key(id, |(kept, _)| *kept).ok();
+        let narrow = |index| NodeId(u32::try_from(index).expect("`new` refuses more"));
+        let nodes: Vec<Node> = keep
+            .iter()
+            .map(|(id, references)| {
+                let Node { name, lineage, size, .. } = self.node(*id);
+                let references = references.iter().filter_map(position).map(narrow).collect();
+                Node { name: name.clone(), lineage: lineage.clone(), size: *size, references }
+            })
+            .collect();
+        let roots = unreferenced(&nodes);
+        Self { nodes, roots }
+    }
+
     /// The graph among `keep` alone (ascending, distinct); references to other nodes are dropped.
     ///
     /// Its roots are the kept ones of this closure's, and those kept nodes that no other kept node refers to.
@@ -265,5 +285,16 @@ mod tests {
         let induced = closure.induced(&[NodeId(0), NodeId(2)]);
         assert_eq!(induced.nodes()[0].references, []);
         assert_eq!(induced.roots(), [NodeId(0), NodeId(1)]);
+    }
+
+    #[test]
+    fn a_subgraph_has_the_references_that_are_named() {
+        let nodes = vec![node("a", &["b", "c"]), node("b", &["c"]), node("c", &[]), node("d", &[])];
+        let closure = Closure::new(nodes, None).unwrap();
+        let [a, b, c, d] = [0, 1, 2, 3].map(NodeId);
+        let subgraph = closure.subgraph(&[(a, &[c, d]), (c, &[])]);
+        assert_eq!(subgraph.nodes()[0].references, [NodeId(1)]);
+        assert_eq!((subgraph.len(), subgraph.roots()), (2, &[NodeId(0)][..]));
+        assert_eq!(closure.subgraph(&[(a, &[]), (b, &[])]).roots().len(), 2);
     }
 }

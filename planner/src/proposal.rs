@@ -1,6 +1,6 @@
 //! What a strategy says.
 
-use crate::NodeId;
+use crate::{MAX_LABEL_BYTES, NodeId};
 
 /// What a strategy returned. Not to be trusted: see [`Proposal::check`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,4 +17,13 @@ pub struct ProposedLayer {
     pub label: String,
     /// At least one node, each at most once over all layers. The order has no meaning.
     pub members: Vec<NodeId>,
+}
+
+impl ProposedLayer {
+    /// A layer with as much of the label as one may have: a lineage, which is a good label, may be longer.
+    #[must_use]
+    pub fn new(label: &str, members: Vec<NodeId>) -> Self {
+        let end = (0..=label.len().min(MAX_LABEL_BYTES)).rev().find(|at| label.is_char_boundary(*at)).unwrap_or(0);
+        Self { label: label[..end].to_owned(), members }
+    }
 }

@@ -21,5 +21,5 @@ mod referrers;
 pub use closure_size::closure_sizes;
 pub use condensation::{ComponentId, Condensation, topological_order};
 pub use dominators::dominators;
-pub use popularity::popularity;
+pub use popularity::{popularity, sort_by_popularity};
 pub use referrers::referrers;

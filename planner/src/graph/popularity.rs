@@ -21,10 +21,12 @@
 //! A cycle has endless walks. It counts as one node here, entered once from each component that refers to it, and all
 //! its members get its score. Store paths have no cycles.
 
+use std::cmp::Reverse;
+
 use num_bigint::BigUint;
 
 use super::{ComponentId, Condensation};
-use crate::Closure;
+use crate::{Closure, NodeId};
 
 /// For one component, which of some ancestors reach it, a bit for each. With so few at a time the rows of a large closure
 /// stay in a processor's cache, and no loop is left in what is done most often.
@@ -39,6 +41,24 @@ pub fn popularity(closure: &Closure) -> Vec<BigUint> {
     let condensation = Condensation::new(closure);
     let scores = scores(&condensation);
     closure.ids().map(|node| scores[condensation.component_of(node).index()].clone()).collect()
+}
+
+/// Returns nodes in nixpkgs' order: those with the highest scores first; equal ones by name without the store hash, then by
+/// the hash.
+#[must_use]
+pub fn sort_by_popularity(closure: &Closure, scored: Vec<(NodeId, BigUint)>) -> Vec<NodeId> {
+    let key = |(id, score)| (Reverse(score), tie_key(&closure.node(id).name), id);
+    let mut keys: Vec<(Reverse<BigUint>, String, NodeId)> = scored.into_iter().map(key).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(_, _, id)| id).collect()
+}
+
+/// `/nix/store/<hash>-<name>` as `<name>-/nix/store/<hash>`.
+fn tie_key(name: &str) -> String {
+    match name.split_once('-') {
+        Some((first, rest)) => format!("{rest}-{first}"),
+        None => name.to_owned(),
+    }
 }
 
 fn scores(condensation: &Condensation) -> Vec<BigUint> {

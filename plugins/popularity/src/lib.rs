@@ -4,12 +4,8 @@
 //! 2. Order by score, highest first. Ties are ordered by name without the store hash, then by the hash.
 //! 3. With n layers, the first n - 1 nodes have one each, bottom-most first, and the others share the last.
 
-use std::cmp::Reverse;
-
-use layerwright_planner::graph::popularity;
-use layerwright_planner::{
-    Closure, Description, Failure, MAX_LABEL_BYTES, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings,
-};
+use layerwright_planner::graph::{popularity, sort_by_popularity};
+use layerwright_planner::{Description, Failure, Proposal, ProposedLayer, Request, Strategy, Surroundings};
 use serde::Deserialize;
 
 /// See the head of this file.
@@ -35,45 +31,24 @@ impl Strategy for Popularity {
     fn plan(request: &Request, _: &dyn Surroundings) -> Result<Proposal, Failure> {
         let Settings {} = request.settings()?;
         let closure = &request.closure;
-        let ordered = by_popularity(closure);
+        let ordered = sort_by_popularity(closure, closure.ids().zip(popularity(closure)).collect());
         let max_layers = request.max_layers.get() as usize;
         let alone = if ordered.len() <= max_layers { ordered.len() } else { max_layers - 1 };
         let (alone, together) = ordered.split_at(alone);
         let mut layers: Vec<ProposedLayer> =
-            alone.iter().map(|id| layer(&closure.node(*id).lineage, vec![*id])).collect();
+            alone.iter().map(|id| ProposedLayer::new(&closure.node(*id).lineage, vec![*id])).collect();
         if !together.is_empty() {
-            layers.push(layer("less popular", together.to_vec()));
+            layers.push(ProposedLayer::new("less popular", together.to_vec()));
         }
         Ok(Proposal { layers })
     }
-}
-
-/// Returns all nodes, the most popular first.
-fn by_popularity(closure: &Closure) -> Vec<NodeId> {
-    let scores = popularity(closure);
-    let mut ordered: Vec<NodeId> = closure.ids().collect();
-    ordered.sort_by_cached_key(|id| (Reverse(&scores[id.index()]), tie_key(&closure.node(*id).name)));
-    ordered
-}
-
-/// `/nix/store/<hash>-<name>` as `<name>-/nix/store/<hash>`, so that equal scores do not follow the hash.
-fn tie_key(name: &str) -> String {
-    match name.split_once('-') {
-        Some((first, rest)) => format!("{rest}-{first}"),
-        None => name.to_owned(),
-    }
-}
-
-/// A lineage may be longer than a label.
-fn layer(label: &str, members: Vec<NodeId>) -> ProposedLayer {
-    let end = (0..=label.len().min(MAX_LABEL_BYTES)).rev().find(|at| label.is_char_boundary(*at)).unwrap_or(0);
-    ProposedLayer { label: label[..end].to_owned(), members }
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
+    use layerwright_planner::NodeId;
     use layerwright_planner::testing::{Recorded, assert_keeps_the_contract, closure};
 
     use super::*;
