@@ -15,7 +15,7 @@ use wit_component::ComponentEncoder;
 use crate::toolchain::{TARGET, Toolchain};
 
 /// The built-in strategies: crates in `plugins/`, in the order in which they are listed.
-pub const BUILT_IN: [&str; 2] = ["popularity", "groups"];
+pub const BUILT_IN: [&str; 3] = ["popularity", "groups", "pipeline"];
 
 /// Builds the crates `packages` of the workspace and returns their components, in the same order.
 ///

@@ -131,6 +131,7 @@ mod tests {
     use super::*;
 
     const GROUPS: &str = include_str!("../../../plugins/groups/src/settings.schema.json");
+    const PIPELINE: &str = include_str!("../../../plugins/pipeline/src/settings.schema.json");
 
     fn take(schema: &str, spec: &str) -> Result<String, String> {
         let description =
@@ -204,6 +205,21 @@ mod tests {
             ]
         );
         assert_eq!(said(schema, "p"), ["c: is missing"]);
+    }
+
+    #[test]
+    fn mistakes_in_a_pipeline_are_told_with_what_was_meant() {
+        for (written, expected) in [
+            (
+                r#"[["popularity_contst"]]"#,
+                "pipeline[0][0]: is \"popularity_contst\"; did you mean \"popularity_contest\"?",
+            ),
+            (r#"["reverse"]"#, "pipeline[0]: wants a list, not \"reverse\""),
+            (r#"{}"#, "pipeline: wants a list, not an object"),
+        ] {
+            let found = said(PIPELINE, &format!("p,pipeline={written}"));
+            assert_eq!(found, [format!("command line: {expected}")], "{written}");
+        }
     }
 
     #[test]

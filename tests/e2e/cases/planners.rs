@@ -18,6 +18,8 @@ pub(super) const CASES: &[Case] = &[
     case!(idle_patterns_are_warned_about),
     case!(settings_that_are_wrong_are_refused_with_the_group),
     case!(a_limit_that_cannot_be_kept_is_refused),
+    case!(operations_of_nixpkgs_make_layers),
+    case!(an_operation_that_goes_wrong_is_named),
     case!(a_pin_is_checked, Guest),
     case!(digests_are_printed_as_they_are_pinned, Guest),
     case!(locked_takes_what_is_built_in_or_pinned, Guest),
@@ -36,7 +38,7 @@ fn plan(planners: &[&str]) -> Result<Invocation> {
 
 fn the_list_and_the_profiles_agree() -> Result<()> {
     let list = layerwright(&["planner", "list", "--json"]).ok()?.json()?;
-    for name in ["popularity", "groups"] {
+    for name in ["popularity", "groups", "pipeline"] {
         ensure!(column(&list, "name")?.contains(&name));
         let profile = layerwright(&["planner", "inspect", name, "--json"]).ok()?.json()?;
         ensure!(list.as_array().is_some_and(|list| list.contains(&profile)), "{profile}");
@@ -109,6 +111,51 @@ fn a_limit_that_cannot_be_kept_is_refused() -> Result<()> {
     let config = folder.write("groups.json", groups.to_string())?;
     let planned = plan(&[&format!("groups,config={config}")])?.args(["--max-layers", "2"]).exits(3)?;
     planned.says(&["3 groups", "at most 2 are allowed"])
+}
+
+fn operations_of_nixpkgs_make_layers() -> Result<()> {
+    let folder = Folder::new()?;
+    let (app, lib, data) = ("/nix/store/a3-app-3.0", "/nix/store/l2-lib-2.0", "/nix/store/d1-data-1.0");
+    let planned = |pipeline: Value| -> Result<Value> {
+        let config = folder.write("pipeline.json", json!({"pipeline": pipeline}).to_string())?;
+        plan(&[&format!("pipeline,config={config}")])?.args(["--format", "store-layers"]).ok()?.json()
+    };
+    let split = planned(json!([["split_paths", [lib]], ["reorder", ["common"]]]))?;
+    ensure!(split == json!([[data], [lib], [app]]), "{split}");
+    let limited = planned(json!([["popularity_contest"], ["limit_layers", 2]]))?;
+    ensure!(limited == json!([[data], [app, lib]]), "{limited}");
+    let once = plan(&["popularity,max-layers=2"])?.args(["--format", "store-layers"]).ok()?.json()?;
+    ensure!(once == limited, "{once}");
+
+    // What it removes is left to the next planner.
+    let config = folder.write("pipeline.json", json!({"pipeline": [["remove_paths", data]]}).to_string())?;
+    let planned = plan(&[&format!("pipeline,config={config}"), "popularity"])?.ok()?;
+    planned.says(&["warning:", "leaves 1 node to the next planner", data])?;
+    let planned = planned.json()?;
+    ensure!(column(&planned["layers"], "label")? == ["app and 1 more", "data"], "{planned}");
+    Ok(())
+}
+
+fn an_operation_that_goes_wrong_is_named() -> Result<()> {
+    let folder = Folder::new()?;
+    for (pipeline, code, part) in [
+        (
+            json!([["split_paths", []], ["popularity_contest"]]),
+            3,
+            "pipeline[1] (`popularity_contest`): it takes a graph",
+        ),
+        (
+            json!([["map", ["limit_layers", 0]]]),
+            3,
+            "pipeline[0][1] (`limit_layers`): it takes a number from 1 on, not 0",
+        ),
+        (json!([["popularity_contest"]]), 3, "add [\"limit_layers\", 2] at its end"),
+        (json!([["flaten"]]), 2, "pipeline[0][0]: is \"flaten\"; did you mean \"flatten\"?"),
+    ] {
+        let config = folder.write("pipeline.json", json!({"pipeline": pipeline}).to_string())?;
+        plan(&[&format!("pipeline,config={config}")])?.args(["--max-layers", "2"]).exits(code)?.says(&[part])?;
+    }
+    Ok(())
 }
 
 fn a_pin_is_checked() -> Result<()> {
