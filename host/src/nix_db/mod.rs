@@ -156,7 +156,7 @@ fn join(ours: &[ValidPath], base: Vec<ValidPath>) -> Result<BTreeMap<String, Val
 }
 
 /// Whether it is one name in Nix's own store, made of the characters that Nix allows.
-fn is_store_path(path: &str) -> bool {
+pub(crate) fn is_store_path(path: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b);
     path.strip_prefix(STORE)
         .is_some_and(|name| !matches!(name, "" | "." | "..") && name.len() <= 255 && name.bytes().all(allowed))

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::Source;
 
 fn hash(digit: char) -> NarHash {
     format!("sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
@@ -348,12 +349,16 @@ fn damaged_databases_end_in_rows_or_errors() {
 
 /// Nix's own program, with a store below `root`.
 fn nix_store(root: &Path, arguments: &[&str]) -> String {
+    run_nix("nix-store", root, arguments)
+}
+
+fn run_nix(program: &str, root: &Path, arguments: &[&str]) -> String {
     let store = format!("local?root={}", root.display());
-    let mut command = Command::new("nix-store");
+    let mut command = Command::new(program);
     command.env("NIX_CONF_DIR", root).env("HOME", root).args(["--option", "build-users-group", "", "--store", &store]);
-    let output = command.args(arguments).output().expect("this test needs nix-store: apt-get install nix-bin");
+    let output = command.args(arguments).output().expect("this test needs Nix: apt-get install nix-bin");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "nix-store {arguments:?}: {said}");
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
@@ -452,6 +457,29 @@ fn nix_accepts_it_and_finds_nothing_wrong() {
     // Roots keep what they need, and nothing else does.
     let dead = nix_store(store.root.path(), &["--gc", "--print-dead"]);
     assert_eq!(dead.lines().filter(|line| line.starts_with(STORE)).count(), 0, "{dead}");
+}
+
+#[test]
+fn outputs_of_derivations_are_those_that_nix_registers() {
+    let store = RealStore::new();
+    let root = store.root.path();
+    let expression = root.join("two.nix");
+    let text =
+        r#"derivation { name = "two"; system = "x86_64-linux"; builder = "/bin/sh"; outputs = [ "out" "dev" ]; }"#;
+    fs::write(&expression, text).unwrap();
+    let drv = run_nix("nix-instantiate", root, &[expression.to_str().unwrap()]);
+    let database = fs::read(store.database()).unwrap();
+    let log = fs::read(store.database().with_file_name("db.sqlite-wal")).ok();
+    let base = BaseDatabase { database: &database, log: log.as_deref() };
+    let registered = base.read(root).unwrap().into_iter().find(|path| path.path == drv).unwrap();
+    assert_eq!(registered.outputs.keys().collect::<Vec<_>>(), ["dev", "out"]);
+
+    let file = root.join("graph.json");
+    let entry = format!(r#"{{"path": "{drv}", "narSize": 1, "narHash": "{}", "references": []}}"#, hash('1'));
+    fs::write(&file, format!("[{entry}]")).unwrap();
+    let read = Source::Graph { file, key: None }.read(root).unwrap();
+    let ours = read.files.valid_paths(&read.closure, root).unwrap();
+    assert_eq!(ours[0].outputs, registered.outputs);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Each source returns the graph, and where the files of its nodes are. A graph is untrusted whoever wrote it: what is
 //! no closed graph is refused with the node's name, and only what lies in a store, or what dpkg lists, is ever packed.
 
+mod derivation;
 mod dpkg;
 mod graph;
 mod nix;
@@ -149,20 +150,21 @@ impl NodeFilesByName {
         }
     }
 
-    /// The nodes of a plan, as a Nix database has them. A plan tells no hashes, so that one from a file has Nix asked.
+    /// The nodes of a closure, as a Nix database has them. A plan from a file tells no hashes, so for one Nix is asked.
     #[cfg_attr(not(test), expect(dead_code, reason = "no command writes a Nix database yet"))]
-    pub(crate) fn valid_paths(&self, plan: &Plan, root: &Path) -> Result<Vec<ValidPath>> {
+    pub(crate) fn valid_paths(&self, closure: &Closure, root: &Path) -> Result<Vec<ValidPath>> {
         let Self::StorePaths(registrations) = self else {
             bail!("a Nix database is about store paths, and these are Debian packages; leave out --nix-db")
         };
-        let planned = plan.closure();
-        if !registrations.is_empty() || planned.is_empty() {
-            return Ok(registrations.valid_paths(planned)?);
+        let mut valid = if registrations.is_empty() && !closure.is_empty() {
+            ask_nix(closure, root).context("asking Nix what the planned paths hold")?
+        } else {
+            registrations.valid_paths(closure)?
+        };
+        for path in valid.iter_mut().filter(|path| path.path.ends_with(".drv")) {
+            path.outputs = derivation::outputs_of(&path.path, root)
+                .with_context(|| format!("reading what the derivation {} makes", path.path))?;
         }
-        let roots: Vec<PathBuf> = planned.roots().iter().map(|id| PathBuf::from(&planned.node(*id).name)).collect();
-        let (closure, registrations) = nix::read(&roots, root).context("asking Nix what the planned paths hold")?;
-        let mut valid = registrations.valid_paths(&closure)?;
-        valid.retain(|path| planned.find(&path.path).is_some());
         Ok(valid)
     }
 
@@ -177,6 +179,15 @@ impl NodeFilesByName {
             }
         }
     }
+}
+
+/// The nodes of a closure, and nothing else that they may need.
+fn ask_nix(closure: &Closure, root: &Path) -> Result<Vec<ValidPath>> {
+    let roots: Vec<PathBuf> = closure.roots().iter().map(|id| PathBuf::from(&closure.node(*id).name)).collect();
+    let (whole, registrations) = nix::read(&roots, root)?;
+    let mut valid = registrations.valid_paths(&whole)?;
+    valid.retain(|path| closure.find(&path.path).is_some());
+    Ok(valid)
 }
 
 /// A file whose own name has a `#` wins over a key.
@@ -198,12 +209,7 @@ fn is_store_path(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
-    use layerwright_planner::chain;
-
     use super::*;
-    use crate::planners::ChainLink;
 
     #[test]
     fn sources_are_written_with_their_kind() {
@@ -226,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_registered_as_its_source_tells() {
+    fn a_closure_is_registered_as_its_source_tells() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("graph.json");
         let hash = "0".repeat(64);
@@ -238,8 +244,7 @@ mod tests {
         let graph = [entry("a", r#""/nix/store/a", "/nix/store/b""#), entry("b", "")].join(",");
         fs_err::write(&file, format!("[{graph}]")).unwrap();
         let read = Source::Graph { file, key: None }.read(Path::new("/")).unwrap();
-        let plan = chain::run::<ChainLink<'_>>(NodeKind::StorePath, read.closure, NonZeroU32::MIN, &mut []).unwrap();
-        let valid = read.files.valid_paths(&plan, Path::new("/")).unwrap();
+        let valid = read.files.valid_paths(&read.closure, Path::new("/")).unwrap();
         let shown: Vec<_> =
             valid.iter().map(|path| (path.path.as_str(), path.nar_size, path.references.len())).collect();
         assert_eq!(shown, [("/nix/store/a", 7, 2), ("/nix/store/b", 7, 0)]);
@@ -247,8 +252,8 @@ mod tests {
 
     #[test]
     fn packages_are_not_registered() {
-        let plan = Plan::from_store_layers("[]").unwrap();
-        let error = NodeFilesByName::Packages(BTreeMap::new()).valid_paths(&plan, Path::new("/")).unwrap_err();
+        let packages = NodeFilesByName::Packages(BTreeMap::new());
+        let error = packages.valid_paths(&Closure::default(), Path::new("/")).unwrap_err();
         assert!(error.to_string().contains("leave out --nix-db"));
     }
 

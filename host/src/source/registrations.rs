@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerwright_planner::{Closure, NamedNode};
+use layerwright_planner::{Closure, NamedNode, NodeId};
 use thiserror::Error;
 
 use super::store_json::StorePath;
@@ -78,7 +78,7 @@ impl Registrations {
         closure.ids().map(|id| self.valid_path(closure, id)).collect()
     }
 
-    fn valid_path(&self, closure: &Closure, id: layerwright_planner::NodeId) -> Result<ValidPath, UnknownHash> {
+    fn valid_path(&self, closure: &Closure, id: NodeId) -> Result<ValidPath, UnknownHash> {
         let node = closure.node(id);
         let unknown = || UnknownHash { path: node.name.clone() };
         let registration = self.by_path.get(&node.name).ok_or_else(unknown)?;
