@@ -4,11 +4,12 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use layerwright_packer::Digest;
+use layerwright_planner::Plan;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::source::Source;
+use crate::source::{NodeFilesByName, Source};
 
 fn hash(digit: char) -> NarHash {
     format!("sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
@@ -457,6 +458,28 @@ fn nix_accepts_it_and_finds_nothing_wrong() {
     // Roots keep what they need, and nothing else does.
     let dead = nix_store(store.root.path(), &["--gc", "--print-dead"]);
     assert_eq!(dead.lines().filter(|line| line.starts_with(STORE)).count(), 0, "{dead}");
+}
+
+#[test]
+fn nix_accepts_what_it_told_itself() {
+    let store = RealStore::new();
+    let root = store.root.path();
+    let expression = r#"let one = builtins.toFile "one" "1"; in builtins.toFile "both" "${one}""#;
+    let both =
+        run_nix("nix-instantiate", root, &["--eval", "--read-write-mode", "--expr", expression]).replace('"', "");
+    let one = nix_store(root, &["--query", "--references", &both]);
+    let read = Source::Nix(vec![both.clone().into()]).read(root).unwrap();
+    let told = read.files.valid_paths(&read.closure, root).unwrap();
+    assert_eq!(told.len(), 2);
+    // The same for a plan from a file, which tells the names only.
+    let plan = Plan::from_store_layers(&format!(r#"[["{one}"], ["{both}"]]"#)).unwrap();
+    let files = NodeFilesByName::of_plan(&plan, root).unwrap();
+    assert_eq!(files.valid_paths(plan.closure(), root).unwrap(), told);
+
+    let dir = TempDir::new().unwrap();
+    store.restart_with(&write(&told, std::slice::from_ref(&both), None, dir.path()).unwrap());
+    assert_eq!(nix_store(root, &["--verify", "--check-contents"]), "");
+    assert_eq!(nix_store(root, &["--query", "--references", &both]), one);
 }
 
 #[test]
