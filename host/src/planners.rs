@@ -18,15 +18,21 @@ use crate::settings::settings;
 /// Who plans where the user names nobody.
 const DEFAULT: &str = "popularity";
 
-/// Asks the planners about a closure and returns the checked plan.
-pub(crate) fn plan(closure: Closure, kind: NodeKind, planning: &PlanningArguments, console: &Console) -> Result<Plan> {
+/// Asks the planners about a closure, for a plan of up to so many layers, and returns the checked plan.
+pub(crate) fn plan(
+    closure: Closure,
+    kind: NodeKind,
+    planning: &PlanningArguments,
+    max_layers: NonZeroU32,
+    console: &Console,
+) -> Result<Plan> {
     let sandbox = sandbox(&planning.sandbox, console)?;
     let (specs, found) = find_all(planning, sandbox.limits())?;
     let link = |(spec, component): (&PlannerSpec, _)| {
         Ok(ChainLink::new(Configured::new(&sandbox, spec, component)?, spec, console))
     };
     let mut links = specs.iter().zip(found).map(link).collect::<Result<Vec<_>>>()?;
-    Ok(chain::run(kind, closure, planning.max_layers, &mut links)?)
+    Ok(chain::run(kind, closure, max_layers, &mut links)?)
 }
 
 /// All planners of the chain, before any is compiled: a chain with one that is refused does nothing.

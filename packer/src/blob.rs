@@ -55,9 +55,10 @@ pub(crate) fn write_compressed(
     Ok(Blob { diff_id: DiffId::finish(plain), digest, tar_bytes, blob_bytes })
 }
 
-/// Writes a plain layer. [`Lane::blob`] then says what it is.
+/// Writes a plain layer. `fill` fills what it is given with the next bytes of the tar, and returns how many there are:
+/// fewer than fit only at the end. [`Lane::blob`] then says what it is.
 pub(crate) fn write_plain(
-    tar: &mut LayerTar<'_>,
+    mut fill: impl FnMut(&mut [u8]) -> Result<usize, PackError>,
     out: &mut dyn Write,
     worker: &mut Worker<'_>,
     progress: Progress<'_>,
@@ -65,7 +66,7 @@ pub(crate) fn write_plain(
     let lane = Lane::new();
     loop {
         let mut piece = worker.belt.take_buffer(PIECE_BYTES);
-        let filled = tar.fill(&mut piece)?;
+        let filled = fill(&mut piece)?;
         if filled == 0 {
             lane.end(worker);
             return Ok(lane);

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use rustix::fs::Stat;
 
+use crate::Stamp;
+
 /// Everything about an entry but its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -132,6 +134,11 @@ impl Entry {
     /// A directory of root that everybody may read, or an entry to be given other owners.
     pub(crate) fn new(name: EntryName, kind: EntryKind, mode: u32) -> Self {
         Self { name, kind, mode, uid: 0, gid: 0, capability: None }
+    }
+
+    /// The same entry with the owner of the stamp.
+    pub(crate) fn of(self, stamp: &Stamp) -> Self {
+        Self { uid: stamp.uid, gid: stamp.gid, ..self }
     }
 
     /// Bytes of content that follow the header.

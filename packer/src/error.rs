@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::Digest;
 use crate::compress::EncoderError;
 use crate::destination::MAX_DOCKER_LAYERS;
 use crate::settings::SettingsError;
@@ -102,6 +103,23 @@ pub enum PackError {
     /// Sizes in a stream have to be known before the bytes.
     #[error("layers of an image on standard output cannot be compressed; compress the stream, or write a file")]
     CompressedStream,
+    /// It was verified when it was opened, and ours would not be what it says.
+    #[error("the layer {digest} of the base image changed while it was read")]
+    BaseChanged {
+        /// Of the blob.
+        digest: Digest,
+    },
+    /// A layer that was packed by itself is not what it was.
+    #[error("`{}` is not the blob {digest} any more; pack the layer again", path.display())]
+    DamagedLayer {
+        /// The file.
+        path: PathBuf,
+        /// Which it should be.
+        digest: Digest,
+    },
+    /// Tools of those days know one kind of archive.
+    #[error("files of the days when layers had parents belong into a docker-archive:FILE, without compression")]
+    LegacyElsewhere,
     /// The settings cannot be those of an image.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use layerwright_planner::Plan;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -131,6 +131,10 @@ impl Fixture {
             destination: &destination.parse().unwrap(),
             tags: &[],
             threads: None,
+            base: None,
+            customisation: None,
+            ready: &[],
+            legacy_parents: false,
             reuse: None,
         };
         pack(request, &Recorder::default())
@@ -183,7 +187,7 @@ pub(crate) fn walk_all(
     root: &Path,
 ) -> Result<Vec<LayerFiles>, PackError> {
     let room = Room::new(usize::MAX);
-    let request = WalkRequest { plan, files, root, room: &room, observer: &Unobserved };
+    let request = WalkRequest { plan, files, root, room: &room, stamp: &Arc::default(), observer: &Unobserved };
     let layers = request.layers(&Vec::from_iter(0..plan.layers().len()))?;
     request.check_not_nested()?;
     Ok(layers)
@@ -205,7 +209,9 @@ pub(crate) fn write_layer_with(
     Belt::run(compression, threads, 1, &|_, worker| {
         let (mut bytes, mut tar) = (Vec::new(), layer.tar(3));
         let blob = match compression {
-            Compression::None => write_plain(&mut tar, &mut bytes, worker, progress).map(|lane| lane.blob(worker)),
+            Compression::None => {
+                write_plain(|out| tar.fill(out), &mut bytes, worker, progress).map(|lane| lane.blob(worker))
+            }
             _ => write_compressed(&mut tar, &mut bytes, worker, progress),
         };
         *written.lock().unwrap() = Some(blob.map(|blob| (blob, bytes)));

@@ -2,10 +2,12 @@
 
 use layerwright_planner::{Layer, Plan};
 
+use crate::base::BaseImage;
 use crate::destination::{Destination, ImageReference, IndexName};
+use crate::image_layers::{ImageLayer, LayerKind};
 use crate::layer::Blob;
-use crate::oci::{self, Annotations, Descriptor, DockerManifest, History, Platform, canonical_json};
-use crate::{Compression, Digest, ImageSettings};
+use crate::oci::{self, Annotations, Descriptor, DockerManifest, HistoryEntry, Platform, canonical_json};
+use crate::{Compression, Digest, ImageSettings, PackRequest};
 
 /// How much of a history entry is names of nodes.
 const MAX_COMMENT_BYTES: usize = 1024;
@@ -32,34 +34,33 @@ impl Document {
 }
 
 impl Documents {
-    /// `created` is the settings' time in its one spelling; `layers` run parallel to those of the plan.
+    /// `created` is the settings' time in its one spelling; `blobs` run parallel to `layers`.
     pub(crate) fn new(
-        plan: &Plan,
-        settings: &ImageSettings,
+        request: &PackRequest<'_>,
         created: &str,
         compression: Compression,
-        layers: &[Blob],
+        layers: &[ImageLayer<'_>],
+        blobs: &[Blob],
     ) -> Self {
-        let ImageSettings { architecture, os, config, .. } = settings;
-        let history = plan.layers().iter().map(|layer| history(plan, layer, created)).collect();
-        let diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
+        let PackRequest { plan, base, .. } = *request;
+        let ImageSettings { architecture, variant, os, config, .. } = request.settings;
+        let history = history(plan, base, layers, created);
+        let diff_ids = blobs.iter().map(|blob| blob.diff_id).collect();
         let rootfs = oci::RootFs { r#type: "layers", diff_ids };
-        let config = Document::new(canonical_json(&oci::Config { architecture, os, created, config, rootfs, history }));
+        let variant = variant.as_deref();
+        let document = oci::Config { architecture, variant, os, created, config, rootfs, history };
+        let config = Document::new(canonical_json(&document));
         let manifest = oci::Manifest {
             schema_version: 2,
             media_type: oci::MANIFEST,
             config: config.descriptor(oci::CONFIG),
-            layers: plan
-                .layers()
-                .iter()
-                .zip(layers)
-                .map(|(layer, blob)| describe_layer(layer, blob, compression))
-                .collect(),
+            layers: layers.iter().zip(blobs).map(|(layer, blob)| describe_layer(layer, blob, compression)).collect(),
             annotations: manifest_annotations(plan, created, compression),
         };
         let manifest = Document::new(canonical_json(&manifest));
-        let layers = layers.iter().map(|layer| layer.digest).collect();
-        Self { config, manifest, layers, platform: Platform { architecture: architecture.clone(), os: os.clone() } }
+        let layers = blobs.iter().map(|blob| blob.digest).collect();
+        let ImageSettings { architecture, variant, os, .. } = request.settings.clone();
+        Self { config, manifest, layers, platform: Platform { architecture, os, variant } }
     }
 
     /// Descriptors for an index: one for each name, or one without name.
@@ -88,14 +89,16 @@ impl Document {
     }
 }
 
-fn describe_layer(layer: &Layer, blob: &Blob, compression: Compression) -> Descriptor {
+fn describe_layer(layer: &ImageLayer<'_>, blob: &Blob, compression: Compression) -> Descriptor {
     let mut annotations = Annotations::new();
-    annotations.insert("org.layerwright.layer.nodes".into(), layer.nodes.len().to_string());
-    if !layer.label.is_empty() {
-        annotations.insert("org.layerwright.layer.label".into(), layer.label.clone());
+    if layer.kind() == LayerKind::Planned {
+        annotations.insert("org.layerwright.layer.nodes".into(), layer.nodes().to_string());
+    }
+    if !layer.label().is_empty() {
+        annotations.insert("org.layerwright.layer.label".into(), layer.label().to_owned());
     }
     let Blob { digest, blob_bytes: size, .. } = *blob;
-    Descriptor { media_type: compression.media_type(), digest, size, annotations, platform: None }
+    Descriptor { media_type: layer.media_type(compression), digest, size, annotations, platform: None }
 }
 
 fn manifest_annotations(plan: &Plan, created: &str, compression: Compression) -> Annotations {
@@ -108,7 +111,26 @@ fn manifest_annotations(plan: &Plan, created: &str, compression: Compression) ->
     annotations
 }
 
-fn history<'a>(plan: &Plan, layer: &Layer, created: &'a str) -> History<'a> {
+/// One entry for each layer, and what a base image tells besides. Tools refuse an image where the numbers differ, so of
+/// a base image that does not tell about all its layers, nothing is believed.
+fn history(plan: &Plan, base: Option<&BaseImage>, layers: &[ImageLayer<'_>], created: &str) -> Vec<HistoryEntry> {
+    let of_base = base.map(|base| (base.layers().len(), base.history()));
+    let told = of_base.filter(|(count, told)| told.iter().filter(|entry| !entry.empty_layer).count() == *count);
+    let ours = layers.iter().filter(|layer| told.is_none() || layer.kind() != LayerKind::Base);
+    let ours = ours.map(|layer| HistoryEntry {
+        created: Some(created.to_owned()),
+        created_by: Some("layerwright".to_owned()),
+        comment: Some(match layer {
+            ImageLayer::Base(_) => "layer of the base image".to_owned(),
+            ImageLayer::Planned(_, layer) => comment(plan, layer),
+            ImageLayer::Customisation(_) => "customisation".to_owned(),
+        }),
+        ..HistoryEntry::default()
+    });
+    told.map_or(&[][..], |(_, told)| told).iter().cloned().chain(ours).collect()
+}
+
+fn comment(plan: &Plan, layer: &Layer) -> String {
     let label = if layer.label.is_empty() { String::new() } else { format!("{}: ", layer.label) };
     let count = layer.nodes.len();
     let plural = if count == 1 { "node" } else { "nodes" };
@@ -124,7 +146,7 @@ fn history<'a>(plan: &Plan, layer: &Layer, created: &'a str) -> History<'a> {
         comment += separator;
         comment += name;
     }
-    History { created, created_by: "layerwright", comment }
+    comment
 }
 
 /// The names that an image gets, each once.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -9,7 +10,7 @@ use crate::entry::{Entry, EntryKind};
 use crate::error::PackError;
 use crate::layer_tar::LayerTar;
 use crate::walk::{Tree, TreeEntries};
-use crate::{DiffId, Digest, tar};
+use crate::{DiffId, Digest, Stamp, tar};
 
 /// The entries of a layer, in order, each name once.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct LayerFiles {
     /// Of the zeros after the last entry.
     trailer: usize,
     tar_bytes: u64,
+    stamp: Arc<Stamp>,
 }
 
 /// A stretch of entries.
@@ -62,16 +64,16 @@ pub(crate) struct Blob {
 }
 
 impl Part {
-    pub(crate) fn remembered(entries: Vec<Entry>) -> Result<Self, PackError> {
+    pub(crate) fn remembered(entries: Vec<Entry>, stamp: &Stamp) -> Result<Self, PackError> {
         let mut extent = Extent::default();
-        entries.iter().try_for_each(|entry| extent.add(entry))?;
+        entries.iter().try_for_each(|entry| extent.add(entry, stamp))?;
         Ok(Self { extent, entries: Entries::Remembered(entries) })
     }
 }
 
 impl Extent {
-    pub(crate) fn add(&mut self, entry: &Entry) -> Result<(), PackError> {
-        self.grow(tar::entry_length(entry), || Path::new("/").join(entry.name.as_path()))?;
+    pub(crate) fn add(&mut self, entry: &Entry, stamp: &Stamp) -> Result<(), PackError> {
+        self.grow(tar::entry_length(entry, stamp), || Path::new("/").join(entry.name.as_path()))?;
         self.fingerprint.add(entry);
         Ok(())
     }
@@ -136,19 +138,20 @@ impl Fingerprint {
 }
 
 impl LayerFiles {
-    pub(crate) fn new(parts: Vec<Part>) -> Result<Self, PackError> {
+    pub(crate) fn new(parts: Vec<Part>, stamp: &Arc<Stamp>) -> Result<Self, PackError> {
         let mut extent = Extent::default();
         for part in &parts {
             extent.join(&part.extent, || part.entries.place())?;
         }
         let trailer = tar::trailer(extent.length);
         let tar_bytes = extent.length + trailer as u64;
-        Ok(Self { parts, extent, trailer, tar_bytes })
+        Ok(Self { parts, extent, trailer, tar_bytes, stamp: Arc::clone(stamp) })
     }
 
     #[cfg(test)]
     pub(crate) fn of_entries(entries: Vec<Entry>) -> Result<Self, PackError> {
-        Self::new(vec![Part::remembered(entries)?])
+        let stamp = Arc::default();
+        Self::new(vec![Part::remembered(entries, &stamp)?], &stamp)
     }
 
     /// The size of the tar, known before any file is read.
@@ -175,14 +178,15 @@ impl LayerFiles {
         self.parts.iter().flat_map(|part| match &part.entries {
             Entries::Remembered(entries) => PartEntries::Remembered(entries.iter()),
             Entries::OnDisk(tree) => {
-                PartEntries::OnDisk(WalkedAgain { tree, entries: tree.entries(), left: Some(part.extent.length) })
+                let (entries, left) = (tree.entries(), Some(part.extent.length));
+                PartEntries::OnDisk(WalkedAgain { tree, entries, left, stamp: &self.stamp })
             }
         })
     }
 
     /// The tar, of which nothing is read yet. So many files are `ahead`: open before it is their turn.
     pub(crate) fn tar(&self, ahead: usize) -> LayerTar<'_> {
-        LayerTar::new(Box::new(self.entries()), ahead, self.trailer)
+        LayerTar::new(Box::new(self.entries()), ahead, self.trailer, &self.stamp)
     }
 }
 
@@ -219,6 +223,7 @@ struct WalkedAgain<'a> {
     entries: TreeEntries<'a>,
     /// `None` once the end is known.
     left: Option<u64>,
+    stamp: &'a Stamp,
 }
 
 impl Iterator for WalkedAgain<'_> {
@@ -231,7 +236,7 @@ impl Iterator for WalkedAgain<'_> {
             return (left > 0).then(|| Err(self.tree.changed()));
         };
         let checked = entry.and_then(|entry| {
-            let left = tar::entry_length(&entry)
+            let left = tar::entry_length(&entry, self.stamp)
                 .and_then(|length| left.checked_sub(length))
                 .ok_or_else(|| self.tree.changed())?;
             Ok((entry, left))
@@ -243,7 +248,6 @@ impl Iterator for WalkedAgain<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -352,7 +356,7 @@ mod tests {
         let walk = || fixture.walk(&plan(&[&[name]])).unwrap().remove(0);
         let (mut layer, remembered) = (walk(), walk());
         let root = Root::real(fixture.root()).unwrap();
-        let tree = Tree::find(name, Path::new(name), &root, &mut Vec::new()).unwrap().unwrap();
+        let tree = Tree::find(name, Path::new(name), &root, &Arc::default(), &mut Vec::new()).unwrap().unwrap();
         layer.parts[1].entries = Entries::OnDisk(tree);
         (layer, remembered)
     }

@@ -6,11 +6,12 @@
 use crate::ahead::{Ahead, Entries};
 use crate::error::PackError;
 use crate::read::OpenFile;
-use crate::tar;
+use crate::{Stamp, tar};
 
 /// The tar of a layer.
 pub(crate) struct LayerTar<'a> {
     ahead: Ahead<'a>,
+    stamp: &'a Stamp,
     header: Vec<u8>,
     /// How much of the header is handed out.
     header_at: usize,
@@ -26,9 +27,10 @@ pub(crate) struct LayerTar<'a> {
 impl<'a> LayerTar<'a> {
     /// The tar of these entries, with so many zeros after the last one. So many files are `ahead`: open before it is
     /// their turn.
-    pub(crate) fn new(entries: Entries<'a>, ahead: usize, trailer: usize) -> Self {
+    pub(crate) fn new(entries: Entries<'a>, ahead: usize, trailer: usize, stamp: &'a Stamp) -> Self {
         Self {
             ahead: Ahead::new(entries, ahead),
+            stamp,
             header: Vec::new(),
             header_at: 0,
             file: None,
@@ -97,7 +99,7 @@ impl<'a> LayerTar<'a> {
         };
         self.header.clear();
         self.header_at = 0;
-        tar::append_header(&entry, &mut self.header);
+        tar::append_header(&entry, self.stamp, &mut self.header);
         self.zeros = usize::from(tar::padding(entry.size()));
         self.is_same &= file.as_ref().is_none_or(OpenFile::is_same);
         self.file = file;

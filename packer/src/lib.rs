@@ -40,6 +40,10 @@
 //!         destination: &destination,
 //!         tags: &[],
 //!         threads: None,
+//!         base: None,
+//!         customisation: None,
+//!         ready: &[],
+//!         legacy_parents: false,
 //!         reuse: None,
 //!     },
 //!     &Unobserved,
@@ -58,6 +62,7 @@
 
 mod ahead;
 mod base;
+mod base_blobs;
 mod belt;
 mod blob;
 mod cache;
@@ -73,6 +78,7 @@ mod files;
 mod fixture;
 mod image;
 mod image_files;
+mod image_layers;
 mod lane;
 mod layer;
 mod layer_tar;
@@ -80,15 +86,15 @@ mod oci;
 mod pack;
 mod progress;
 mod read;
+mod ready;
 mod reuse;
 mod settings;
 mod tar;
 mod verify;
 mod walk;
+mod work;
 
-pub use base::{
-    BaseError, BaseHistory, BaseImage, BaseLayer, Excess, Inherit, InheritError, MAX_BASE_LAYERS, Platform, inherit,
-};
+pub use base::{BaseError, BaseImage, BaseLayer, Excess, Inherit, InheritError, MAX_BASE_LAYERS, Platform, inherit};
 pub use cache::{CacheInfo, CacheReport, LayerCache, Pruned};
 pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
@@ -101,9 +107,12 @@ pub use digest::{DiffId, Digest, DigestError};
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};
 pub use image_files::Encoding;
-pub use pack::{PackRequest, PackedImage, PackedLayer, pack, pack_stream};
+pub use image_layers::LayerKind;
+pub use oci::HistoryEntry;
+pub use pack::{LayerRequest, PackRequest, PackedImage, PackedLayer, pack, pack_layer, pack_stream};
 pub use progress::{Observer, Unobserved};
+pub use ready::{ReadyLayer, ReadyLayerError};
 pub use reuse::LayerReuse;
-pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError};
+pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError, Stamp};
 pub use verify::{ImageSource, Mismatch, SourceError, VerifyError, VerifyReport, verify};
 pub use walk::{LastLink, locate};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{DiffId, Digest, ImageConfig};
@@ -45,6 +45,8 @@ pub(crate) struct Descriptor {
 pub(crate) struct Platform {
     pub(crate) architecture: String,
     pub(crate) os: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) variant: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,11 +63,13 @@ pub(crate) struct Manifest {
 #[derive(Debug, Serialize)]
 pub(crate) struct Config<'a> {
     pub(crate) architecture: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) variant: Option<&'a str>,
     pub(crate) os: &'a str,
     pub(crate) created: &'a str,
     pub(crate) config: &'a ImageConfig,
     pub(crate) rootfs: RootFs,
-    pub(crate) history: Vec<History<'a>>,
+    pub(crate) history: Vec<HistoryEntry>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,11 +78,25 @@ pub(crate) struct RootFs {
     pub(crate) diff_ids: Vec<DiffId>,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct History<'a> {
-    pub(crate) created: &'a str,
-    pub(crate) created_by: &'static str,
-    pub(crate) comment: String,
+/// What an image says about how one of its layers, or a part of its config, came about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistoryEntry {
+    /// When, in RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// By whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// By which command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// Anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Whether there is no layer of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub empty_layer: bool,
 }
 
 /// One image of Docker's `manifest.json`, which is a list of these.

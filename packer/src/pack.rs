@@ -11,47 +11,30 @@
 //!
 //! An image on standard output has no second and no fourth step: [`crate::destination::stream`] writes the layers as it reads them.
 
-use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::available_parallelism;
-use std::time::SystemTime;
 
 use fs_err::File;
 use layerwright_planner::Plan;
-use rayon::ThreadPool;
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
-use crate::belt::{Belt, Worker};
-use crate::blob::{write_compressed, write_plain};
-use crate::cache::LayerKey;
-use crate::destination::archive::{self, ArchiveKind};
+use crate::base::BaseImage;
+use crate::customisation::Customisation;
+use crate::destination::archive::{self, ArchiveKind, Contents};
 use crate::destination::layout::LayoutInPlace;
-use crate::destination::{Destination, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, staging_beside, stream};
+use crate::destination::legacy::Legacy;
+use crate::destination::{
+    Destination, DirectoryInPlace, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, staging_beside, stream,
+};
 use crate::error::PackError;
 use crate::files::NodeFiles;
-use crate::image::{Documents, Names};
-use crate::layer::{Blob, LayerFiles};
-use crate::layer_tar::LayerTar;
+use crate::image_layers::{ImageLayer, LayerKind};
 use crate::progress::Observer;
-use crate::reuse::Reuse;
-use crate::walk::{Room, WalkRequest};
-use crate::{Compression, DiffId, Digest, ImageSettings, LayerReuse};
-
-/// So many entries are remembered until they are packed, over all layers.
-const MAX_REMEMBERED: usize = 1 << 16;
-
-/// More files than these are not open before their turn: a disk does no more at once.
-const MAX_FILES_AHEAD: usize = 32;
-
-/// So many open files are left to everybody else in the process.
-const RESERVED_FILES: u64 = 128;
+use crate::ready::{self, ReadyLayer};
+use crate::work::Work;
+use crate::{Compression, DiffId, Digest, ImageSettings, LayerReuse, Stamp};
 
 /// All that an image is made of.
 #[derive(Clone, Copy)]
@@ -70,10 +53,38 @@ pub struct PackRequest<'a> {
     pub destination: &'a Destination,
     /// Names besides the one in the destination.
     pub tags: &'a [ImageReference],
+    /// The image that this one is built on. Its layers lie below all others, as they are.
+    pub base: Option<&'a BaseImage>,
+    /// Files that belong to no node. They lie above all others.
+    pub customisation: Option<&'a Customisation>,
+    /// Layers of the plan that were packed one by one. A stream has no use for them. Changes no byte.
+    pub ready: &'a [ReadyLayer],
+    /// Whether a docker-archive is also one of the days when every layer was an image, see
+    /// [`crate::destination::legacy`].
+    pub legacy_parents: bool,
     /// How many threads pack. As many as there are processors where it is `None`. Changes no byte.
     pub threads: Option<NonZeroUsize>,
     /// Where layers that were packed before may be found, and are kept. A stream has no use for it. Changes no byte.
     pub reuse: Option<LayerReuse<'a>>,
+}
+
+/// One layer of a plan, to be packed by itself.
+#[derive(Clone, Copy)]
+pub struct LayerRequest<'a> {
+    /// As [`PackRequest::plan`].
+    pub plan: &'a Plan,
+    /// Which one, from 0.
+    pub layer: usize,
+    /// As [`PackRequest::files`].
+    pub files: &'a (dyn Fn(&str) -> NodeFiles + Sync),
+    /// As [`PackRequest::root`].
+    pub root: &'a Path,
+    /// How the blob is compressed: as in the image that it is for.
+    pub compression: Compression,
+    /// As in the image that it is for.
+    pub stamp: &'a Stamp,
+    /// As [`PackRequest::threads`].
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// What was packed.
@@ -94,6 +105,8 @@ pub struct PackedImage {
 /// A layer that was packed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PackedLayer {
+    /// Where it comes from.
+    pub kind: LayerKind,
     /// As in the plan. May be empty.
     pub label: String,
     /// How many nodes it holds.
@@ -142,8 +155,11 @@ pub fn pack_stream(
     if !matches!(request.compression, None | Some(Compression::None)) {
         return Err(PackError::CompressedStream);
     }
-    check_layer_count(request.plan)?;
+    if request.legacy_parents {
+        return Err(PackError::LegacyElsewhere);
+    }
     let work = Work::begin(request, Compression::None, observer)?;
+    check_layer_count(&work.layers)?;
     stream::write(&work, out)
 }
 
@@ -153,23 +169,34 @@ fn pack_archive(
     kind: ArchiveKind,
     observer: &dyn Observer,
 ) -> Result<PackedImage, PackError> {
-    let compression = request.compression.unwrap_or_default();
+    let usual = if request.legacy_parents { Compression::None } else { Compression::default() };
+    let compression = request.compression.unwrap_or(usual);
     if kind == ArchiveKind::Docker {
-        check_layer_count(request.plan)?;
+        check_layer_count(&ImageLayer::of(request))?;
         if matches!(compression, Compression::Zstd { .. }) {
             observer.warn("Docker before version 23 cannot read layers compressed with zstd");
         }
+    }
+    if request.legacy_parents && (kind, compression) != (ArchiveKind::Docker, Compression::None) {
+        return Err(PackError::LegacyElsewhere);
     }
     let place = FileInPlace::new(file)?;
     let staging = staging_beside(place.path())?;
     let work = Work::begin(request, compression, observer)?;
     let blobs = work.blobs(staging.path())?;
     let documents = work.documents(&blobs);
-    archive::write(&place, kind, staging.path(), &blobs, &documents, &work.names, observer)?;
+    let legacy = Legacy { settings: request.settings, created: &work.created };
+    let legacy = request.legacy_parents.then_some(legacy);
+    let (staging, names) = (staging.path(), &work.names);
+    let contents = Contents { staging, blobs: &blobs, documents: &documents, names, legacy };
+    archive::write(&place, kind, &contents, observer)?;
     Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
 fn pack_layout(request: &PackRequest<'_>, dir: &Path, observer: &dyn Observer) -> Result<PackedImage, PackError> {
+    if request.legacy_parents {
+        return Err(PackError::LegacyElsewhere);
+    }
     let place = LayoutInPlace::new(dir)?;
     let work = Work::begin(request, request.compression.unwrap_or_default(), observer)?;
     let blobs = work.blobs(place.staging())?;
@@ -178,263 +205,52 @@ fn pack_layout(request: &PackRequest<'_>, dir: &Path, observer: &dyn Observer) -
     Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
-fn check_layer_count(plan: &Plan) -> Result<(), PackError> {
-    match plan.layers().len() {
+/// Packs one layer of a plan by itself, for [`PackRequest::ready`], into a new directory. It stays empty where the plan
+/// has no such layer: whoever packs layers one by one has to know in advance how many there are at most.
+///
+/// # Errors
+///
+/// Anything in [`PackError`]. There is no new directory then.
+pub fn pack_layer(
+    request: &LayerRequest<'_>,
+    dir: &Path,
+    observer: &dyn Observer,
+) -> Result<Option<PackedLayer>, PackError> {
+    let LayerRequest { plan, layer, files, root, compression, stamp, threads } = *request;
+    let place = DirectoryInPlace::new(dir)?;
+    let settings = ImageSettings { stamp: stamp.clone(), ..ImageSettings::default() };
+    let request = PackRequest {
+        plan,
+        files,
+        root,
+        settings: &settings,
+        compression: Some(compression),
+        destination: &Destination::OciLayout { dir: dir.to_owned(), tag: None },
+        tags: &[],
+        threads,
+        base: None,
+        customisation: None,
+        ready: &[],
+        legacy_parents: false,
+        reuse: None,
+    };
+    let mut packed = None;
+    if let Some(planned) = plan.layers().get(layer) {
+        let work = Work::begin(&request, compression, observer)?;
+        let blob = work.blob(layer, &ready::blob_file(place.staging()))?;
+        let nodes = plan.names(planned).map(str::to_owned).collect();
+        ready::write_record(place.staging(), nodes, &work.profile, &blob)?;
+        packed = Some(work.packed_layer(layer, &blob));
+    }
+    place.commit()?;
+    Ok(packed)
+}
+
+fn check_layer_count(layers: &[ImageLayer<'_>]) -> Result<(), PackError> {
+    match layers.len() {
         count if count > MAX_DOCKER_LAYERS => Err(PackError::TooManyLayers { count }),
         _ => Ok(()),
     }
-}
-
-/// A request that is being done.
-pub(crate) struct Work<'a> {
-    pub(crate) request: &'a PackRequest<'a>,
-    pub(crate) observer: &'a dyn Observer,
-    pub(crate) names: Names,
-    pub(crate) threads: usize,
-    compression: Compression,
-    created: String,
-    pool: ThreadPool,
-    room: Room,
-    reuse: Option<Reuse<'a>>,
-    /// Which layers were not packed now.
-    reused: Vec<AtomicBool>,
-}
-
-/// A layer that has to be packed.
-struct Unpacked {
-    index: usize,
-    files: LayerFiles,
-    /// Under which it is to be kept.
-    key: Option<LayerKey>,
-}
-
-impl<'a> Work<'a> {
-    fn begin(
-        request: &'a PackRequest<'a>,
-        compression: Compression,
-        observer: &'a dyn Observer,
-    ) -> Result<Self, PackError> {
-        let created = request.settings.created_utc()?;
-        let available = || available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = request.threads.map_or_else(available, NonZeroUsize::get);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| PackError::Threads(io::Error::other(error)))?;
-        let names = Names::new(request.destination, request.tags);
-        let reuse = request.reuse.map(|reuse| Reuse::new(reuse, request.plan, compression, observer));
-        let room = Room::new(MAX_REMEMBERED);
-        let reused = request.plan.layers().iter().map(|_| AtomicBool::new(false)).collect();
-        Ok(Self { request, observer, names, threads, compression, created, pool, room, reuse, reused })
-    }
-
-    /// Walks some layers, in order.
-    fn walk(&self, layers: &[usize]) -> Result<Vec<LayerFiles>, PackError> {
-        self.pool.install(|| self.walk_request().layers(layers))
-    }
-
-    /// Walks one layer. What it remembers is counted until [`Self::forget`].
-    pub(crate) fn walk_next(&self, layer: usize) -> Result<LayerFiles, PackError> {
-        Ok(self.walk(&[layer])?.remove(0))
-    }
-
-    /// Refuses what can be refused before all is walked.
-    pub(crate) fn check(&self) -> Result<(), PackError> {
-        self.pool.install(|| self.walk_request().check())
-    }
-
-    /// Says that a layer is done with, and no longer remembered.
-    pub(crate) fn forget(&self, layer: LayerFiles) {
-        self.room.give_back(layer.remembered());
-    }
-
-    fn walk_request(&self) -> WalkRequest<'_> {
-        let PackRequest { plan, files, root, .. } = *self.request;
-        WalkRequest { plan, files, root, room: &self.room, observer: self.observer }
-    }
-
-    /// Brings the blob of every layer to a file of its own in `dir`, see [`staged_blob`].
-    fn blobs(&self, dir: &Path) -> Result<Vec<Blob>, PackError> {
-        let mut blobs: Vec<Option<Blob>> = vec![None; self.request.plan.layers().len()];
-        let unpacked = self.take_known(&mut blobs, dir)?;
-        let known = blobs.iter().flatten().map(|blob| blob.tar_bytes).fold(0, u64::saturating_add);
-        let unknown = unpacked.iter().map(|layer| layer.files.tar_bytes());
-        self.observer.planned(blobs.len(), unknown.fold(known, u64::saturating_add));
-        self.observer.packed(known);
-        for (index, blob) in blobs.iter().enumerate() {
-            if let Some(blob) = blob {
-                self.reused[index].store(true, Ordering::Relaxed);
-                self.observer.layer_done(index, &self.packed_layer(index, blob));
-            }
-        }
-        for (layer, blob) in unpacked.iter().zip(self.pack_blobs(&unpacked, dir)?) {
-            blobs[layer.index] = Some(blob);
-        }
-        Ok(blobs.into_iter().map(|blob| blob.expect("it was taken or packed")).collect())
-    }
-
-    /// Takes layers from the cache, first those that are known without looking at their files. Returns the others.
-    fn take_known(&self, blobs: &mut [Option<Blob>], dir: &Path) -> Result<Vec<Unpacked>, PackError> {
-        let take = |index, key: Option<LayerKey>| match (&self.reuse, key) {
-            (Some(reuse), Some(key)) => reuse.take(&key, &dir.join(staged_blob(index))),
-            _ => Ok(None),
-        };
-        let layers = self.request.plan.layers();
-        let of_content = |layer| self.reuse.as_ref().and_then(|reuse| reuse.key_of_content(layer));
-        let keys: Vec<Option<LayerKey>> = layers.iter().map(of_content).collect();
-        for (index, key) in keys.iter().enumerate() {
-            blobs[index] = take(index, *key)?;
-        }
-        let unknown: Vec<usize> = (0..blobs.len()).filter(|index| blobs[*index].is_none()).collect();
-        let before = SystemTime::now();
-        let mut unpacked = Vec::new();
-        let walked = self.walk(&unknown)?;
-        self.walk_request().check_not_nested()?;
-        for (index, files) in unknown.iter().copied().zip(walked) {
-            let of_files = || self.reuse.as_ref()?.key_of_files(files.fingerprint(), before);
-            let key = keys[index].or_else(of_files);
-            if keys[index].is_none() {
-                blobs[index] = take(index, key)?;
-            }
-            if blobs[index].is_none() {
-                unpacked.push(Unpacked { index, files, key });
-            }
-        }
-        Ok(unpacked)
-    }
-
-    /// Packs layers. Returns their blobs in the same order.
-    fn pack_blobs(&self, layers: &[Unpacked], dir: &Path) -> Result<Vec<Blob>, PackError> {
-        let mut order: Vec<usize> = (0..layers.len()).collect();
-        order.sort_by_key(|at| Reverse(layers[*at].files.tar_bytes()));
-        let order: Vec<(usize, &Unpacked)> = order.into_iter().map(|at| (at, &layers[at])).collect();
-        let results: Vec<OnceLock<Result<Blob, PackError>>> = order.iter().map(|_| OnceLock::new()).collect();
-        let begun: Vec<Mutex<Begun<'_>>> = order.iter().map(|_| Mutex::default()).collect();
-        let ahead = self.files_ahead();
-        let first_failed = AtomicUsize::new(usize::MAX);
-        Belt::run(self.compression, self.threads, order.len(), &|position, worker| {
-            let (at, layer) = order[position];
-            let slot = |position: usize| begun[position].lock().unwrap_or_else(PoisonError::into_inner);
-            let own = match std::mem::replace(&mut *slot(position), Begun::Packing) {
-                Begun::Ahead(tar) => *tar,
-                _ => layer.files.tar(ahead),
-            };
-            if let Some((_, later)) = order.get(position + self.threads) {
-                let mut slot = slot(position + self.threads);
-                // It may be that others were faster than we are.
-                if matches!(*slot, Begun::Nothing) {
-                    let mut tar = later.files.tar(ahead);
-                    tar.look_ahead();
-                    *slot = Begun::Ahead(Box::new(tar));
-                }
-            }
-            let blob = self.pack_blob(layer, own, dir, &first_failed, worker);
-            if blob.is_err() {
-                first_failed.fetch_min(layer.index, Ordering::Relaxed);
-            }
-            results[at].set(blob).expect("each layer is packed once");
-        })?;
-        if self.observer.cancelled() {
-            return Err(PackError::Cancelled);
-        }
-        results.into_iter().map(|result| result.into_inner().expect("all tasks are done")).collect()
-    }
-
-    /// Gives up where a lower layer has failed. Where a higher one has, it goes on, so that of several errors it is
-    /// always that of the lowest layer which is reported.
-    fn pack_blob(
-        &self,
-        layer: &Unpacked,
-        mut tar: LayerTar<'_>,
-        dir: &Path,
-        first_failed: &AtomicUsize,
-        worker: &mut Worker<'_>,
-    ) -> Result<Blob, PackError> {
-        let index = layer.index;
-        let progress = |bytes| {
-            self.observer.packed(bytes);
-            match self.observer.cancelled() || first_failed.load(Ordering::Relaxed) < index {
-                true => Err(PackError::Cancelled),
-                false => Ok(()),
-            }
-        };
-        progress(0)?;
-        let path = dir.join(staged_blob(index));
-        let mut file = File::create_new(&path).map_err(PackError::Write)?;
-        let blob = match self.compression {
-            Compression::None => {
-                // All at once, the file system finds room faster. Not every one can. The size is not told ahead: after a
-                // power failure, a file that is cut shall look like one.
-                fallocate(&file, FallocateFlags::KEEP_SIZE, 0, layer.files.tar_bytes()).ok();
-                let lane = write_plain(&mut tar, &mut file, worker, &progress)?;
-                lane.blob(worker)
-            }
-            _ => write_compressed(&mut tar, &mut file, worker, &progress)?,
-        };
-        drop(file);
-        if let (Some(reuse), Some(key)) = (&self.reuse, &layer.key)
-            && tar.read_what_was_walked()
-            && self.is_as_it_was(layer)
-        {
-            reuse.keep(key, &blob, &path);
-        }
-        self.observer.layer_done(index, &self.packed_layer(index, &blob));
-        Ok(blob)
-    }
-
-    /// Whether what was walked a second time for packing is still what it was the first time. It always is where all was
-    /// remembered.
-    fn is_as_it_was(&self, layer: &Unpacked) -> bool {
-        let walk_again = || {
-            let again = self.walk_next(layer.index).ok()?;
-            let digest = again.fingerprint().digest();
-            self.forget(again);
-            Some(digest)
-        };
-        !layer.files.is_walked_again() || walk_again() == Some(layer.files.fingerprint().digest())
-    }
-
-    /// How many files of a layer may be open at once. Every thread has two layers in hand.
-    pub(crate) fn files_ahead(&self) -> usize {
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let each = limit.saturating_sub(RESERVED_FILES) / (2 * self.threads as u64);
-        usize::try_from(each).unwrap_or(usize::MAX).clamp(1, MAX_FILES_AHEAD)
-    }
-
-    pub(crate) fn documents(&self, blobs: &[Blob]) -> Documents {
-        Documents::new(self.request.plan, self.request.settings, &self.created, self.compression, blobs)
-    }
-
-    pub(crate) fn packed(&self, blobs: &[Blob], documents: &Documents, manifest: Option<Digest>) -> PackedImage {
-        PackedImage {
-            image_id: documents.config.digest,
-            manifest,
-            references: self.names.shown(),
-            profile: self.compression.profile(),
-            layers: blobs.iter().enumerate().map(|(index, blob)| self.packed_layer(index, blob)).collect(),
-        }
-    }
-
-    pub(crate) fn packed_layer(&self, index: usize, blob: &Blob) -> PackedLayer {
-        let layer = &self.request.plan.layers()[index];
-        let Blob { diff_id, digest, tar_bytes, blob_bytes } = *blob;
-        let (label, nodes, reused) =
-            (layer.label.clone(), layer.nodes.len(), self.reused[index].load(Ordering::Relaxed));
-        PackedLayer { label, nodes, diff_id, digest, tar_bytes, blob_bytes, reused }
-    }
-}
-
-/// What was done of a layer before it is packed.
-#[derive(Default)]
-enum Begun<'a> {
-    #[default]
-    Nothing,
-    /// Its first files are open.
-    Ahead(Box<LayerTar<'a>>),
-    Packing,
-}
-
-/// The name of a layer's blob while its digest is not known.
-pub(crate) fn staged_blob(index: usize) -> String {
-    format!("layer-{index}")
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::cache::{Found, LayerCache, LayerKey, Placed};
 use crate::error::PackError;
 use crate::layer::{Blob, Fingerprint};
 use crate::progress::Observer;
-use crate::{Compression, Digest};
+use crate::{Compression, Digest, Stamp};
 
 /// What a key stands for. Another number where the same text would mean other bytes.
 const KEY_FORMAT: &str = "layerwright layer 1";
@@ -47,6 +47,7 @@ pub struct LayerReuse<'a> {
 pub(crate) struct Reuse<'a> {
     from: LayerReuse<'a>,
     plan: &'a Plan,
+    /// As [`whole_profile`].
     profile: String,
     observer: &'a dyn Observer,
     /// Something was kept, so there may be too much by now.
@@ -55,14 +56,9 @@ pub(crate) struct Reuse<'a> {
 }
 
 impl<'a> Reuse<'a> {
-    pub(crate) fn new(
-        from: LayerReuse<'a>,
-        plan: &'a Plan,
-        compression: Compression,
-        observer: &'a dyn Observer,
-    ) -> Self {
+    pub(crate) fn new(from: LayerReuse<'a>, plan: &'a Plan, profile: String, observer: &'a dyn Observer) -> Self {
         let [has_kept, has_warned] = [(); 2].map(|()| AtomicBool::new(false));
-        Self { from, plan, profile: compression.profile(), observer, has_kept, has_warned }
+        Self { from, plan, profile, observer, has_kept, has_warned }
     }
 
     /// The key of a layer whose store paths all have a hash.
@@ -134,6 +130,18 @@ impl Drop for Reuse<'_> {
             self.observer.warn(&format!("the cache may be larger than it should be: {error}"));
         }
     }
+}
+
+/// All that decides the bytes of every layer besides its files: the packing profile, and what its files have in common.
+pub(crate) fn whole_profile(compression: Compression, stamp: &Stamp) -> String {
+    let Stamp { modified, uid, gid, uname, gname } = stamp;
+    let mut profile = compression.profile();
+    if *stamp != Stamp::default() {
+        // Lengths, so that no two stamps are one text.
+        let names = format!("{} {uname} {} {gname}", uname.len(), gname.len());
+        write!(profile, "\nstamp {modified} {uid} {gid} {names}").expect("a string takes everything");
+    }
+    profile
 }
 
 #[cfg(test)]
@@ -392,7 +400,7 @@ mod tests {
         let setting = Setting::new();
         let reuse = LayerReuse { cache: &setting.cache, nar_hash: &|_| None };
         let plan = store_plan();
-        let reuse = Reuse::new(reuse, &plan, Compression::None, &crate::Unobserved);
+        let reuse = Reuse::new(reuse, &plan, Compression::None.profile(), &crate::Unobserved);
         let files = |name: &str| NodeFiles::Tree(name.into());
         let layers = setting.fixture.walk_files(&plan, &files).unwrap();
         let files = layers[0].fingerprint();

@@ -14,10 +14,37 @@ pub struct ImageSettings {
     pub config: ImageConfig,
     /// In Go's words: `amd64`, `arm64`.
     pub architecture: String,
+    /// In Go's words, where the architecture has several: `v7` of `arm`.
+    pub variant: Option<String>,
     /// In Go's words: `linux`.
     pub os: String,
     /// RFC 3339. The same image at another time is another image, so this is best not the current time.
     pub created: String,
+    /// What the files of every layer have in common.
+    pub stamp: Stamp,
+}
+
+/// What the files of every layer have in common, wherever they come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The time of modification of all files, in seconds since the epoch.
+    pub modified: u64,
+    /// Who owns the files of a store. Those of packages have their owners on disk.
+    pub uid: u32,
+    /// The same for their group.
+    pub gid: u32,
+    /// The name that goes with `uid`, also for files that have it on disk. 0 is otherwise `root`, and all others have no
+    /// name: it would depend on the machine.
+    pub uname: String,
+    /// The same for `gid`.
+    pub gname: String,
+}
+
+impl Default for Stamp {
+    /// As everything in a Nix store is: of root, and one second after the epoch.
+    fn default() -> Self {
+        Self { modified: 1, uid: 0, gid: 0, uname: "root".into(), gname: "root".into() }
+    }
 }
 
 impl Default for ImageSettings {
@@ -33,8 +60,10 @@ impl Default for ImageSettings {
         Self {
             config: ImageConfig::default(),
             architecture: architecture.into(),
+            variant: None,
             os: "linux".into(),
             created: "1970-01-01T00:00:01Z".into(),
+            stamp: Stamp::default(),
         }
     }
 }

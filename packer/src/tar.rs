@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 
+use crate::Stamp;
 use crate::entry::{Entry, EntryKind};
 
 /// The unit of everything.
@@ -19,9 +20,6 @@ pub(crate) const BLOCK: usize = 512;
 
 /// A tar is a multiple of this long.
 const RECORD: u64 = 20 * BLOCK as u64;
-
-/// One second after the epoch: the time of everything in a Nix store.
-const MODIFIED: u64 = 1;
 
 /// What a header can say.
 #[derive(Clone, Copy, Debug)]
@@ -32,16 +30,38 @@ pub(crate) struct Header<'a> {
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    pub(crate) uname: &'a [u8],
+    pub(crate) gname: &'a [u8],
     pub(crate) size: u64,
+    /// In seconds since the epoch.
+    pub(crate) modified: u64,
     pub(crate) link: &'a [u8],
     pub(crate) device: Option<(u32, u32)>,
     pub(crate) capability: Option<&'a [u8]>,
 }
 
 impl<'a> Header<'a> {
-    /// A regular file of root, for archives made of layers.
+    /// A regular file of root, one second after the epoch, for archives made of layers.
     pub(crate) fn file(name: &'a [u8], size: u64) -> Self {
-        Self { name, type_flag: b'0', mode: 0o644, uid: 0, gid: 0, size, link: b"", device: None, capability: None }
+        Self {
+            name,
+            type_flag: b'0',
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            uname: b"root",
+            gname: b"root",
+            size,
+            modified: 1,
+            link: b"",
+            device: None,
+            capability: None,
+        }
+    }
+
+    /// A symlink of root, for archives made of layers.
+    pub(crate) fn symlink(name: &'a [u8], link: &'a [u8]) -> Self {
+        Self { type_flag: b'2', mode: 0o777, link, ..Self::file(name, 0) }
     }
 
     /// A directory of root, for archives made of layers. `name` ends in `/`.
@@ -53,12 +73,13 @@ impl<'a> Header<'a> {
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
         let records = self.pax_records();
         if !records.is_empty() {
-            let pax = Self { type_flag: b'x', mode: 0, ..Self::file(b"././@PaxHeader", records.len() as u64) };
-            pax.append_ustar(0, Owner::Nobody, out);
+            let file = Self::file(b"././@PaxHeader", records.len() as u64);
+            let pax = Self { type_flag: b'x', mode: 0, uname: b"", gname: b"", modified: 0, ..file };
+            pax.append_ustar(out);
             out.extend_from_slice(&records);
             out.resize(out.len() + usize::from(padding(records.len() as u64)), 0);
         }
-        self.append_ustar(MODIFIED, Owner::ById, out);
+        self.append_ustar(out);
     }
 
     /// How long what [`Self::append_to`] appends is.
@@ -80,18 +101,25 @@ impl<'a> Header<'a> {
         if let Some(capability) = self.capability {
             fields.push(("SCHILY.xattr.security.capability", capability));
         }
-        fields.extend([("path", self.name), ("linkpath", self.link)].into_iter().filter(|(_, text)| !fits(text, 100)));
+        let texts = [
+            ("path", self.name, 100),
+            ("linkpath", self.link, 100),
+            ("uname", self.uname, 32),
+            ("gname", self.gname, 32),
+        ];
+        fields.extend(texts.iter().filter(|(_, text, width)| !fits(text, *width)).map(|(key, text, _)| (*key, *text)));
         let numbers = [
             ("uid", u64::from(self.uid), octal_limit(8)),
             ("gid", u64::from(self.gid), octal_limit(8)),
             ("size", self.size, octal_limit(12)),
+            ("mtime", self.modified, octal_limit(12)),
         ]
         .map(|(key, value, limit)| (key, (value >= limit).then(|| value.to_string())));
         fields.extend(numbers.iter().filter_map(|(key, text)| Some((*key, text.as_ref()?.as_bytes()))));
 
         let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
         let mut records = Vec::new();
-        if !is_text(self.name) || !is_text(self.link) {
+        if ![self.name, self.link, self.uname, self.gname].into_iter().all(is_text) {
             append_record(&mut records, "hdrcharset", b"BINARY");
         }
         for (key, value) in fields {
@@ -103,11 +131,12 @@ impl<'a> Header<'a> {
     /// Nearly always, so it is worth a look of its own.
     fn fits_ustar(&self) -> bool {
         let ids = [self.uid, self.gid].into_iter().all(|id| u64::from(id) < octal_limit(8));
-        let numbers = ids && self.size < octal_limit(12);
-        numbers && self.capability.is_none() && fits(self.name, 100) && fits(self.link, 100)
+        let numbers = ids && self.size.max(self.modified) < octal_limit(12);
+        let names = fits(self.name, 100) && fits(self.link, 100) && fits(self.uname, 32) && fits(self.gname, 32);
+        numbers && names && self.capability.is_none()
     }
 
-    fn append_ustar(&self, modified: u64, owner: Owner, out: &mut Vec<u8>) {
+    fn append_ustar(&self, out: &mut Vec<u8>) {
         let mut block = [0; BLOCK];
         let mut fields = Fields { block: &mut block, at: 0 };
         fields.text(self.name, 100);
@@ -115,13 +144,13 @@ impl<'a> Header<'a> {
         fields.octal(u64::from(self.uid), 8);
         fields.octal(u64::from(self.gid), 8);
         fields.octal(self.size, 12);
-        fields.octal(modified, 12);
+        fields.octal(self.modified, 12);
         fields.text(b"        ", 8);
         fields.text(&[self.type_flag], 1);
         fields.text(self.link, 100);
         fields.text(b"ustar\x0000", 8);
-        fields.text(owner.name(self.uid), 32);
-        fields.text(owner.name(self.gid), 32);
+        fields.text(self.uname, 32);
+        fields.text(self.gname, 32);
         if let Some((major, minor)) = self.device {
             fields.octal(u64::from(major), 8);
             fields.octal(u64::from(minor), 8);
@@ -133,32 +162,14 @@ impl<'a> Header<'a> {
     }
 }
 
-/// What stands in the fields for the names of the owner.
-#[derive(Clone, Copy)]
-enum Owner {
-    /// `root` for 0. Other names would depend on the machine.
-    ById,
-    /// Nothing: pax headers belong to nobody.
-    Nobody,
-}
-
-impl Owner {
-    fn name(self, id: u32) -> &'static [u8] {
-        match (self, id) {
-            (Self::ById, 0) => b"root",
-            _ => b"",
-        }
-    }
-}
-
 /// Appends the header of an entry.
-pub(crate) fn append_header(entry: &Entry, out: &mut Vec<u8>) {
-    header(entry, &name(entry)).append_to(out);
+pub(crate) fn append_header(entry: &Entry, stamp: &Stamp, out: &mut Vec<u8>) {
+    header(entry, &name(entry), stamp).append_to(out);
 }
 
 /// Returns how long an entry is, with its headers and padding. `None` for more than a number can say.
-pub(crate) fn entry_length(entry: &Entry) -> Option<u64> {
-    let header = header(entry, &name(entry)).length();
+pub(crate) fn entry_length(entry: &Entry, stamp: &Stamp) -> Option<u64> {
+    let header = header(entry, &name(entry), stamp).length();
     entry.size().checked_next_multiple_of(BLOCK as u64)?.checked_add(header)
 }
 
@@ -169,7 +180,7 @@ fn name(entry: &Entry) -> Cow<'_, [u8]> {
     }
 }
 
-fn header<'a>(entry: &'a Entry, name: &'a [u8]) -> Header<'a> {
+fn header<'a>(entry: &'a Entry, name: &'a [u8], stamp: &'a Stamp) -> Header<'a> {
     let (type_flag, link, device): (u8, &[u8], _) = match &entry.kind {
         EntryKind::Directory => (b'5', b"", None),
         EntryKind::File(_) => (b'0', b"", None),
@@ -179,8 +190,18 @@ fn header<'a>(entry: &'a Entry, name: &'a [u8]) -> Header<'a> {
         EntryKind::BlockDevice { major, minor } => (b'4', b"", Some((*major, *minor))),
     };
     let Entry { mode, uid, gid, .. } = *entry;
-    let capability = entry.capability.as_deref();
-    Header { name, type_flag, mode, uid, gid, size: entry.size(), link, device, capability }
+    let (uname, gname) = (owner(uid, stamp.uid, &stamp.uname), owner(gid, stamp.gid, &stamp.gname));
+    let (size, modified, capability) = (entry.size(), stamp.modified, entry.capability.as_deref());
+    Header { name, type_flag, mode, uid, gid, uname, gname, size, modified, link, device, capability }
+}
+
+/// The name of an owner.
+fn owner(id: u32, stamped: u32, name: &str) -> &[u8] {
+    match id {
+        id if id == stamped => name.as_bytes(),
+        0 => b"root",
+        _ => b"",
+    }
 }
 
 /// Returns how many zeros follow `size` bytes of content.
@@ -319,7 +340,7 @@ mod tests {
         check(Header { size: eight_gib - 1, ..named(b"f") }, "d79da37805b9e583");
         check(Header { size: eight_gib, ..named(b"f") }, "4649a387df3d9d22");
         check(Header { size: eight_gib, ..named(&[b'n'; 101]) }, "951aa10d607821bf");
-        check(Header { uid: 1 << 21, gid: 1 << 21, ..named(b"f") }, "695966b5e7d32459");
+        check(Header { uid: 1 << 21, gid: 1 << 21, uname: b"", gname: b"", ..named(b"f") }, "695966b5e7d32459");
     }
 
     #[test]

@@ -8,12 +8,13 @@ mod lock;
 mod new;
 mod planner;
 mod sandbox;
+mod surroundings;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use layerwright_packer::{Compression, Destination, ImageReference};
+use layerwright_packer::{Compression, Destination, ImageReference, Inherit};
 
 pub(crate) use self::cache::{
     CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
@@ -24,6 +25,7 @@ pub(crate) use self::planner::{
     AnswerFormat, BenchArguments, CheckArguments, PlannerCommand, RunArguments, SubjectArguments, WitArguments,
 };
 pub(crate) use self::sandbox::SandboxArguments;
+pub(crate) use self::surroundings::SurroundingsArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
 use crate::sandbox::{COMPILE_COMMAND, LOCATE_COMMAND};
@@ -90,6 +92,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Write the image that a plan describes
     Pack(PackArguments),
+    /// Pack one layer of a plan by itself, to be put into the image by `pack --layers`
+    Layer(LayerArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
     /// Look after what is kept from run to run: packed layers and compiled planners
@@ -127,6 +131,11 @@ pub(crate) struct BuildArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) save_plan: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArguments,
+    /// Add the database of a Nix store that has the closure, and what the base image has, for a Nix in the image
+    #[arg(long, help_heading = "Image")]
+    pub(crate) nix_db: bool,
+    #[command(flatten)]
     pub(crate) packing: PackingArguments,
 }
 
@@ -148,6 +157,14 @@ pub(crate) struct PlanArguments {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArguments,
+    /// Leave a layer for a Nix database, as `build` does
+    #[arg(long)]
+    pub(crate) nix_db: bool,
+    /// Processor architecture of the image, as Go names it: that of the base image [default: of this machine]
+    #[arg(long, value_name = "GOARCH", help_heading = "Base image")]
+    pub(crate) architecture: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -173,10 +190,50 @@ pub(crate) struct PackArguments {
     /// Read files below this folder instead of /
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub(crate) root: PathBuf,
+    /// Folders that `layer` made; their layers are taken instead of being packed
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub(crate) layers: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArguments,
+    /// Add the database of a Nix store that has this closure, and what the base image has; written as --from of `build`
+    #[arg(long, value_name = "SOURCE", help_heading = "Image")]
+    pub(crate) nix_db: Option<Source>,
     #[command(flatten)]
     pub(crate) packing: PackingArguments,
     #[command(flatten)]
     pub(crate) cache_dir: CacheDirArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layerwright plan --from nix:./result -o plan.json
+  layerwright layer --plan plan.json --index 0 --output layer-0
+  layerwright pack --plan plan.json --layers layer-0 --to oci:out")]
+pub(crate) struct LayerArguments {
+    /// A plan that `plan` wrote, or a `store-layers` list; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: PathBuf,
+    /// Which layer, counting from 0; the folder stays empty where the plan has fewer
+    #[arg(long, value_name = "N")]
+    pub(crate) index: usize,
+    /// Folder to make, for `pack --layers`
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Read files below this folder instead of /
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    pub(crate) root: PathBuf,
+    /// How the layer is compressed: none, gzip[:1-12] or zstd[:1-22]
+    #[arg(long, value_name = "METHOD", default_value_t)]
+    pub(crate) compression: Compression,
+    #[command(flatten)]
+    pub(crate) stamp: StampArguments,
+    /// Threads to pack with [default: one for each processor]; the bytes do not depend on it
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -210,6 +267,9 @@ pub(crate) struct ClosureArguments {
     /// Read files, and the package database, below this folder instead of /
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub(crate) root: PathBuf,
+    /// Leave out this node, such as one that only helped to build the image; repeatable
+    #[arg(long, value_name = "NODE")]
+    pub(crate) exclude: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +309,15 @@ pub(crate) struct PackingArguments {
     /// Name the image; repeat for several names
     #[arg(long = "tag", value_name = "NAME:TAG")]
     pub(crate) tags: Vec<ImageReference>,
+    /// What to take over from the base image's configuration: all, env or none
+    #[arg(long, value_name = "WHAT", default_value_t, hide_default_value = true)]
+    pub(crate) inherit: Inherit,
+    /// Leave out all store paths and packages; the container gets them from elsewhere
+    #[arg(long)]
+    pub(crate) no_store_paths: bool,
+    /// Also write the files by which old tools follow layers to their parents; for docker-archive:FILE
+    #[arg(long)]
+    pub(crate) legacy_parents: bool,
     /// How layers are compressed: none, gzip[:1-12] or zstd[:1-22] [default: gzip:6; none for -]
     #[arg(long, value_name = "METHOD")]
     pub(crate) compression: Option<Compression>,
@@ -302,10 +371,35 @@ pub(crate) struct SettingsArguments {
     /// Processor architecture as Go names it [default: that of the packages, or of this machine]
     #[arg(long, value_name = "GOARCH")]
     pub(crate) architecture: Option<String>,
+    /// Variant of the architecture as Go names it, such as v7 of arm
+    #[arg(long, value_name = "GOVARIANT")]
+    pub(crate) variant: Option<String>,
     /// Operating system as Go names it
     #[arg(long, value_name = "GOOS", default_value = "linux")]
     pub(crate) os: String,
     /// Creation time: RFC 3339, `now`, or @SECONDS [default: $SOURCE_DATE_EPOCH, or 1970-01-01T00:00:01Z]
     #[arg(long, value_name = "TIME")]
     pub(crate) created: Option<String>,
+    #[command(flatten)]
+    pub(crate) stamp: StampArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files in layers")]
+pub(crate) struct StampArguments {
+    /// Time of modification of every file: as --created [default: 1970-01-01T00:00:01Z]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) mtime: Option<String>,
+    /// Owner of store paths, and of added files whose owner nothing says; packages keep theirs
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) uid: u32,
+    /// Group of the same files
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) gid: u32,
+    /// Name of the owner that --uid numbers
+    #[arg(long, value_name = "NAME", default_value = "root", hide_default_value = true)]
+    pub(crate) uname: String,
+    /// Name of the group that --gid numbers
+    #[arg(long, value_name = "NAME", default_value = "root", hide_default_value = true)]
+    pub(crate) gname: String,
 }

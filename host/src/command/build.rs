@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use layerwright_packer::Destination;
 
 use super::output::{check_writable, write_file};
-use super::pack::Packing;
-use super::plan::make_plan;
+use super::pack::{Packing, Planned};
+use super::plan::{Made, make_plan};
+use super::surroundings::Surroundings;
 use crate::arguments::BuildArguments;
 use crate::console::Console;
 use crate::exit::Usage;
@@ -17,8 +18,18 @@ pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitC
     let packing = Packing::check(&arguments.packing, &arguments.planning.sandbox.cache_dir)?;
     check_places(arguments).map_err(Usage)?;
     arguments.save_plan.as_deref().map_or(Ok(()), check_writable)?;
-    let (plan, files) = make_plan(&arguments.closure, &arguments.planning, console)?;
-    let code = packing.run(&plan, &files, &arguments.closure.root, console)?;
+    let BuildArguments { closure, planning, nix_db, .. } = arguments;
+    let surroundings = &arguments.surroundings;
+    let mut surroundings = Surroundings::open(surroundings, &closure.root, packing.settings(), *nix_db, console)?;
+    let Made { plan, files, closure: whole } = match arguments.packing.no_store_paths && !nix_db {
+        true => Made::nothing()?,
+        false => make_plan(closure, planning, &surroundings, console)?,
+    };
+    if *nix_db {
+        surroundings.add_nix_db(&whole, &files, &closure.root)?;
+    }
+    let (root, surroundings) = (&*closure.root, &surroundings);
+    let code = packing.run(&Planned { plan: &plan, files: &files, root, ready: &[], surroundings }, console)?;
     // Last, so that a build that fails leaves nothing.
     if let Some(file) = &arguments.save_plan {
         write_file(file, &plan.to_json())?;

@@ -5,12 +5,15 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use fs_err::File;
 use jiff::Timestamp;
-use layerwright_packer::{Empty, ImageConfig, ImageSettings};
+use layerwright_packer::{BaseImage, Empty, ImageConfig, ImageSettings, Inherit, Stamp, inherit};
 use layerwright_planner::{NodeKind, Plan};
 
-use crate::arguments::SettingsArguments;
+use crate::arguments::{SettingsArguments, StampArguments};
 use crate::exit::Usage;
 use crate::input::{MAX_SETTINGS_BYTES, read_text};
+
+/// Longer than any system takes.
+const MAX_OWNER_NAME_BYTES: usize = 255;
 
 /// What the user said, checked before any work is done. Whether the architecture is said is kept apart.
 pub(super) struct GivenSettings {
@@ -26,12 +29,29 @@ impl GivenSettings {
         Ok(Self { settings, architecture_is_given: arguments.architecture.is_some() })
     }
 
-    /// Completes them with what only the plan says.
-    pub(super) fn of_plan(mut self, plan: &Plan) -> ImageSettings {
+    /// Without what the plan and the base image say.
+    pub(super) fn given(&self) -> &ImageSettings {
+        &self.settings
+    }
+
+    /// Completes them with what only the plan and the base image say.
+    pub(super) fn of_image(
+        mut self,
+        plan: &Plan,
+        base: Option<&BaseImage>,
+        inherited: Inherit,
+    ) -> Result<ImageSettings> {
         if let Some(architecture) = architecture_of(plan).filter(|_| !self.architecture_is_given) {
             self.settings.architecture = architecture;
         }
-        self.settings
+        let Some(base) = base else { return Ok(self.settings) };
+        let ImageSettings { architecture, variant, config, .. } = self.settings;
+        if base.architecture() != architecture {
+            bail!("the base image is for {}, and the image for {architecture}", base.architecture());
+        }
+        let variant = variant.or_else(|| base.variant().map(str::to_owned));
+        let config = inherit(base.config(), config, inherited);
+        Ok(ImageSettings { architecture, variant, config, ..self.settings })
     }
 }
 
@@ -41,13 +61,17 @@ fn join(arguments: &SettingsArguments, file: ImageConfig) -> Result<ImageSetting
         config: config(arguments, file)?,
         architecture: arguments.architecture.clone().unwrap_or(defaults.architecture),
         os: arguments.os.clone(),
+        variant: arguments.variant.clone(),
         created: created(arguments.created.as_deref())?.unwrap_or(defaults.created),
+        stamp: stamp(&arguments.stamp)?,
     };
     let created = settings.created_utc().context("--created")?;
     if created.starts_with('-') {
         bail!("--created: {created} lies before the year 0, which no tool can read");
     }
-    for (flag, name) in [("--architecture", &settings.architecture), ("--os", &settings.os)] {
+    let names = [("--architecture", Some(&settings.architecture)), ("--os", Some(&settings.os))];
+    let names = names.into_iter().chain([("--variant", settings.variant.as_ref())]);
+    for (flag, name) in names.filter_map(|(flag, name)| Some((flag, name?))) {
         let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if !is_name {
             bail!("{flag}: `{name}` is no name that Go has, such as amd64, arm64, linux");
@@ -118,19 +142,47 @@ fn expose(port: &str) -> Result<String> {
 fn created(flag: Option<&str>) -> Result<Option<String>> {
     let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|value| !value.is_empty());
     match (flag, epoch) {
-        (Some("now"), _) => Ok(Some(now())),
-        (Some(text), _) => match text.strip_prefix('@') {
-            Some(seconds) => from_seconds(seconds).context("--created").map(Some),
-            None => Ok(Some(text.to_owned())),
-        },
+        (Some(text), _) => time(text).context("--created").map(Some),
         (None, Some(seconds)) => from_seconds(&seconds).context("SOURCE_DATE_EPOCH").map(Some),
         (None, None) => Ok(None),
     }
 }
 
+/// What all files have in common.
+pub(super) fn stamp(arguments: &StampArguments) -> Result<Stamp> {
+    let StampArguments { mtime, uid, gid, uname, gname } = arguments;
+    let defaults = Stamp::default();
+    let modified = match mtime {
+        Some(text) => seconds(&time(text).context("--mtime")?).context("--mtime")?,
+        None => defaults.modified,
+    };
+    for (flag, name) in [("--uname", uname), ("--gname", gname)] {
+        if name.len() > MAX_OWNER_NAME_BYTES || name.contains(char::is_control) {
+            bail!("{flag}: `{}` is no name of an owner", name.escape_debug());
+        }
+    }
+    Ok(Stamp { modified, uid: *uid, gid: *gid, uname: uname.clone(), gname: gname.clone() })
+}
+
+fn seconds(time: &str) -> Result<u64> {
+    let seconds = time
+        .parse::<Timestamp>()
+        .with_context(|| format!("`{time}` is no RFC 3339 time such as 1970-01-01T00:00:01Z"))?;
+    u64::try_from(seconds.as_second()).with_context(|| format!("{time} lies before 1970, which an archive cannot say"))
+}
+
 fn now() -> String {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+/// As the user may write it, in RFC 3339.
+fn time(text: &str) -> Result<String> {
+    match text.strip_prefix('@') {
+        Some(seconds) => from_seconds(seconds),
+        None if text == "now" => Ok(now()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn from_seconds(text: &str) -> Result<String> {

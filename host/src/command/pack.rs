@@ -1,17 +1,18 @@
 //! `layerwright pack`, and the second half of `layerwright build`.
 
 use std::io::{IsTerminal, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use indicatif::BinaryBytes;
-use layerwright_packer::{Destination, LayerReuse, PackRequest, PackedImage, pack};
+use layerwright_packer::{Destination, ImageSettings, LayerReuse, PackRequest, PackedImage, ReadyLayer, pack};
 use layerwright_planner::Plan;
 use serde::Serialize;
 
 use super::image_settings::GivenSettings;
 use super::output::{counted, print_json};
+use super::surroundings::Surroundings;
 use crate::arguments::{CacheDirArguments, PackArguments, PackingArguments};
 use crate::caches::open_layer_cache;
 use crate::console::Console;
@@ -19,21 +20,47 @@ use crate::exit::Usage;
 use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 use crate::interrupt::Writing;
 use crate::progress::Progress;
-use crate::source::NodeFilesByName;
+use crate::source::{NodeFilesByName, ReadClosure};
 
 pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCode> {
     let packing = Packing::check(&arguments.packing, &arguments.cache_dir)?;
-    let context = || format!("reading the plan {}", arguments.plan.display());
-    let plan = read_plan(&arguments.plan).with_context(context)?;
+    let plan = read_plan(&arguments.plan)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
-    packing.run(&plan, &files, &arguments.root, console)
+    let (root, ready) = (&*arguments.root, read_layers(&arguments.layers)?);
+    let has_nix_db = arguments.nix_db.is_some();
+    let mut surroundings = Surroundings::open(&arguments.surroundings, root, packing.settings(), has_nix_db, console)?;
+    if let Some(source) = &arguments.nix_db {
+        let ReadClosure { closure, files } = source.read(root, surroundings.references())?;
+        surroundings.add_nix_db(&closure, &files, root)?;
+    }
+    let (ready, surroundings) = (&ready[..], &surroundings);
+    packing.run(&Planned { plan: &plan, files: &files, root, ready, surroundings }, console)
 }
 
 /// A plan is an object, a list of store layers is a list.
-fn read_plan(file: &Path) -> Result<Plan> {
-    let text = read_text(input::open(file)?, MAX_GRAPH_BYTES)?;
+pub(super) fn read_plan(file: &Path) -> Result<Plan> {
+    let context = || format!("reading the plan {}", file.display());
+    let text = input::open(file).and_then(|file| read_text(file, MAX_GRAPH_BYTES)).with_context(context)?;
     let plan = if text.trim_start().starts_with('[') { Plan::from_store_layers(&text) } else { Plan::from_json(&text) };
-    Ok(plan?)
+    plan.with_context(context)
+}
+
+/// Layers that were packed one by one.
+fn read_layers(dirs: &[PathBuf]) -> Result<Vec<ReadyLayer>> {
+    let layers = dirs.iter().map(|dir| ReadyLayer::open(dir).context("--layers"));
+    Ok(layers.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// What is to be packed.
+#[derive(Clone, Copy)]
+pub(super) struct Planned<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) files: &'a NodeFilesByName,
+    /// Below which the files are.
+    pub(super) root: &'a Path,
+    /// Layers that were packed one by one.
+    pub(super) ready: &'a [ReadyLayer],
+    pub(super) surroundings: &'a Surroundings,
 }
 
 /// The second half of a build. What can be refused before any work is done has been.
@@ -51,8 +78,16 @@ impl<'a> Packing<'a> {
         Ok(Self { arguments, cache_dir, settings: GivenSettings::new(&arguments.settings)? })
     }
 
+    /// What the user said about the image.
+    pub(super) fn settings(&self) -> &ImageSettings {
+        self.settings.given()
+    }
+
     /// Writes the image and tells about it.
-    pub(super) fn run(self, plan: &Plan, files: &NodeFilesByName, root: &Path, console: &Console) -> Result<ExitCode> {
+    pub(super) fn run(self, planned: &Planned<'_>, console: &Console) -> Result<ExitCode> {
+        let Planned { files, root, ready, surroundings, .. } = *planned;
+        let nothing = Plan::from_store_layers("[]")?;
+        let plan = if self.arguments.no_store_paths { &nothing } else { planned.plan };
         files.check(plan)?;
         let Self { arguments, cache_dir, settings } = self;
         // A stream has no use for it.
@@ -64,10 +99,14 @@ impl<'a> Packing<'a> {
             plan,
             files: &|name| files.get(name),
             root,
-            settings: &settings.of_plan(plan),
+            settings: &settings.of_image(plan, surroundings.base(), arguments.inherit)?,
             compression: arguments.compression,
             destination: &arguments.to,
             tags: &arguments.tags,
+            base: surroundings.base(),
+            customisation: surroundings.customisation(),
+            ready,
+            legacy_parents: arguments.legacy_parents,
             threads: arguments.threads,
             reuse,
         };

@@ -2,20 +2,26 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use layerwright_planner::Plan;
+use anyhow::{Result, bail};
+use layerwright_packer::ImageSettings;
+use layerwright_planner::{Closure, NodeId, Plan};
 
 use super::output::{check_writable, print, write_file};
 use super::plan_table::plan_table;
+use super::surroundings::Surroundings;
 use crate::arguments::{ClosureArguments, PlanArguments, PlanFormat, PlanningArguments};
 use crate::console::Console;
+use crate::exit::Usage;
 use crate::planners;
 use crate::progress::spinner;
-use crate::source::{NodeFilesByName, ReadClosure};
+use crate::source::{NodeFilesByName, ReadClosure, Registrations};
 
 pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCode> {
     arguments.output.as_deref().map_or(Ok(()), check_writable)?;
-    let (plan, _) = make_plan(&arguments.closure, &arguments.planning, console)?;
+    let settings = platform(arguments);
+    let PlanArguments { surroundings, closure, nix_db, .. } = arguments;
+    let surroundings = Surroundings::open(surroundings, &closure.root, &settings, *nix_db, console)?;
+    let Made { plan, .. } = make_plan(closure, &arguments.planning, &surroundings, console)?;
     let text = match arguments.format {
         PlanFormat::Plan => plan.to_json(),
         PlanFormat::StoreLayers => plan.to_store_layers(),
@@ -28,16 +34,56 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// As far as it decides which base image is meant.
+fn platform(arguments: &PlanArguments) -> ImageSettings {
+    let defaults = ImageSettings::default();
+    let architecture = arguments.architecture.clone().unwrap_or(defaults.architecture);
+    ImageSettings { architecture, ..defaults }
+}
+
+/// A plan that was made just now.
+pub(super) struct Made {
+    pub(super) plan: Plan,
+    pub(super) files: NodeFilesByName,
+    /// Also what the base image holds, which is not in the plan.
+    pub(super) closure: Closure,
+}
+
+impl Made {
+    /// For an image without store paths.
+    pub(super) fn nothing() -> Result<Self> {
+        let plan = Plan::from_store_layers("[]")?;
+        let files = NodeFilesByName::StorePaths(Registrations::default());
+        Ok(Self { plan, files, closure: Closure::default() })
+    }
+}
+
 /// Reads the closure and asks the planners.
 pub(super) fn make_plan(
-    closure: &ClosureArguments,
+    arguments: &ClosureArguments,
     planning: &PlanningArguments,
+    surroundings: &Surroundings,
     console: &Console,
-) -> Result<(Plan, NodeFilesByName)> {
+) -> Result<Made> {
+    let max_layers = surroundings.planned_layers(planning.max_layers).map_err(Usage)?;
     let spinner = spinner(console, "reading the closure");
-    let ReadClosure { closure, files } = closure.from.read(&closure.root)?;
-    spinner.set_message(format!("planning {} nodes", closure.len()));
-    let plan = spinner.suspend(|| planners::plan(closure, files.kind(), planning, console))?;
+    let ReadClosure { closure, files } = arguments.from.read(&arguments.root, surroundings.references())?;
+    let closure = without(&closure, &arguments.exclude).map_err(Usage)?;
+    surroundings.check_references(&closure, files.kind(), console)?;
+    let to_pack = surroundings.without_held(&closure);
+    spinner.set_message(format!("planning {} nodes", to_pack.len()));
+    let plan = spinner.suspend(|| match to_pack.is_empty() {
+        true => Ok(Plan::from_store_layers("[]")?),
+        false => planners::plan(to_pack, files.kind(), planning, max_layers, console),
+    })?;
     spinner.finish_and_clear();
-    Ok((plan, files))
+    Ok(Made { plan, files, closure })
+}
+
+fn without(closure: &Closure, excluded: &[String]) -> Result<Closure> {
+    if let Some(unknown) = excluded.iter().find(|name| closure.find(name).is_none()) {
+        bail!("--exclude: `{unknown}` is not in the closure");
+    }
+    let is_kept = |id: &NodeId| !excluded.contains(&closure.node(*id).name);
+    Ok(closure.induced(&closure.ids().filter(is_kept).collect::<Vec<_>>()))
 }

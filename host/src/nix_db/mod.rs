@@ -18,9 +18,6 @@
 //! The file is in SQLite's rollback mode, which a read-only file system can serve. A Nix that can write turns on the
 //! write-ahead log itself.
 
-// Wired to the command line by its own commit.
-#![cfg_attr(not(test), expect(dead_code, reason = "no command writes a Nix database yet"))]
-
 mod base;
 mod error;
 mod tables;

@@ -1,5 +1,6 @@
 //! Databases that are written, read back by SQLite and by Nix itself, and joined with those of friends and others.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -500,7 +501,7 @@ fn outputs_of_derivations_are_those_that_nix_registers() {
     let file = root.join("graph.json");
     let entry = format!(r#"{{"path": "{drv}", "narSize": 1, "narHash": "{}", "references": []}}"#, hash('1'));
     fs::write(&file, format!("[{entry}]")).unwrap();
-    let read = Source::Graph { file, key: None }.read(root).unwrap();
+    let read = Source::Graph { file, key: None }.read(root, &BTreeSet::new()).unwrap();
     let ours = read.files.valid_paths(&read.closure, root).unwrap();
     assert_eq!(ours[0].outputs, registered.outputs);
 }

@@ -10,7 +10,7 @@ mod nix;
 mod registrations;
 mod store_json;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,7 +20,7 @@ use layerwright_packer::{ListedFile, NodeFiles};
 use layerwright_planner::{Closure, NodeKind, Plan};
 use thiserror::Error;
 
-use self::registrations::Registrations;
+pub(crate) use self::registrations::Registrations;
 use crate::nix_db::ValidPath;
 
 /// What the user wrote after `--from`.
@@ -89,12 +89,16 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Reads the closure. Files and databases are looked up below `root`.
-    pub(crate) fn read(&self, root: &Path) -> Result<ReadClosure> {
+    /// Reads the closure. Files and databases are looked up below `root`. Nix is also asked for what these `other` store
+    /// paths need.
+    pub(crate) fn read(&self, root: &Path, other: &BTreeSet<String>) -> Result<ReadClosure> {
+        let others = || other.iter().map(PathBuf::from).collect::<Vec<_>>();
         let store_paths =
             |(closure, registrations)| ReadClosure { closure, files: NodeFilesByName::StorePaths(registrations) };
         match self {
-            Self::Nix(paths) => nix::read(paths, root).map(store_paths).context("asking Nix for the closure"),
+            Self::Nix(paths) => nix::read(&[paths.as_slice(), &others()].concat(), root)
+                .map(store_paths)
+                .context("asking Nix for the closure"),
             Self::Graph { file, key } => {
                 let (file, key) = &with_hash_in_name(file, key);
                 let context = || format!("reading the graph {}", file.display());
@@ -151,7 +155,6 @@ impl NodeFilesByName {
     }
 
     /// The nodes of a closure, as a Nix database has them. A plan from a file tells no hashes, so for one Nix is asked.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no command writes a Nix database yet"))]
     pub(crate) fn valid_paths(&self, closure: &Closure, root: &Path) -> Result<Vec<ValidPath>> {
         let Self::StorePaths(registrations) = self else {
             bail!("a Nix database is about store paths, and these are Debian packages; leave out --nix-db")
@@ -243,7 +246,7 @@ mod tests {
         };
         let graph = [entry("a", r#""/nix/store/a", "/nix/store/b""#), entry("b", "")].join(",");
         fs_err::write(&file, format!("[{graph}]")).unwrap();
-        let read = Source::Graph { file, key: None }.read(Path::new("/")).unwrap();
+        let read = Source::Graph { file, key: None }.read(Path::new("/"), &BTreeSet::new()).unwrap();
         let valid = read.files.valid_paths(&read.closure, Path::new("/")).unwrap();
         let shown: Vec<_> =
             valid.iter().map(|path| (path.path.as_str(), path.nar_size, path.references.len())).collect();

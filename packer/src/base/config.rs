@@ -5,14 +5,14 @@
 
 use serde::de::value::Error as FieldsError;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
+use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
 use super::MAX_HISTORY;
 use super::error::{Excess, Problem};
 use crate::image_files::{RootFs, shown};
 use crate::settings::{Healthcheck, ImageConfig};
-use crate::{DiffId, Mismatch};
+use crate::{DiffId, HistoryEntry, Mismatch};
 
 /// What the config of a base image says.
 #[derive(Debug)]
@@ -23,28 +23,7 @@ pub(super) struct BaseConfig {
     pub(super) config: ImageConfig,
     /// `None` in the days before there were any.
     pub(super) diff_ids: Option<Vec<DiffId>>,
-    pub(super) history: Vec<BaseHistory>,
-}
-
-/// How a base image came to be: an entry of its history. Not all of them made a layer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BaseHistory {
-    /// RFC 3339, as it is written there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created: Option<String>,
-    /// The command that made the layer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_by: Option<String>,
-    /// Who made it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub author: Option<String>,
-    /// Anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
-    /// Whether no layer came of it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub empty_layer: bool,
+    pub(super) history: Vec<HistoryEntry>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +33,7 @@ struct Document {
     variant: Option<String>,
     config: Option<Map<String, Value>>,
     rootfs: Option<RootFs>,
-    history: Option<Vec<BaseHistory>>,
+    history: Option<Vec<HistoryEntry>>,
 }
 
 impl BaseConfig {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{MAX_BASE_LAYERS, MAX_HISTORY, MAX_STORE_PATHS};
+use super::{MAX_BASE_LAYERS, MAX_HISTORY, MAX_LOWER_FILES, MAX_STORE_PATHS};
 use crate::Mismatch;
 use crate::image_files::{MembersError, shown};
 
@@ -129,6 +129,9 @@ pub enum Excess {
     /// As no store has.
     #[error("has more than {MAX_STORE_PATHS} store paths")]
     StorePaths,
+    /// As no file system of an image has.
+    #[error("has more than {MAX_LOWER_FILES} directories and symlinks")]
+    LowerFiles,
     /// A decompression bomb.
     #[error("unpacks to more than {allowed} bytes, which is more than any image of {stored} bytes does")]
     Bytes {

@@ -15,6 +15,7 @@ mod config;
 mod error;
 mod inherit;
 mod lookup;
+mod lower;
 mod place;
 mod scan;
 mod store_paths;
@@ -28,13 +29,13 @@ use std::sync::atomic::AtomicU64;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-pub use config::BaseHistory;
 pub use error::{BaseError, Excess};
 pub use inherit::{Inherit, InheritError, inherit};
 
+use crate::customisation::LowerFiles;
 use crate::image_files::{Encoding, decompressed};
 use crate::progress::Observer;
-use crate::{DiffId, Digest, ImageConfig, ImageSource};
+use crate::{DiffId, Digest, HistoryEntry, ImageConfig, ImageSource};
 use choose::{Chosen, Listed};
 use place::{Allowance, Blob, Place};
 use scan::{Limits, Scan};
@@ -48,6 +49,9 @@ const MAX_HISTORY: usize = 5000;
 
 /// The store paths of all layers together. A large store has so many.
 const MAX_STORE_PATHS: usize = 500_000;
+
+/// The directories and symlinks of all layers together.
+const MAX_LOWER_FILES: usize = 500_000;
 
 /// What an image is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +82,10 @@ pub struct BaseImage {
     platform: Platform,
     variant: Option<String>,
     config: ImageConfig,
-    history: Vec<BaseHistory>,
+    history: Vec<HistoryEntry>,
     layers: Vec<BaseLayer>,
     store_paths: BTreeSet<String>,
+    lower_files: LowerFiles,
 }
 
 /// A layer of a base image.
@@ -134,6 +139,7 @@ impl BaseImage {
         let (layers, scans) = read_layers(&path, layers, observer)?;
         Ok(Self {
             store_paths: store_paths::visible(&scans),
+            lower_files: lower::visible(scans.iter().map(Arc::as_ref)),
             platform: Platform {
                 os: config.os.unwrap_or_else(|| platform.os.clone()),
                 architecture: config.architecture.unwrap_or_else(|| platform.architecture.clone()),
@@ -182,10 +188,10 @@ impl BaseImage {
         self.variant.as_deref()
     }
 
-    /// How it came to be, the oldest first. Entries without [`BaseHistory::empty_layer`] should be as many as layers,
+    /// How it came to be, the oldest first. Entries without [`HistoryEntry::empty_layer`] should be as many as layers,
     /// but may be fewer or more.
     #[must_use]
-    pub fn history(&self) -> &[BaseHistory] {
+    pub fn history(&self) -> &[HistoryEntry] {
         &self.history
     }
 
@@ -194,6 +200,12 @@ impl BaseImage {
     #[must_use]
     pub fn store_paths(&self) -> &BTreeSet<String> {
         &self.store_paths
+    }
+
+    /// The directories and symlinks that one sees in the image, without those in store paths.
+    #[must_use]
+    pub fn lower_files(&self) -> &LowerFiles {
+        &self.lower_files
     }
 
     /// Returns the content of a regular file as one sees it in the image. `None` where there is none at that path.
@@ -230,8 +242,11 @@ fn read_layers(
     let different: BTreeMap<_, &Listed> = listed.iter().rev().map(|layer| (layer.blob.key(), layer)).collect();
     let stored = different.values().map(|layer| layer.blob.size()).fold(0, u64::saturating_add);
     observer.planned(different.len(), stored);
-    let limits =
-        Limits { bytes: Allowance::new(stored, observer), store_paths: AtomicU64::new(MAX_STORE_PATHS as u64) };
+    let limits = Limits {
+        bytes: Allowance::new(stored, observer),
+        store_paths: AtomicU64::new(MAX_STORE_PATHS as u64),
+        lower_files: AtomicU64::new(MAX_LOWER_FILES as u64),
+    };
     let read = |(key, layer): (_, &&Listed)| Ok((key, Arc::new(scan::scan(layer, &limits, observer)?)));
     // In one order, so that of several errors the same one is told each time.
     let different: Vec<_> = different.iter().collect();

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use super::BaseLayer;
 use super::choose::Listed;
 use super::error::{Excess, Problem};
+use super::lower::LowerNotes;
 use super::place::{Allowance, Blob, Section, check_digest, encoding_of, is_of_machine};
 use super::store_paths::{Heads, StoreNotes};
 use crate::digest::Hashing;
@@ -19,6 +20,8 @@ pub(super) struct Limits<'a> {
     pub(super) bytes: Allowance<'a>,
     /// How many more store paths.
     pub(super) store_paths: AtomicU64,
+    /// How many more directories and symlinks.
+    pub(super) lower_files: AtomicU64,
 }
 
 /// What was found out about a layer.
@@ -30,6 +33,7 @@ pub(super) struct Scan {
     tar_bytes: u64,
     encoding: Encoding,
     pub(super) store: StoreNotes,
+    pub(super) lower: LowerNotes,
     heads: Arc<Heads>,
 }
 
@@ -56,8 +60,8 @@ pub(super) fn scan(layer: &Listed, limits: &Limits<'_>, observer: &dyn Observer)
     let (digest, blob_bytes) = raw.finish();
     layer.digest.map_or(Ok(()), |stated| check_digest(&layer.label, stated, digest))?;
     let (diff_id, tar_bytes) = outcome.map_err(|failure| failure.of(layer))?.unwrap_or((plain, blob_bytes));
-    let Notes { store, heads } = notes;
-    Ok(Scan { digest, diff_id, blob_bytes, tar_bytes, encoding, store, heads: heads.into() })
+    let Notes { store, lower, heads } = notes;
+    Ok(Scan { digest, diff_id, blob_bytes, tar_bytes, encoding, store, lower, heads: heads.into() })
 }
 
 impl Scan {
@@ -89,6 +93,7 @@ impl Scan {
 #[derive(Default)]
 struct Notes {
     store: StoreNotes,
+    lower: LowerNotes,
     heads: Heads,
 }
 
@@ -152,6 +157,8 @@ impl Notes {
             }
             self.heads.note(&parts, &member.kind);
             self.store.note(&parts, &member, &limits.store_paths).map_err(Failure::Excess)?;
+            let attributes = members.attributes().ok();
+            self.lower.note(&parts, &member, attributes.as_ref(), &limits.lower_files).map_err(Failure::Excess)?;
         }
         // What follows the end of the archive belongs to the layer as well.
         members.trailing()?;

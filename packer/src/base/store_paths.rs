@@ -29,7 +29,7 @@ pub(super) const WHITEOUT: &[u8] = b".wh.";
 pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Notes of a layer's engine for itself.
-const META: &[u8] = b".wh..wh.";
+pub(super) const META: &[u8] = b".wh..wh.";
 
 /// Names of store paths have at most so many bytes.
 const MAX_NAME_BYTES: usize = 255;
@@ -76,12 +76,12 @@ impl StoreNotes {
             [b"nix", b"store", name] if name.starts_with(WHITEOUT) => {
                 let name = &name[WHITEOUT.len()..];
                 if is_store_name(name) && self.removed.insert(name.to_vec()) {
-                    take(room)?;
+                    take(room, Excess::StorePaths)?;
                 }
             }
             [b"nix", b"store", name, below @ ..] if is_store_name(name) => {
                 if !self.touched.contains_key(*name) {
-                    take(room)?;
+                    take(room, Excess::StorePaths)?;
                     self.touched.insert(name.to_vec(), Touch::new());
                 }
                 let touch = self.touched.get_mut(*name).expect("it was inserted if it was not there");
@@ -168,9 +168,10 @@ fn print(before: Digest, member: &Member) -> Digest {
     Digest::of(&[before.hex().as_bytes(), &[kind], &lengths, &member.name, link].concat())
 }
 
-fn take(room: &AtomicU64) -> Result<(), Excess> {
+/// Takes room for one more, of what there may be `too_much`.
+pub(super) fn take(room: &AtomicU64, too_much: Excess) -> Result<(), Excess> {
     let taken = room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(1));
-    taken.map(drop).map_err(|_| Excess::StorePaths)
+    taken.map(drop).map_err(|_| too_much)
 }
 
 /// As Nix takes them: neither `.links`, nor locks of temporary names, nor what cannot be printed.

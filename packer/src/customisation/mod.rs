@@ -22,6 +22,7 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use self::copy::Taken;
 use self::disk::FoundKind;
@@ -33,6 +34,7 @@ pub use self::mode::{ModeChange, ModeChangeError};
 pub use self::operation::{CopyMode, Operation};
 use self::scratch::Scratch;
 use self::tree::{FileTree, Node};
+use crate::Stamp;
 use crate::entry::EntryKind;
 use crate::error::PackError;
 use crate::layer::{LayerFiles, Part};
@@ -99,6 +101,28 @@ impl Customisation {
             .map_err(|problem| failed(Operation::Add { source: source.to_owned(), dest: dest.to_owned() }, problem))
     }
 
+    /// Makes a directory, and those above it. One that is there gets the mode.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Operation::Mkdir`].
+    pub fn make_directory(&mut self, path: &Path, mode: u32) -> Result<(), CustomisationError> {
+        let mode = Some(mode);
+        make_directory(&mut self.tree, path, mode)
+            .map_err(|problem| failed(Operation::Mkdir { path: path.to_owned(), mode }, problem))
+    }
+
+    /// Makes a symlink that says `target`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Operation::Symlink`].
+    pub fn make_symlink(&mut self, target: &Path, link: &Path) -> Result<(), CustomisationError> {
+        let (target, link) = (target.to_owned(), link.to_owned());
+        make_symlink(&mut self.tree, target.as_os_str().as_bytes(), &link)
+            .map_err(|problem| failed(Operation::Symlink { target, link }, problem))
+    }
+
     /// Whether there is nothing to be packed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -139,9 +163,8 @@ impl Customisation {
     }
 
     /// The files as a layer, under relative names, each directory before what is in it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "packing does not know of this layer yet"))]
-    pub(crate) fn layer(&self) -> Result<LayerFiles, PackError> {
-        LayerFiles::new(vec![Part::remembered(self.tree.entries().cloned().collect())?])
+    pub(crate) fn layer(&self, stamp: &Arc<Stamp>) -> Result<LayerFiles, PackError> {
+        LayerFiles::new(vec![Part::remembered(self.tree.entries().cloned().collect(), stamp)?], stamp)
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::*;
 use crate::Compression;
@@ -54,7 +55,7 @@ impl Setting {
 }
 
 pub(super) fn tar_of(customisation: &Customisation) -> Vec<u8> {
-    write_layer(&customisation.layer().unwrap(), Compression::None).unwrap().1
+    write_layer(&customisation.layer(&Arc::default()).unwrap(), Compression::None).unwrap().1
 }
 
 /// Reads a tar back: name, mode, owner unless it is root, and content or target.
@@ -423,7 +424,7 @@ fn file_that_changes_before_it_is_packed_is_an_error() {
     setting.sources.file("/x", 0o644, b"before");
     let customisation = setting.build(&[add(setting.source("x"), "/x")]).unwrap();
     setting.sources.file("/x", 0o644, b"after it was looked at");
-    let packed = write_layer(&customisation.layer().unwrap(), Compression::None);
+    let packed = write_layer(&customisation.layer(&Arc::default()).unwrap(), Compression::None);
     assert!(matches!(packed, Err(PackError::FileChanged { .. })));
 }
 
@@ -439,7 +440,7 @@ fn directory_that_becomes_a_link_is_not_followed() {
     let customisation = setting.build(&[add(setting.source("tree"), "/x")]).unwrap();
     fs_err::rename(setting.source("tree/d"), setting.source("aside")).unwrap();
     symlink(setting.source("elsewhere"), setting.source("tree/d")).unwrap();
-    let packed = write_layer(&customisation.layer().unwrap(), Compression::None);
+    let packed = write_layer(&customisation.layer(&Arc::default()).unwrap(), Compression::None);
     assert!(matches!(packed, Err(PackError::FileChanged { .. })));
 }
 
@@ -496,7 +497,7 @@ fn names_need_not_be_text() {
     let name = OsStr::from_bytes(b"\xff\n");
     setting.sources.dir("/t", 0o755);
     fs_err::write(setting.source("t").join(name), "x").unwrap();
-    let layer = setting.build(&[add(setting.source("t/"), "/")]).unwrap().layer().unwrap();
+    let layer = setting.build(&[add(setting.source("t/"), "/")]).unwrap().layer(&Arc::default()).unwrap();
     let names: Vec<_> = layer.entries().map(|entry| entry.unwrap().name.0.clone()).collect();
     assert_eq!(names, [b"\xff\n"]);
     let error = setting.error(&[mkdir("/t"), add(setting.source("t").join(name), "/t/"), mkdir("/t/x\u{1b}[2J/..")]);

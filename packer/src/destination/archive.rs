@@ -11,6 +11,8 @@
 //! blobs/sha256/<layer>     each once, bottom-most first
 //! ```
 //!
+//! and, if wanted, the files of [`super::legacy`].
+//!
 //! What readers look for first comes first.
 
 use std::collections::BTreeSet;
@@ -21,13 +23,14 @@ use fs_err::File;
 
 use super::FileInPlace;
 use super::index::new_index;
+use super::legacy::Legacy;
 use crate::error::PackError;
 use crate::image::{Documents, Names};
 use crate::layer::Blob;
 use crate::oci;
-use crate::pack::staged_blob;
 use crate::progress::Observer;
 use crate::tar::{self, Header};
+use crate::work::staged_blob;
 
 /// How much is copied before one looks up.
 const COPY_BYTES: usize = 1 << 20;
@@ -39,16 +42,25 @@ pub(crate) enum ArchiveKind {
     Oci,
 }
 
-/// Puts the blobs in `staging` together with the documents. Each blob is removed as soon as it is copied.
+/// All that goes into an archive.
+pub(crate) struct Contents<'a> {
+    /// Where the blobs are.
+    pub(crate) staging: &'a Path,
+    pub(crate) blobs: &'a [Blob],
+    pub(crate) documents: &'a Documents,
+    pub(crate) names: &'a Names,
+    /// Where wanted.
+    pub(crate) legacy: Option<Legacy<'a>>,
+}
+
+/// Puts the blobs together with the documents. Each blob is removed as soon as it is copied.
 pub(crate) fn write(
     place: &FileInPlace,
     kind: ArchiveKind,
-    staging: &Path,
-    blobs: &[Blob],
-    documents: &Documents,
-    names: &Names,
+    contents: &Contents<'_>,
     observer: &dyn Observer,
 ) -> Result<(), PackError> {
+    let Contents { staging, blobs, documents, names, legacy } = contents;
     let mut file = place.create()?;
     let mut archive = ArchiveWriter::new(BufWriter::with_capacity(COPY_BYTES, file.as_file_mut()));
     archive.file(oci::LAYOUT_FILE, oci::LAYOUT)?;
@@ -68,6 +80,9 @@ pub(crate) fn write(
         copy(&path, &mut archive, observer)?;
         archive.end(blob.blob_bytes)?;
         fs_err::remove_file(path).map_err(PackError::Write)?;
+    }
+    if let Some(legacy) = legacy {
+        legacy.append_to(&mut archive, blobs, documents, names)?;
     }
     archive.finish()?;
     place.commit(file)
@@ -100,6 +115,10 @@ impl<W: Write> ArchiveWriter<W> {
 
     pub(crate) fn directory(&mut self, name: &str) -> Result<(), PackError> {
         self.header(&Header::directory(name.as_bytes()))
+    }
+
+    pub(crate) fn symlink(&mut self, name: &str, target: &str) -> Result<(), PackError> {
+        self.header(&Header::symlink(name.as_bytes(), target.as_bytes()))
     }
 
     pub(crate) fn file(&mut self, name: &str, content: &[u8]) -> Result<(), PackError> {

@@ -33,7 +33,7 @@ use crate::error::PackError;
 use crate::image::{Documents, Names};
 use crate::layer::Blob;
 use crate::oci;
-use crate::pack::staged_blob;
+use crate::work::staged_blob;
 
 /// No index of images is longer; a file that is may be anything.
 const MAX_INDEX_BYTES: u64 = 4 << 20;

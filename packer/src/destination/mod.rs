@@ -6,6 +6,7 @@
 pub(crate) mod archive;
 mod index;
 pub(crate) mod layout;
+pub(crate) mod legacy;
 mod place;
 mod reference;
 pub(crate) mod stream;
@@ -18,7 +19,7 @@ use thiserror::Error;
 
 pub(crate) use index::IndexName;
 pub use place::FileInPlace;
-pub(crate) use place::staging_beside;
+pub(crate) use place::{DirectoryInPlace, staging_beside};
 pub use reference::{ImageReference, ReferenceError};
 
 /// More layers than these Docker's overlay driver does not mount.

@@ -1,4 +1,4 @@
-//! A file that appears when it is complete, and not before.
+//! A file or directory that appears when it is complete, and not before.
 
 use std::fs::Permissions;
 use std::io;
@@ -68,6 +68,40 @@ impl FileInPlace {
             let message = format!("failed to rename a file to `{}`: {}", self.path.display(), error.error);
             PackError::Write(io::Error::new(error.error.kind(), message))
         })?;
+        Ok(())
+    }
+}
+
+/// The place for a new directory, which appears when it is complete.
+#[derive(Debug)]
+pub(crate) struct DirectoryInPlace {
+    path: PathBuf,
+    staging: TempDir,
+}
+
+impl DirectoryInPlace {
+    /// Where something is already, there is no place, unless it is an empty directory.
+    pub(crate) fn new(path: &Path) -> Result<Self, PackError> {
+        let is_free = match fs_err::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(no_place(path, parent(path), &error)),
+            Ok(found) => found.is_dir() && fs_err::read_dir(path).is_ok_and(|mut children| children.next().is_none()),
+        };
+        match is_free {
+            true => Ok(Self { path: path.to_owned(), staging: staging_beside(path)? }),
+            false => Err(PackError::Occupied { path: path.to_owned(), reason: "exists, and is no empty directory" }),
+        }
+    }
+
+    /// What is to be there.
+    pub(crate) fn staging(&self) -> &Path {
+        self.staging.path()
+    }
+
+    pub(crate) fn commit(self) -> Result<(), PackError> {
+        fs_err::rename(self.staging.path(), &self.path).map_err(PackError::Write)?;
+        // Renamed away, so there is nothing left to be removed.
+        let _ = self.staging.keep();
         Ok(())
     }
 }

@@ -13,17 +13,22 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::archive::ArchiveWriter;
+use crate::base::BaseLayer;
+use crate::base_blobs::{PlainTar, check_written};
 use crate::belt::{Belt, Worker};
-use crate::blob::write_plain;
+use crate::blob::{Progress, write_plain};
 use crate::compress::Compression;
 use crate::error::PackError;
+use crate::image_layers::ImageLayer;
+use crate::lane::Lane;
 use crate::layer::{Blob, LayerFiles};
 use crate::oci::{self, DockerManifest, canonical_json};
-use crate::pack::{PackedImage, Work};
+use crate::pack::PackedImage;
+use crate::work::Work;
 
 /// Writes everything.
 pub(crate) fn write(work: &Work<'_>, out: &mut (dyn Write + Send)) -> Result<PackedImage, PackError> {
@@ -42,7 +47,7 @@ pub(crate) fn write(work: &Work<'_>, out: &mut (dyn Write + Send)) -> Result<Pac
 
 /// One thread walks, as far ahead as it can, one reads and writes, and the others hash.
 fn write_all_layers<W: Write + Send>(work: &Work<'_>, archive: &mut ArchiveWriter<W>) -> Result<Vec<Blob>, PackError> {
-    let count = work.request.plan.layers().len();
+    let count = work.layers.len();
     let (walked, coming) = channel();
     let blobs = Mutex::new(Err(PackError::Cancelled));
     thread::scope(|scope| {
@@ -63,11 +68,11 @@ fn write_all_layers<W: Write + Send>(work: &Work<'_>, archive: &mut ArchiveWrite
 
 fn write_layers<W: Write>(
     work: &Work<'_>,
-    coming: &Receiver<Result<LayerFiles, PackError>>,
+    coming: &Receiver<Result<Option<LayerFiles>, PackError>>,
     archive: &mut ArchiveWriter<W>,
     worker: &mut Worker<'_>,
 ) -> Result<Vec<Blob>, PackError> {
-    let count = work.request.plan.layers().len();
+    let count = work.layers.len();
     let progress = |bytes| {
         work.observer.packed(bytes);
         if work.observer.cancelled() { Err(PackError::Cancelled) } else { Ok(()) }
@@ -76,20 +81,66 @@ fn write_layers<W: Write>(
     let mut lanes = VecDeque::new();
     let mut known_bytes = 0;
     for index in 0..count {
-        let layer = coming.recv().unwrap_or(Err(PackError::Cancelled))?;
+        let layer = Coming::new(&work.layers[index], coming.recv().unwrap_or(Err(PackError::Cancelled))?);
         known_bytes = layer.tar_bytes().saturating_add(known_bytes);
         work.observer.planned(count, known_bytes);
         archive.begin(&member(index), layer.tar_bytes())?;
-        lanes.push_back(write_plain(&mut layer.tar(work.files_ahead()), archive, worker, &progress)?);
-        work.forget(layer);
+        lanes.push_back(layer.write(work, archive, worker, &progress)?);
         // Hashes lag behind what is written, over the ends of layers.
         while let Some(lane) = lanes.pop_front_if(|lane| lane.is_done() || index + 1 == count) {
             let blob = lane.blob(worker);
+            if let ImageLayer::Base(layer) = work.layers[blobs.len()] {
+                check_written(layer, &blob)?;
+            }
             work.observer.layer_done(blobs.len(), &work.packed_layer(blobs.len(), &blob));
             blobs.push(blob);
         }
     }
     Ok(blobs)
+}
+
+/// A layer whose turn it is.
+enum Coming<'a> {
+    Base(&'a BaseLayer),
+    Files(LayerFiles),
+}
+
+impl<'a> Coming<'a> {
+    fn new(layer: &ImageLayer<'a>, files: Option<LayerFiles>) -> Self {
+        match (layer, files) {
+            (ImageLayer::Base(layer), _) => Self::Base(layer),
+            (_, files) => Self::Files(files.expect("all other layers are walked")),
+        }
+    }
+
+    fn tar_bytes(&self) -> u64 {
+        match self {
+            Self::Base(layer) => layer.tar_bytes,
+            Self::Files(files) => files.tar_bytes(),
+        }
+    }
+
+    fn write<W: Write>(
+        self,
+        work: &Work<'_>,
+        archive: &mut ArchiveWriter<W>,
+        worker: &mut Worker<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Arc<Lane>, PackError> {
+        match self {
+            Self::Base(layer) => {
+                let mut tar = PlainTar::new(layer)?;
+                write_plain(|out| tar.fill(out), archive, worker, progress)
+            }
+            Self::Files(files) => {
+                let mut tar = files.tar(work.files_ahead());
+                let lane = write_plain(|out| tar.fill(out), archive, worker, progress)?;
+                drop(tar);
+                work.forget(files);
+                Ok(lane)
+            }
+        }
+    }
 }
 
 fn member(index: usize) -> String {

@@ -1,5 +1,8 @@
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicU64;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::Unobserved;

@@ -16,11 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use layerwright_planner::Plan;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use crate::Stamp;
 use crate::entry::{Entry, EntryKind, EntryName};
 use crate::error::{MissingFile, PackError};
 use crate::files::NodeFiles;
@@ -52,6 +54,7 @@ pub(crate) struct WalkRequest<'a> {
     pub(crate) root: &'a Path,
     /// For the entries. What finds no room is walked again by then: memory does not grow with the number of files.
     pub(crate) room: &'a Room,
+    pub(crate) stamp: &'a Arc<Stamp>,
     pub(crate) observer: &'a dyn Observer,
 }
 
@@ -85,7 +88,7 @@ impl WalkRequest<'_> {
             self.check_cancelled()?;
             let mut missing = Vec::new();
             match (self.files)(node) {
-                NodeFiles::Tree(path) => Tree::find(node, &path, &root, &mut missing).map(drop)?,
+                NodeFiles::Tree(path) => Tree::find(node, &path, &root, self.stamp, &mut missing).map(drop)?,
                 NodeFiles::List(files) => list::walk_list(node, &files, &root, &mut missing).map(drop)?,
             }
             Ok(missing)
@@ -114,7 +117,7 @@ impl WalkRequest<'_> {
             return Err(PackError::missing(missing));
         }
         let mut walked = walked.into_iter();
-        layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
+        layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect(), self.stamp)).collect()
     }
 
     /// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the
@@ -153,7 +156,7 @@ impl Walk<'_> {
         let mut missing = Vec::new();
         let files = match files {
             NodeFiles::Tree(path) => {
-                let tree = Tree::find(node, &path, &self.root, &mut missing)?;
+                let tree = Tree::find(node, &path, &self.root, self.request.stamp, &mut missing)?;
                 WalkedFiles::Tree(tree.map(|tree| self.tree(tree).map(Box::new)).transpose()?)
             }
             NodeFiles::List(files) => WalkedFiles::List(list::walk_list(node, &files, &self.root, &mut missing)?),
@@ -163,12 +166,11 @@ impl Walk<'_> {
 
     fn tree(&self, tree: Tree) -> Result<(EntryName, Part), PackError> {
         let name = tree.name.clone();
-        let WalkRequest { observer, room, .. } = self.request;
-        Ok((name, tree.walk(room, observer)?))
+        Ok((name, tree.walk(self.request)?))
     }
 }
 
-fn assemble(nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
+fn assemble(nodes: Vec<Walked<'_>>, stamp: &Arc<Stamp>) -> Result<LayerFiles, PackError> {
     let mut trees = Vec::new();
     let mut lists = Vec::new();
     for Walked { node, files, .. } in nodes {
@@ -181,16 +183,16 @@ fn assemble(nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
         (Some((tree, _)), Some((list, _))) => {
             Err(PackError::MixedNodes { tree: (*tree).to_owned(), list: (*list).to_owned() })
         }
-        (Some(_), None) => assemble_trees(trees.into_iter().map(|(_, tree)| *tree).collect()),
-        _ => assemble_lists(lists),
+        (Some(_), None) => assemble_trees(trees.into_iter().map(|(_, tree)| *tree).collect(), stamp),
+        _ => assemble_lists(lists, stamp),
     }
 }
 
-fn assemble_trees(trees: Vec<(EntryName, Part)>) -> Result<LayerFiles, PackError> {
+fn assemble_trees(trees: Vec<(EntryName, Part)>, stamp: &Arc<Stamp>) -> Result<LayerFiles, PackError> {
     let parents: BTreeSet<EntryName> = trees.iter().flat_map(|(name, _)| parents(name)).collect();
-    let parents = parents.into_iter().map(|name| Entry::new(name, EntryKind::Directory, 0o755)).collect();
-    let parts = iter::once(Part::remembered(parents)).chain(trees.into_iter().map(|(_, part)| Ok(part)));
-    LayerFiles::new(parts.collect::<Result<_, _>>()?)
+    let parents = parents.into_iter().map(|name| Entry::new(name, EntryKind::Directory, 0o755).of(stamp)).collect();
+    let parts = iter::once(Part::remembered(parents, stamp)).chain(trees.into_iter().map(|(_, part)| Ok(part)));
+    LayerFiles::new(parts.collect::<Result<_, _>>()?, stamp)
 }
 
 /// The directories above an absolute name, without the root.
@@ -199,12 +201,12 @@ fn parents(name: &EntryName) -> impl Iterator<Item = EntryName> {
     slashes.map(|(at, _)| EntryName(name.0[..at].to_vec()))
 }
 
-fn assemble_lists(lists: Vec<(&str, BTreeMap<EntryName, Entry>)>) -> Result<LayerFiles, PackError> {
+fn assemble_lists(lists: Vec<(&str, BTreeMap<EntryName, Entry>)>, stamp: &Arc<Stamp>) -> Result<LayerFiles, PackError> {
     let mut merged = BTreeMap::new();
     for (name, entry) in lists.into_iter().flat_map(|(_, entries)| entries) {
         merged.entry(name).or_insert(entry);
     }
-    LayerFiles::new(vec![Part::remembered(merged.into_values().collect())?])
+    LayerFiles::new(vec![Part::remembered(merged.into_values().collect(), stamp)?], stamp)
 }
 
 #[cfg(test)]
@@ -371,7 +373,8 @@ mod tests {
         let tree = |name: &str| NodeFiles::Tree(name.into());
         let plan = plan(&[&["/nowhere/x"]]);
         let (root, observer) = (Path::new("/"), &crate::Unobserved);
-        let request = WalkRequest { plan: &plan, files: &tree, root, room: &Room::new(0), observer };
+        let request =
+            WalkRequest { plan: &plan, files: &tree, root, room: &Room::new(0), stamp: &Arc::default(), observer };
         assert_eq!(
             request.layers(&[0]).unwrap_err().to_string(),
             "1 file does not exist:\n  /nowhere/x of node /nowhere/x"

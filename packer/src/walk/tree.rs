@@ -14,8 +14,9 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::Room;
 use super::resolve::{ResolveError, Root, components};
+use super::{Room, WalkRequest};
+use crate::Stamp;
 use crate::entry::{Base, Content, Entry, EntryKind, EntryName, compare_names};
 use crate::error::{FileChange, MissingFile, PackError};
 use crate::layer::{Entries, Extent, Part};
@@ -34,6 +35,8 @@ pub(crate) struct Tree {
     pub(crate) name: EntryName,
     node: String,
     base: Arc<Base>,
+    /// Of its files in the image.
+    stamp: Arc<Stamp>,
 }
 
 impl Tree {
@@ -42,6 +45,7 @@ impl Tree {
         node: &str,
         path: &Path,
         root: &Root<'_>,
+        stamp: &Arc<Stamp>,
         missing: &mut Vec<MissingFile>,
     ) -> Result<Option<Self>, PackError> {
         let (parent, last) = split_store_path(path).map_err(|reason| PackError::InvalidPath {
@@ -59,6 +63,7 @@ impl Tree {
                 name: EntryName(path.as_os_str().as_bytes().to_vec()),
                 node: node.to_owned(),
                 base: base.into(),
+                stamp: Arc::clone(stamp),
             })),
             Err(ResolveError::Missing) => {
                 missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path) });
@@ -71,14 +76,15 @@ impl Tree {
         }
     }
 
-    /// The entries under their absolute names, owned by root, sorted by components. Looks at the disk as it goes.
+    /// The entries under their absolute names, sorted by components. Looks at the disk as it goes.
     pub(crate) fn entries(&self) -> TreeEntries<'_> {
         TreeEntries { tree: self, begun: false, directories: Vec::new() }
     }
 
     /// Walks it in parallel on the current thread pool.
-    pub(super) fn walk(self, room: &Room, observer: &dyn Observer) -> Result<Part, PackError> {
+    pub(super) fn walk(self, request: WalkRequest<'_>) -> Result<Part, PackError> {
         let mut walked = Walked::default();
+        let WalkRequest { room, observer, .. } = request;
         Branch { tree: &self, depth: 0, room, observer }.add(self.enter()?, &mut walked)?;
         let entries = walked.entries.map_or(Entries::OnDisk(self), Entries::Remembered);
         Ok(Part { extent: walked.extent, entries })
@@ -86,6 +92,10 @@ impl Tree {
 
     fn enter(&self) -> Result<Entered, PackError> {
         enter(self, (CWD, &self.base.path), self.name.clone(), FileType::Unknown)
+    }
+
+    fn entry(&self, name: EntryName, kind: EntryKind, mode: u32) -> Entry {
+        Entry::new(name, kind, mode).of(&self.stamp)
     }
 
     /// Tells a file that was there a moment ago from one that cannot be read.
@@ -121,8 +131,8 @@ impl Default for Walked {
 }
 
 impl Walked {
-    fn push(&mut self, entry: Entry, room: &Room) -> Result<(), PackError> {
-        self.extent.add(&entry)?;
+    fn push(&mut self, entry: Entry, stamp: &Stamp, room: &Room) -> Result<(), PackError> {
+        self.extent.add(&entry, stamp)?;
         if let Some(entries) = &mut self.entries {
             if room.take() {
                 entries.push(entry);
@@ -163,7 +173,7 @@ impl Branch<'_> {
         if self.observer.cancelled() {
             return Err(PackError::Cancelled);
         }
-        walked.push(entry, self.room)?;
+        walked.push(entry, &self.tree.stamp, self.room)?;
         match directory {
             Some(directory) if self.depth < MAX_OPEN_DIRECTORIES => self.add_below(&directory, walked),
             Some(directory) => {
@@ -270,7 +280,7 @@ fn enter(tree: &Tree, place: (BorrowedFd<'_>, &Path), name: EntryName, kind: Fil
                 FileType::Symlink => symlink(tree, place, name),
                 FileType::RegularFile => {
                     let content = Content::new(&tree.base, &stat);
-                    Ok((Entry::new(name, EntryKind::File(content), stat.st_mode & 0o7777), None))
+                    Ok((tree.entry(name, EntryKind::File(content), stat.st_mode & 0o7777), None))
                 }
                 kind => {
                     let (node, path) = (tree.node.clone(), tree.base.path_of(&name));
@@ -283,7 +293,7 @@ fn enter(tree: &Tree, place: (BorrowedFd<'_>, &Path), name: EntryName, kind: Fil
 
 fn symlink(tree: &Tree, (from, at): (BorrowedFd<'_>, &Path), name: EntryName) -> Result<Entered, PackError> {
     let target = readlinkat(from, at, Vec::new()).map_err(|error| tree.failed("read the link", &name, error))?;
-    Ok((Entry::new(name, EntryKind::Symlink { target: target.into_bytes() }, 0o777), None))
+    Ok((tree.entry(name, EntryKind::Symlink { target: target.into_bytes() }, 0o777), None))
 }
 
 fn directory(tree: &Tree, (from, at): (BorrowedFd<'_>, &Path), name: EntryName) -> Result<Entered, PackError> {
@@ -292,7 +302,7 @@ fn directory(tree: &Tree, (from, at): (BorrowedFd<'_>, &Path), name: EntryName) 
     let file = openat(from, at, flags, Mode::empty()).map_err(failed)?;
     let stat = fstat(&file).map_err(failed)?;
     let children = SortedNames::read(&file).map_err(failed)?;
-    let entry = Entry::new(name.clone(), EntryKind::Directory, stat.st_mode & 0o7777);
+    let entry = tree.entry(name.clone(), EntryKind::Directory, stat.st_mode & 0o7777);
     Ok((entry, Some(OpenDirectory { name, file: Some(file), children })))
 }
 

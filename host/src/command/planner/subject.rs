@@ -1,5 +1,6 @@
 //! What a strategy is asked about: a closure that was read or generated.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
@@ -28,7 +29,7 @@ impl Subject {
     }
 
     pub(super) fn read(source: &Source, root: &Path) -> Result<Self> {
-        let read = source.read(root)?;
+        let read = source.read(root, &BTreeSet::new())?;
         let name = source.to_string();
         let mut flags = vec!["--from".to_owned(), name.clone()];
         if root != Path::new("/") {

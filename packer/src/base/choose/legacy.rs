@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Chosen, Listed, NoImage, check_layer_count, first_shown, is_same_name};
-use crate::base::config::{BaseConfig, BaseHistory, parse};
+use crate::HistoryEntry;
+use crate::base::config::{BaseConfig, parse};
 use crate::base::error::Problem;
 use crate::base::place::Place;
 use crate::image_files::{MAX_DOCUMENT_BYTES, shown};
@@ -98,10 +99,10 @@ fn layer(place: &Place, id: &str) -> Result<Listed, Problem> {
 }
 
 impl LayerJson {
-    fn into_history(self) -> BaseHistory {
+    fn into_history(self) -> HistoryEntry {
         let command = self.container_config.as_ref().and_then(|config| config.get("Cmd")?.as_array());
         let command = command.map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
-        BaseHistory {
+        HistoryEntry {
             created: self.created,
             created_by: command.filter(|command| !command.is_empty()),
             author: self.author,

@@ -1,0 +1,54 @@
+//! `layerwright layer`
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use indicatif::BinaryBytes;
+use layerwright_packer::{LayerRequest, PackedLayer, pack_layer};
+
+use super::image_settings::stamp;
+use super::output::{counted, print_json};
+use super::pack::read_plan;
+use crate::arguments::LayerArguments;
+use crate::console::Console;
+use crate::exit::Usage;
+use crate::interrupt::Writing;
+use crate::progress::Progress;
+use crate::source::NodeFilesByName;
+
+pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitCode> {
+    let stamp = stamp(&arguments.stamp).map_err(Usage)?;
+    let plan = read_plan(&arguments.plan)?;
+    let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
+    files.check(&plan)?;
+    let request = LayerRequest {
+        plan: &plan,
+        layer: arguments.index,
+        files: &|name| files.get(name),
+        root: &arguments.root,
+        compression: arguments.compression,
+        stamp: &stamp,
+        threads: arguments.threads,
+    };
+    let writing = Writing::start();
+    let progress = Progress::new(console, "layers");
+    let packed = pack_layer(&request, &arguments.output, &progress).context("packing the layer")?;
+    drop((progress, writing));
+    if arguments.json {
+        print_json(&packed)?;
+    } else {
+        console.say(&summary(packed.as_ref(), arguments, plan.layers().len()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(packed: Option<&PackedLayer>, arguments: &LayerArguments, layers: usize) -> String {
+    let output = arguments.output.display();
+    match packed {
+        Some(PackedLayer { nodes, digest, tar_bytes, blob_bytes, .. }) => {
+            let (nodes, stored, plain) = (counted(*nodes, "node"), BinaryBytes(*blob_bytes), BinaryBytes(*tar_bytes));
+            format!("wrote {output}\n  {nodes}, {stored} ({plain} plain)\n  digest {digest}")
+        }
+        None => format!("wrote {output}\n  empty: the plan has {}", counted(layers, "layer")),
+    }
+}

@@ -1,0 +1,154 @@
+//! What lies below and above the planned layers: a base image, and the customisation layer.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use layerwright_packer::{BaseImage, Customisation, ImageSettings, ImageSource, Platform};
+use layerwright_planner::{Closure, NodeKind};
+use tempfile::TempDir;
+
+use crate::arguments::SurroundingsArguments;
+use crate::console::Console;
+use crate::nix_db::{self, BaseDatabase, Content, Entry};
+use crate::progress::Progress;
+use crate::source::NodeFilesByName;
+
+/// Where the database of a Nix store is.
+const NIX_DATABASE: &str = "/nix/var/nix/db/db.sqlite";
+
+/// What was written to it last, if Nix has not put it there yet.
+const NIX_DATABASE_LOG: &str = "/nix/var/nix/db/db.sqlite-wal";
+
+/// No database is longer: a few hundred bytes for each path and each reference.
+const MAX_DATABASE_BYTES: u64 = 1 << 30;
+
+/// A base image and a customisation layer, opened before the closure is read.
+pub(super) struct Surroundings {
+    base: Option<BaseImage>,
+    customisation: Customisation,
+    /// Store paths that files of the customisation layer refer to.
+    references: BTreeSet<String>,
+    /// Where a Nix database goes.
+    has_nix_db: bool,
+    /// For what is made on the way, until the image is packed.
+    scratch: TempDir,
+}
+
+impl Surroundings {
+    /// `settings` say for which platform the image is, and who owns files of which nobody says so.
+    pub(super) fn open(
+        arguments: &SurroundingsArguments,
+        root: &Path,
+        settings: &ImageSettings,
+        has_nix_db: bool,
+        console: &Console,
+    ) -> Result<Self> {
+        let scratch = TempDir::new().context("making a temporary folder")?;
+        let base = match &arguments.from_image {
+            Some(source) => Some(open_base(source, settings, scratch.path(), console)?),
+            None => None,
+        };
+        let operations = &arguments.customisation.operations;
+        let aside = scratch.path().join("customisation");
+        fs_err::create_dir(&aside)?;
+        let lower = base.as_ref().map(|base| base.lower_files().clone()).unwrap_or_default();
+        let owner = (settings.stamp.uid, settings.stamp.gid);
+        let customisation =
+            Customisation::new(operations, root, owner, &aside, lower).context("making the customisation layer")?;
+        let references = match customisation.is_empty() {
+            true => BTreeSet::new(),
+            false => customisation.references(&store_dir()).context("reading the files of the customisation layer")?,
+        };
+        Ok(Self { base, customisation, references, has_nix_db, scratch })
+    }
+
+    pub(super) fn base(&self) -> Option<&BaseImage> {
+        self.base.as_ref()
+    }
+
+    pub(super) fn customisation(&self) -> Option<&Customisation> {
+        Some(&self.customisation).filter(|customisation| !customisation.is_empty())
+    }
+
+    /// Store paths that have to be in the image because files of the customisation layer refer to them.
+    pub(super) fn references(&self) -> &BTreeSet<String> {
+        &self.references
+    }
+
+    /// Returns how many layers are left for the plan.
+    pub(super) fn planned_layers(&self, max_layers: NonZeroU32) -> Result<NonZeroU32> {
+        let base = self.base.as_ref().map_or(0, |base| base.layers().len());
+        let customisation = usize::from(!self.customisation.is_empty() || self.has_nix_db);
+        let taken = u32::try_from(base + customisation).unwrap_or(u32::MAX);
+        max_layers.get().checked_sub(taken).and_then(NonZeroU32::new).with_context(|| {
+            format!(
+                "no layer is left for the closure: of --max-layers {max_layers}, the base image has {base} and the \
+                 customisation {customisation}; give at least --max-layers {}",
+                taken.saturating_add(1)
+            )
+        })
+    }
+
+    /// Returns the closure without what the base image holds.
+    pub(super) fn without_held(&self, closure: &Closure) -> Closure {
+        let held = |name: &str| self.base.as_ref().is_some_and(|base| base.store_paths().contains(name));
+        let keep: Vec<_> = closure.ids().filter(|id| !held(&closure.node(*id).name)).collect();
+        if keep.len() == closure.len() { closure.clone() } else { closure.induced(&keep) }
+    }
+
+    /// Refuses a closure that lacks what files of the customisation layer refer to.
+    pub(super) fn check_references(&self, closure: &Closure, kind: NodeKind, console: &Console) -> Result<()> {
+        let held = |name: &str| self.base.as_ref().is_some_and(|base| base.store_paths().contains(name));
+        let lacks = |name: &&String| closure.find(name).is_none() && !held(name);
+        let Some(missing) = self.references.iter().find(lacks) else { return Ok(()) };
+        match kind {
+            NodeKind::StorePath => bail!(
+                "files of the customisation layer refer to {missing}, which is not in the closure; have the graph \
+                 begin at it too, or take --from nix:{missing}"
+            ),
+            NodeKind::DpkgPackage => {
+                console.warn(&format!("the image lacks {missing}, which files of the customisation layer refer to"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds the database of a Nix store that has the closure, and what the base image has.
+    pub(super) fn add_nix_db(&mut self, closure: &Closure, files: &NodeFilesByName, root: &Path) -> Result<()> {
+        let dir = self.scratch.path().join("nix-db");
+        fs_err::create_dir(&dir)?;
+        let read = |path: &str| match &self.base {
+            Some(base) => base.read_file(path, MAX_DATABASE_BYTES).context("reading the base image's Nix database"),
+            None => Ok(None),
+        };
+        let (database, log) = (read(NIX_DATABASE)?, read(NIX_DATABASE_LOG)?);
+        let valid = files.valid_paths(closure, root)?;
+        let roots: Vec<String> = closure.roots().iter().map(|id| closure.node(*id).name.clone()).collect();
+        let base = database.as_deref().map(|database| BaseDatabase { database, log: log.as_deref() });
+        let entries = nix_db::write(&valid, &roots, base, &dir).context("writing the Nix database")?;
+        let customisation = &mut self.customisation;
+        for Entry { path, content } in entries {
+            let path = Path::new(&path);
+            match content {
+                Content::Directory { mode } => customisation.make_directory(path, mode),
+                Content::File { mode, file } => customisation.add_file(path, mode, &file),
+                Content::Symlink { target } => customisation.make_symlink(Path::new(&target), path),
+            }?;
+        }
+        Ok(())
+    }
+}
+
+fn open_base(source: &ImageSource, settings: &ImageSettings, scratch: &Path, console: &Console) -> Result<BaseImage> {
+    let platform = Platform { os: settings.os.clone(), architecture: settings.architecture.clone() };
+    let progress = Progress::new(console, "layers");
+    BaseImage::open(source, &platform, scratch, &progress).context("--from-image")
+}
+
+/// Where store paths are.
+fn store_dir() -> PathBuf {
+    env::var_os("NIX_STORE_DIR").filter(|dir| !dir.is_empty()).map_or_else(|| "/nix/store".into(), PathBuf::from)
+}
