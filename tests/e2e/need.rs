@@ -13,6 +13,7 @@ pub(crate) enum Need {
     Busybox,
     Debian,
     Docker,
+    Fakeroot,
     Git,
     Nix,
     Npm,
@@ -35,6 +36,7 @@ pub(crate) enum Need {
     /// clang, with a C library and a linker for components.
     WasmClang,
     WitBindgen,
+    Zstd,
 }
 
 impl Need {
@@ -72,6 +74,7 @@ impl Need {
             Self::Busybox => "apt-get install busybox-static",
             Self::Debian => "run it on Debian or Ubuntu",
             Self::Docker => "apt-get install docker.io",
+            Self::Fakeroot => "apt-get install fakeroot",
             Self::Git => "apt-get install git",
             Self::Nix => "apt-get install nix-bin",
             Self::Npm => "apt-get install npm",
@@ -88,6 +91,7 @@ impl Need {
             Self::Guest => "cargo build -p layerwright",
             Self::WasmClang => "apt-get install make gcc clang-16 lld-16 wasi-libc libclang-rt-16-dev-wasm32",
             Self::WitBindgen => "cargo xtask setup --clients",
+            Self::Zstd => "apt-get install zstd",
         }
     }
 
@@ -96,6 +100,7 @@ impl Need {
             Self::Bash => &["bash"],
             Self::Busybox => &["busybox"],
             Self::Docker => &["docker", "dockerd", "setpriv"],
+            Self::Fakeroot => &["fakeroot"],
             Self::Git => &["git"],
             Self::Nix => &["nix", "nix-build", "nix-store"],
             Self::Npm => &["npm", "node"],
@@ -106,6 +111,7 @@ impl Need {
             Self::Skopeo => &["skopeo"],
             Self::Tar => &["tar"],
             Self::Umoci => &["umoci"],
+            Self::Zstd => &["zstd"],
             Self::Debian | Self::Root | Self::Guest => &[],
             Self::PythonVenv | Self::RustGuest | Self::WasmClang | Self::WitBindgen => &[],
         }

@@ -469,7 +469,7 @@ fn nix_accepts_what_it_told_itself() {
     let both =
         run_nix("nix-instantiate", root, &["--eval", "--read-write-mode", "--expr", expression]).replace('"', "");
     let one = nix_store(root, &["--query", "--references", &both]);
-    let read = Source::Nix(vec![both.clone().into()]).read(root).unwrap();
+    let read = Source::Nix(vec![both.clone().into()]).read(root, &BTreeSet::new()).unwrap();
     let told = read.files.valid_paths(&read.closure, root).unwrap();
     assert_eq!(told.len(), 2);
     // The same for a plan from a file, which tells the names only.

@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     case!(layers_that_were_listed_by_hand, Nix, Busybox, Python),
     case!(names_at_the_limits_of_the_format, Python),
     case!(sparse_files_and_hard_links, Python),
+    case!(other_times_and_owners, Nix, Busybox, Python),
 ];
 
 fn a_layer_for_each_store_path() -> Result<()> {
@@ -72,6 +73,28 @@ fn sparse_files_and_hard_links() -> Result<()> {
     expect_same_layers(&["--from", &store.source()?, "--root", &store.root()], layerwright)
 }
 
+fn other_times_and_owners() -> Result<()> {
+    let store = nix_store()?;
+    let plan = ["plan", "--format", "store-layers", "--from", &store.source(), "--root", &store.root()];
+    let layers = store.layerwright(&plan).ok()?.json()?;
+    let folder = Folder::new()?;
+    let plan = folder.write("layers.json", layers.to_string())?;
+    let to = format!("oci:{}", folder.path("oci"));
+    let long = "n".repeat(33);
+    for [modified, uid, gid, uname, gname] in [
+        ["315532800", "1000", "100", "user", "users"],
+        ["0", "0", "0", "", "wheel"],
+        ["8589934592", "2097152", "4294967294", "é", &long],
+    ] {
+        let mtime = format!("@{modified}");
+        let stamp = ["--mtime", &mtime, "--uid", uid, "--gid", gid, "--uname", uname, "--gname", gname];
+        let pack = layerwright(&["pack", "--plan", &plan, "--root", &store.root(), "--to", &to, "--json"]);
+        let packed = pack.args(stamp).ok()?.json()?;
+        expect_stamped_diff_ids(&layers, &store.root(), &[modified, uid, gid, uname, gname], &packed)?;
+    }
+    Ok(())
+}
+
 /// Plans, packs, and expects what Python makes of the same plan.
 fn expect_same_layers(source: &[&str], run: impl Fn(&[&str]) -> Invocation) -> Result<()> {
     let layers = run(&["plan", "--format", "store-layers"]).args(source).ok()?.json()?;
@@ -82,8 +105,12 @@ fn expect_same_layers(source: &[&str], run: impl Fn(&[&str]) -> Invocation) -> R
 }
 
 fn expect_diff_ids(layers: &Value, root: &str, packed: &Value) -> Result<()> {
+    expect_stamped_diff_ids(layers, root, &[], packed)
+}
+
+fn expect_stamped_diff_ids(layers: &Value, root: &str, stamp: &[&str], packed: &Value) -> Result<()> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/fixtures/store_layer.py");
-    let written = tool("python3", &[script, root]).stdin(layers.to_string()).ok()?;
+    let written = tool("python3", &[script, root]).args(stamp).stdin(layers.to_string()).ok()?;
     let expected: Vec<&str> = written.text()?.lines().collect();
     let found = column(&packed["layers"], "diff_id")?;
     ensure!(!expected.is_empty() && found == expected, "expected {expected:#?}, found {found:#?}");

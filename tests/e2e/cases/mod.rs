@@ -1,15 +1,18 @@
 //! The cases, one file for each subject.
 
+mod base;
 mod cache;
 mod cli;
 mod compiling;
 mod contracts;
 mod cpython;
+mod customisation;
 mod destinations;
 mod determinism;
 mod dpkg;
 mod failures;
 mod graph;
+mod layer;
 mod load;
 mod memory;
 mod nix;
@@ -31,16 +34,19 @@ use libtest_mimic::Trial;
 use crate::case::Case;
 
 const SUBJECTS: &[(&str, &[Case])] = &[
+    ("base", base::CASES),
     ("cache", cache::CASES),
     ("cli", cli::CASES),
     ("compiling", compiling::CASES),
     ("contracts", contracts::CASES),
     ("cpython", cpython::CASES),
+    ("customisation", customisation::CASES),
     ("destinations", destinations::CASES),
     ("determinism", determinism::CASES),
     ("dpkg", dpkg::CASES),
     ("failures", failures::CASES),
     ("graph", graph::CASES),
+    ("layer", layer::CASES),
     ("load", load::CASES),
     ("memory", memory::CASES),
     ("nix", nix::CASES),

@@ -18,7 +18,7 @@ enum Sign {
 }
 
 /// What the tests need, and the Debian packages that bring it.
-const CLIENTS: [(Sign, &str); 19] = [
+const CLIENTS: [(Sign, &str); 21] = [
     (Sign::Program("qemu-x86_64"), "qemu-user"),
     (Sign::Program("skopeo"), "skopeo"),
     (Sign::Program("umoci"), "umoci"),
@@ -29,6 +29,8 @@ const CLIENTS: [(Sign, &str); 19] = [
     (Sign::Program("busybox"), "busybox-static"),
     (Sign::Program("python3"), "python3"),
     (Sign::Program("git"), "git"),
+    (Sign::Program("fakeroot"), "fakeroot"),
+    (Sign::Program("zstd"), "zstd"),
     (Sign::Program("tar"), "tar"),
     // Strategies in other languages
     (Sign::PythonModule("ensurepip"), "python3-venv"),
