@@ -59,8 +59,7 @@ pub struct PackRequest<'a> {
     pub customisation: Option<&'a Customisation>,
     /// Layers of the plan that were packed one by one. A stream has no use for them. Changes no byte.
     pub ready: &'a [ReadyLayer],
-    /// Whether a docker-archive is also one of the days when every layer was an image, see
-    /// [`crate::destination::legacy`].
+    /// Whether a docker-archive also has the files of the days when every layer was an image with a parent.
     pub legacy_parents: bool,
     /// How many threads pack. As many as there are processors where it is `None`. Changes no byte.
     pub threads: Option<NonZeroUsize>,

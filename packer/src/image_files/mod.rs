@@ -1,5 +1,5 @@
 //! What can be said about the files of an image by whoever reads one: its archive, its documents, how its blobs are
-//! compressed. [`crate::verify`] and [`crate::base`] do.
+//! compressed. [`mod@crate::verify`] and [`crate::base`] do.
 //!
 //! The image may come from anybody. So everything is limited in size, texts are escaped before they are shown, and
 //! names in an archive or a document are bytes to be compared, never paths.

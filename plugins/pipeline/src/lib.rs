@@ -1,8 +1,8 @@
 //! The operations of nixpkgs' `layeringPipeline`, so that what was written for dockerTools goes on working.
 //!
-//! 1. Nodes are put in order by size, smallest first; equal ones by name. They are one [`Graph`](graph::Graph).
-//! 2. Each operation makes a [`Value`] of the one before: a graph, a list of values, or a dictionary of `main`, `common` and
-//!    `rest`. [`operation`] reads them, [`run`](run::run) does them.
+//! 1. Nodes are put in order by size, smallest first; equal ones by name. They are one `Graph`.
+//! 2. Each operation makes a `Value` of the one before: a graph, a list of values, or a dictionary of `main`, `common` and
+//!    `rest`. `operation.rs` reads them, `run.rs` does them.
 //! 3. What comes out of the last one, from the first to the last graph in it, are the layers, bottom-most first. Empty ones
 //!    are dropped.
 //! 4. Nodes that an operation removed are left to the next planner: a planner cannot keep a node out of an image.
