@@ -31,7 +31,8 @@ pub struct Layer {
     /// The planner that made the layer, as an index into [`Plan::planners`]. `None` for the one layer that holds what
     /// no planner placed, and in plans that no planner made.
     pub planner: Option<usize>,
-    /// At least one, ascending by name.
+    /// At least one, in the order in which they are packed: ascending by name, whatever a strategy says; or as a file
+    /// lists them, so that lists from elsewhere make the layers that they made there.
     pub nodes: Vec<NodeId>,
 }
 
@@ -185,8 +186,7 @@ impl Plan {
         let layers = shells
             .into_iter()
             .map(|(label, planner, names)| {
-                let mut nodes: Vec<NodeId> = names.iter().map(find).collect();
-                nodes.sort_unstable();
+                let nodes: Vec<NodeId> = names.iter().map(find).collect();
                 Layer { label, planner, nodes }
             })
             .collect();
@@ -253,7 +253,7 @@ impl Plan {
         &self.layers
     }
 
-    /// Names of the nodes of one of this plan's layers, ascending.
+    /// Names of the nodes of one of this plan's layers, in their order.
     pub fn names<'a>(&'a self, layer: &'a Layer) -> impl Iterator<Item = &'a str> {
         layer.nodes.iter().map(|id| self.closure.node(*id).name.as_str())
     }
@@ -320,7 +320,7 @@ mod tests {
     fn store_layers_become_a_plan_and_back() {
         let text = r#"[["/nix/store/b-x", "/nix/store/a-glibc-2.40"], ["/nix/store/c-y"]]"#;
         let plan = Plan::from_store_layers(text).unwrap();
-        assert_eq!(plan.names(&plan.layers()[0]).collect::<Vec<_>>(), ["/nix/store/a-glibc-2.40", "/nix/store/b-x"]);
+        assert_eq!(plan.names(&plan.layers()[0]).collect::<Vec<_>>(), ["/nix/store/b-x", "/nix/store/a-glibc-2.40"]);
         assert_eq!(plan.closure().nodes()[0].lineage, "glibc");
         assert_eq!(Plan::from_store_layers(&plan.to_store_layers()).unwrap(), plan);
         assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
