@@ -1,0 +1,32 @@
+# What merge-images.sh and export-image.sh know of docker archives. POSIX shell; needs GNU tar, and gzip, xz or zstd for
+# archives that are packed with these.
+
+# Unpacks an image into a folder: a docker archive, or a program that writes one.
+unpack_image() {
+  mkdir -p "$2"
+  if [ -d "$1" ]; then
+    echo "layerwright: $1 is a folder; only docker archives and streams can be read here (format = \"docker-archive\")" >&2
+    exit 1
+  elif [ -x "$1" ]; then
+    "$1" > "$2.tar"
+  else
+    case $(od -An -tx1 -N6 < "$1" | tr -d ' \n') in
+      1f8b*) gzip -dc < "$1" > "$2.tar" ;;
+      28b52ffd*) zstd -dcq < "$1" > "$2.tar" ;;
+      fd377a585a00) xz -dc < "$1" > "$2.tar" ;;
+      *) ln -s "$1" "$2.tar" ;;
+    esac
+  fi
+  tar --extract --file "$2.tar" --directory "$2" --no-same-owner --no-same-permissions
+  rm "$2.tar"
+  if [ ! -f "$2/manifest.json" ]; then
+    echo "layerwright: $1 has no manifest.json, so it is no docker archive" >&2
+    exit 1
+  fi
+}
+
+# Packs a folder: nothing of the moment, the machine or the file system's order gets in.
+pack_folder() {
+  tar --create --file "$2" --directory "$1" --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner \
+    --mode=u+rw,go+r --hard-dereference "$3"
+}

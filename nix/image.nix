@@ -1,0 +1,183 @@
+# What all images have in common: from dockerTools' arguments to a plan, and to the flags that make an image of it.
+#
+#     config, contents, scripts -> roots -> exportReferencesGraph -> `layerwright plan`: plan.json
+#     plan.json, config, base image                               -> `layerwright pack`: an image, or a stream
+#
+# The plan is a derivation of its own: the image and its stream are made from the same one, and an image without a tag is
+# named by its hash. So everything that changes the image is told to it.
+{
+  run,
+  names,
+  text,
+  closure,
+  planners,
+  customisation,
+  hostSystem,
+  ...
+}:
+let
+  epoch = "1970-01-01T00:00:01Z";
+in
+# The function that the user called, for messages.
+function:
+{
+  # As in dockerTools.
+  name,
+  tag ? null,
+  fromImage ? null,
+  fromImageName ? null,
+  fromImageTag ? null,
+  contents ? [ ],
+  config ? { },
+  architecture ? null,
+  variant ? null,
+  created ? epoch,
+  mtime ? epoch,
+  uid ? 0,
+  gid ? 0,
+  uname ? "root",
+  gname ? "root",
+  maxLayers ? 100,
+  extraCommands ? "",
+  fakeRootCommands ? "",
+  enableFakechroot ? false,
+  includeStorePaths ? true,
+  includeNixDB ? false,
+  layeringPipeline ? null,
+  debug ? false,
+  # What dockerTools does not have.
+  planner ? null,
+  plannerConfig ? null,
+  inheritFromImage ? "env",
+  copyMode ? "links",
+  # Who owns `contents` and what `extraCommands` makes.
+  contentsUid ? 0,
+  contentsGid ? 0,
+}:
+let
+  fail = reason: throw "layerwright: ${function}: image `${name}`: ${reason}";
+  when = condition: flags: if condition then flags else [ ];
+  unless =
+    default: flag: value:
+    when (value != default) [
+      flag
+      (toString value)
+    ];
+
+  imageName = names.check function (names.image name);
+  imageTag = if tag != null then tag else names.hashOf plan;
+  imageConfig = if config == null then { } else config;
+
+  top = customisation {
+    inherit
+      name
+      copyMode
+      extraCommands
+      fakeRootCommands
+      enableFakechroot
+      ;
+    contents = text.toList contents;
+    uid = contentsUid;
+    gid = contentsGid;
+  };
+
+  # dockerTools has a customisation layer also where nothing is in it. With the same number of planned layers, the same
+  # store paths share a layer as there.
+  plannedLayers =
+    if layeringPipeline != null || maxLayers == null then
+      # More than these Docker does not mount. A pipeline decides by itself, as in dockerTools.
+      125
+    else if maxLayers < 2 then
+      fail "maxLayers is ${toString maxLayers}, and has to be 2 at least: one layer for store paths, and one for `contents` and what scripts make"
+    else if top.isEmpty then
+      maxLayers - 1
+    else
+      maxLayers;
+
+  base =
+    if fromImage.isExe or false then
+      fail "`fromImage` is a stream, which is no file; take the image that buildLayeredImage makes"
+    else if fromImageName == null && fromImageTag == null then
+      "${fromImage}"
+    else if fromImageName == null || fromImageTag == null then
+      fail "`fromImageName` and `fromImageTag` name an image together; give both, or none for the first one"
+    else
+      "docker-archive:${fromImage}:${fromImageName}:${fromImageTag}";
+
+  # What lies below and above the store paths. The plan leaves room for it.
+  aroundFlags =
+    when (fromImage != null) [
+      "--from-image"
+      base
+      "--inherit"
+      inheritFromImage
+    ]
+    ++ top.flags
+    ++ when debug [ "-vv" ];
+
+  stampFlags =
+    unless epoch "--mtime" mtime
+    ++ unless 0 "--uid" uid
+    ++ unless 0 "--gid" gid
+    ++ unless "root" "--uname" uname
+    ++ unless "root" "--gname" gname;
+
+  settingFlags = [
+    "--architecture"
+    (if architecture == null then names.goArchitecture hostSystem else architecture)
+    "--created"
+    created
+  ]
+  ++ when (!includeStorePaths) [ "--no-store-paths" ]
+  ++ when includeNixDB [ "--nix-db" ];
+
+  plan = run {
+    name = "${names.base name}-plan.json";
+    arguments = [
+      "plan"
+      "--from"
+      "graph:.attrs.json#closure"
+      "--output"
+      (placeholder "out")
+      "--max-layers"
+      (toString plannedLayers)
+      "--no-compile-cache"
+    ]
+    ++ planners function { inherit planner plannerConfig layeringPipeline; }
+    ++ aroundFlags;
+    attributes = {
+      exportReferencesGraph.closure = top.roots ++ closure.ofValue imageConfig;
+      # flatten_references_graph of nixpkgs reads it in the same place.
+      exclude_paths = top.leftOut;
+      # For the hash only.
+      image = [
+        imageName
+        imageConfig
+        stampFlags
+        settingFlags
+      ];
+    };
+  };
+in
+if variant != null && variant != "" then
+  fail "`variant` cannot be told to an image yet; take an `architecture` that says all"
+else
+  {
+    inherit
+      plan
+      imageName
+      imageTag
+      stampFlags
+      ;
+    config = imageConfig;
+    customisation = top.tar;
+
+    # `pack`, but for the destination, the name and the config, which is in a file.
+    packFlags = [
+      "--plan"
+      "${plan}"
+    ]
+    ++ aroundFlags
+    ++ settingFlags
+    ++ stampFlags;
+  }

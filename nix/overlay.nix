@@ -1,0 +1,46 @@
+# For nixpkgs: `pkgs.layerwright`, and `pkgs.layerwrightTools` with the functions of dockerTools.
+#
+# To change over in one place, without touching what uses it:
+#
+#     final: prev: { dockerTools = prev.dockerTools // final.layerwrightTools; }
+final: prev: {
+  layerwright = final.callPackage ./package.nix { };
+
+  layerwrightTools =
+    let
+      # What runs during the build; what the image holds comes from the arguments.
+      build = final.buildPackages;
+
+      images = import ./default.nix {
+        inherit (build) layerwright;
+        system = final.stdenv.buildPlatform.system;
+        hostSystem = final.stdenv.hostPlatform.system;
+        shell = "${build.runtimeShell}";
+        bash = "${build.bash}/bin/bash";
+        path = map (package: "${package}/bin") (
+          [
+            build.coreutils
+            build.findutils
+            build.gnused
+            build.gnutar
+            build.gzip
+            build.xz
+            build.zstd
+            build.fakeroot
+          ]
+          ++ (if final.stdenv.buildPlatform.isLinux then [ build.proot ] else [ ])
+        );
+        skopeo = "${build.skopeo}/bin/skopeo";
+        cacert = "${final.cacert}/etc/ssl/certs/ca-bundle.crt";
+        interactiveShell = "${final.bashInteractive}/bin/bash";
+        env = "${final.coreutils}/bin/env";
+      };
+    in
+    images
+    // {
+      # The one thing that needs a virtual machine: dockerTools has one.
+      buildImage =
+        arguments:
+        if (arguments.runAsRoot or null) == null then images.buildImage arguments else prev.dockerTools.buildImage arguments;
+    };
+}

@@ -1,0 +1,93 @@
+# The derivation of an image: `layerwright pack`, and the attributes that users of an image ask for.
+{
+  run,
+  names,
+  compression,
+  ...
+}:
+{
+  function,
+  name,
+  # What image.nix returns.
+  parts,
+  format ? "docker-archive",
+  compressor ? "gz",
+  # How many derivations pack a layer each. 0 for none: the image's own packs them all.
+  layerDerivations ? 0,
+  passthru ? { },
+  meta ? { },
+}:
+let
+  base = names.base name;
+
+  formats = {
+    docker-archive = "${base}.tar";
+    oci = "${base}-oci";
+    oci-archive = "${base}-oci.tar";
+  };
+  file =
+    formats.${format}
+      or (throw "layerwright: ${function}: image `${name}`: format `${format}` is none of ${builtins.concatStringsSep ", " (builtins.attrNames formats)}");
+
+  packing = [
+    "--no-cache"
+    "--compression"
+    (compression function compressor)
+  ];
+
+  # How many layers there are, only the plan knows, and it is not built yet. Those that are too many come out empty.
+  layers = builtins.genList (
+    index:
+    run {
+      name = "${base}-layer-${toString index}";
+      arguments = [
+        "layer"
+        "--plan"
+        "${parts.plan}"
+        "--index"
+        (toString index)
+        "--output"
+        (placeholder "out")
+      ]
+      ++ packing
+      ++ parts.stampFlags;
+      isSelfContained = true;
+    }
+  ) layerDerivations;
+
+  packed = run {
+    name = file;
+    arguments = [
+      "pack"
+      "--to"
+      "${format}:${placeholder "out"}"
+      "--tag"
+      "${parts.imageName}:${parts.imageTag}"
+      # Where `config` is beside other things, as in the config of an image, it is what is taken.
+      "--image-config"
+      ".attrs.json"
+    ]
+    ++ parts.packFlags
+    ++ packing
+    ++ (if layers == [ ] then [ ] else [ "--layers" ] ++ map (layer: "${layer}") layers);
+    attributes = { inherit (parts) config; };
+    isSelfContained = true;
+  };
+in
+packed
+// passthru
+// {
+  inherit (parts)
+    imageName
+    imageTag
+    plan
+    customisation
+    ;
+  inherit
+    layers
+    format
+    passthru
+    meta
+    ;
+  isExe = false;
+}

@@ -1,0 +1,13 @@
+# Text: what nixpkgs' lib has for it.
+rec {
+  upper = [ "A" "B" "C" "D" "E" "F" "G" "H" "I" "J" "K" "L" "M" "N" "O" "P" "Q" "R" "S" "T" "U" "V" "W" "X" "Y" "Z" ];
+  lower = [ "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t" "u" "v" "w" "x" "y" "z" ];
+
+  toLower = builtins.replaceStrings upper lower;
+
+  # For a POSIX shell.
+  quote = word: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString word)}'";
+  quoteAll = words: builtins.concatStringsSep " " (map quote words);
+
+  toList = value: if value == null then [ ] else if builtins.isList value then value else [ value ];
+}
