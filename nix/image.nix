@@ -112,8 +112,7 @@ let
       "--inherit"
       inheritFromImage
     ]
-    ++ top.flags
-    ++ when debug [ "-vv" ];
+    ++ top.flags;
 
   stampFlags =
     unless epoch "--mtime" mtime
@@ -132,6 +131,7 @@ let
   ++ when includeNixDB [ "--nix-db" ];
 
   plan = run {
+    inherit debug;
     name = "${names.base name}-plan.json";
     arguments = [
       "plan"
@@ -168,6 +168,7 @@ else
       imageName
       imageTag
       stampFlags
+      debug
       ;
     config = imageConfig;
     customisation = top.tar;

@@ -39,6 +39,7 @@ let
   layers = builtins.genList (
     index:
     run {
+      inherit (parts) debug;
       name = "${base}-layer-${toString index}";
       arguments = [
         "layer"
@@ -56,6 +57,7 @@ let
   ) layerDerivations;
 
   packed = run {
+    inherit (parts) debug;
     name = file;
     arguments = [
       "pack"

@@ -6,6 +6,9 @@
   arguments,
   # What the program finds in .attrs.json, which lies where a builder starts: a closure, a config.
   attributes ? { },
+  # Whether to tell what planners do. Otherwise only errors are told: a builder's standard error is a terminal, and would be
+  # full of progress.
+  debug ? false,
   # Whether the result only tells of store paths, and does not need them.
   isSelfContained ? false,
 }:
@@ -20,7 +23,7 @@ derivation (
     inherit name system;
     __structuredAttrs = true;
     builder = program;
-    args = arguments;
+    args = arguments ++ (if debug then [ "-vv" ] else [ "--quiet" ]);
   }
   // (if isSelfContained && canDiscard then { unsafeDiscardReferences.out = true; } else { })
 )
