@@ -11,6 +11,7 @@ mod hand_made;
 mod hostile;
 mod image;
 mod invocation;
+mod library;
 mod need;
 mod opened;
 mod podman;

@@ -21,7 +21,7 @@ const CONFIGURATION: &str =
     "experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\nbuild-users-group =\n";
 
 /// What the shell scripts in `closure.nix` call.
-const APPLETS: [&str; 7] = ["sh", "cp", "mkdir", "ln", "cat", "chmod", "truncate"];
+const APPLETS: [&str; 9] = ["sh", "cp", "mkdir", "ln", "cat", "chmod", "env", "readlink", "truncate"];
 
 pub(crate) struct NixStore {
     folder: Folder,
@@ -58,6 +58,16 @@ impl NixStore {
     /// What `--root` takes.
     pub(crate) fn root(&self) -> String {
         self.folder.path("root")
+    }
+
+    /// Where `closure.nix` is.
+    pub(crate) fn dir(&self) -> String {
+        self.folder.path(".")
+    }
+
+    /// Writes a file beside `closure.nix`.
+    pub(crate) fn write(&self, name: &str, content: &str) -> Result<()> {
+        self.folder.write(name, content).map(|_| ())
     }
 
     /// What `--from` takes: the app, by its link.

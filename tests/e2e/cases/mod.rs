@@ -16,6 +16,7 @@ mod layer;
 mod load;
 mod memory;
 mod nix;
+mod nix_library;
 mod planner_commands;
 mod planner_settings;
 mod planners;
@@ -50,6 +51,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("load", load::CASES),
     ("memory", memory::CASES),
     ("nix", nix::CASES),
+    ("nix_library", nix_library::CASES),
     ("planner_commands", planner_commands::CASES),
     ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),

@@ -1,0 +1,381 @@
+//! The functions of the Nix library: names, formats, settings, planners, errors.
+
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use serde_json::json;
+
+use crate::case::{Case, case};
+use crate::image::{Layout, members, skopeo, text};
+use crate::library::{DockerArchive, Library, expect, library};
+use crate::podman::Podman;
+use crate::run::{Folder, guest, layerwright, program};
+
+pub(super) const CASES: &[Case] = &[
+    case!(an_image_holds_the_closure_of_its_config_and_runs, Nix, Busybox, Podman, Root),
+    case!(a_stream_is_the_same_image, Nix, Busybox, Podman, Root),
+    case!(a_stream_takes_another_name, Nix, Busybox, Root),
+    case!(an_image_without_a_tag_is_named_by_a_hash, Nix, Busybox),
+    case!(the_hash_changes_with_the_settings_alone, Nix, Busybox),
+    case!(a_registry_can_be_part_of_the_name, Nix, Busybox, Podman, Root),
+    case!(arguments_are_overridden, Nix, Busybox),
+    case!(passthru_lies_below_what_the_function_tells, Nix, Busybox),
+    case!(every_format_runs, Nix, Busybox, Podman, Skopeo, Root),
+    case!(every_compressor_is_what_it_says, Nix, Busybox),
+    case!(every_setting_arrives, Nix, Busybox),
+    case!(an_image_can_be_empty, Nix, Busybox),
+    case!(the_date_is_stable_unless_it_is_to_be_now, Nix, Busybox),
+    case!(the_architecture_is_told_or_that_of_the_host, Nix, Busybox),
+    case!(text_without_context_is_no_reference, Nix, Busybox),
+    case!(two_layers_miss_no_store_path, Nix, Busybox, Podman, Root),
+    case!(layers_are_counted_as_dockertools_does, Nix, Busybox),
+    case!(an_image_by_build_image_has_one_layer_of_store_paths, Nix, Busybox),
+    case!(images_share_layers, Nix, Busybox),
+    case!(a_planner_is_a_name_a_component_or_a_chain, Nix, Busybox, Guest),
+    case!(a_pinned_component_is_checked, Nix, Busybox, Guest),
+    case!(planners_are_heard_when_asked, Nix, Busybox),
+    case!(the_program_comes_in_many_ways, Nix, Busybox),
+    case!(a_second_build_is_the_same_to_the_byte, Nix, Busybox),
+    case!(what_is_wrong_is_told_before_anything_is_built, Nix, Busybox),
+    case!(a_config_that_no_tool_knows_is_refused, Nix, Busybox),
+    case!(the_overlay_works_with_what_nixpkgs_has, Nix, Busybox, Root),
+];
+
+/// What the app prints.
+const SAYS: &str = "app says:\ntext from data\ntext from single\ntext from data\n";
+
+fn an_image_holds_the_closure_of_its_config_and_runs() -> Result<()> {
+    let library = library()?;
+    let image = library.build_image("untaggedLayered")?;
+    let podman = Podman::empty()?;
+    let name = podman.load(Some(&image), Vec::new())?;
+    let tag = library.evaluate("untaggedLayered.imageTag")?;
+    ensure!(name.ends_with(&format!("/app:{}", text(&tag)?)), "{name} has another tag than {tag}");
+    expect(&podman.run(&name, &[])?, &SAYS)
+}
+
+fn a_stream_is_the_same_image() -> Result<()> {
+    let library = library()?;
+    let stream = library.build_path("untaggedStream", &[])?;
+    let written = library.run(&stream, &[])?;
+    ensure!(written.code == Some(0), "{}", written.report());
+    let streamed = DockerArchive::read(written.stdout.clone())?;
+    let built = DockerArchive::open(library.build_image("untaggedLayered")?)?;
+    expect(&streamed.image_id()?, &built.image_id()?)?;
+    expect(&streamed.name()?, &built.name()?)?;
+    expect(&library.evaluate("untaggedStream.isExe")?, &true)?;
+    expect(&library.evaluate("untaggedLayered.isExe")?, &false)?;
+    expect(&library.build_path("untaggedLayered.stream", &[])?, &stream)?;
+
+    let podman = Podman::empty()?;
+    let name = podman.load(None, written.stdout)?;
+    expect(&podman.run(&name, &[])?, &SAYS)
+}
+
+fn a_stream_takes_another_name() -> Result<()> {
+    let library = library()?;
+    let stream = library.build_path("untaggedStream", &[])?;
+    for arguments in [&["-t", "other:2"] as &[&str], &["--repo_tag", "other:2"], &["--repo_tag=other:2"]] {
+        expect(&DockerArchive::read(library.run(&stream, arguments)?.stdout)?.name()?, &"other:2")?;
+    }
+    for wrong in ["--tag", "-t"] {
+        let refused = library.run(&stream, &[wrong])?;
+        ensure!(refused.code == Some(2) && refused.stdout.is_empty(), "{}", refused.report());
+    }
+    Ok(())
+}
+
+fn an_image_without_a_tag_is_named_by_a_hash() -> Result<()> {
+    let library = library()?;
+    for attribute in ["untaggedLayered", "untaggedImage"] {
+        let archive = DockerArchive::open(library.build_image(attribute)?)?;
+        let tag = library.evaluate(&format!("{attribute}.imageTag"))?;
+        ensure!(text(&tag)?.len() == 32, "{tag}");
+        expect(&archive.name()?, &format!("app:{}", text(&tag)?).as_str())?;
+        expect(&library.evaluate(&format!("{attribute}.imageName"))?, &"app")?;
+    }
+    expect(&library.evaluate("untaggedStream.imageTag")?, &library.evaluate("untaggedLayered.imageTag")?)
+}
+
+/// They are no part of the plan itself.
+fn the_hash_changes_with_the_settings_alone() -> Result<()> {
+    let library = library()?;
+    let tag = |attribute: &str| library.evaluate(&format!("{attribute}.imageTag"));
+    ensure!(tag("untaggedLayered")? != tag("untaggedWithSettings")?);
+    Ok(())
+}
+
+fn a_registry_can_be_part_of_the_name() -> Result<()> {
+    let library = library()?;
+    let expected = "registry.example:5000/team/app:1";
+    let podman = Podman::empty()?;
+    for attribute in ["registryLayered", "registryImage"] {
+        expect(&podman.load(Some(&library.build_image(attribute)?), Vec::new())?, &expected)?;
+    }
+    expect(&library.evaluate("registryLayered.imageName")?, &"registry.example:5000/team/app")?;
+    let streamed = library.run(&library.build_path("registryStream", &[])?, &[])?;
+    expect(&DockerArchive::read(streamed.stdout)?.name()?, &expected)
+}
+
+fn arguments_are_overridden() -> Result<()> {
+    let library = library()?;
+    expect(&library.evaluate("overridden.imageTag")?, &"2")?;
+    expect(&DockerArchive::open(library.build_image("overridden")?)?.name()?, &"app:2")
+}
+
+fn passthru_lies_below_what_the_function_tells() -> Result<()> {
+    let library = library()?;
+    expect(&library.evaluate("passedThrough.note")?, &"kept")?;
+    expect(&library.evaluate("passedThrough.passthru.note")?, &"kept")?;
+    expect(&library.evaluate("passedThrough.imageTag")?, &"1")?;
+    expect(&library.evaluate("passedThrough.meta.description")?, &"an app")
+}
+
+fn every_format_runs() -> Result<()> {
+    let library = library()?;
+    let podman = Podman::empty()?;
+    for attribute in ["dockerArchive", "plain", "ociArchive"] {
+        let name = podman.load(Some(&library.build_image(attribute)?), Vec::new())?;
+        expect(&podman.run(&name, &[])?, &SAYS).context(attribute)?;
+        podman.client(&["rmi", "--all", "--force"]).ok()?;
+    }
+    // Podman takes no folder with capital letters in its name.
+    let folder = Folder::new()?;
+    let copied = folder.path("copied.tar");
+    let to = format!("docker-archive:{copied}:app:1");
+    skopeo(&["copy", &format!("oci:{}:1", library.build_image("oci")?), &to]).ok()?;
+    expect(&podman.run(&podman.load(Some(&copied), Vec::new())?, &[])?, &SAYS)
+}
+
+fn every_compressor_is_what_it_says() -> Result<()> {
+    let library = library()?;
+    let media_types = |attribute: &str| -> Result<Vec<String>> {
+        let layers = layout(library, attribute)?.manifest["layers"].clone();
+        let layers = layers.as_array().context("layers are a list")?;
+        layers.iter().map(|layer| Ok(text(&layer["mediaType"])?.to_owned())).collect()
+    };
+    for (attribute, ending) in [("oci", "+gzip"), ("ociLevel", "+gzip"), ("ociZstd", "+zstd")] {
+        let types = media_types(attribute)?;
+        ensure!(types.iter().all(|media_type| media_type.ends_with(ending)), "{attribute}: {types:?}");
+    }
+    let sizes = |attribute: &str| -> Result<u64> {
+        let sizes = layout(library, attribute)?.manifest["layers"].clone();
+        Ok(sizes.as_array().context("a list")?.iter().filter_map(|layer| layer["size"].as_u64()).sum())
+    };
+    ensure!(sizes("ociLevel")? > sizes("oci")?, "level 1 is not larger than level 6");
+    let plain = DockerArchive::open(library.build_image("plain")?)?;
+    let name = text(&plain.manifest[0]["Layers"][0])?.to_owned();
+    ensure!(plain.member(&name)?.starts_with(b"/nix/"), "{name} is no plain tar");
+    Ok(())
+}
+
+fn every_setting_arrives() -> Result<()> {
+    let library = library()?;
+    let config = layout(library, "everySetting")?.config;
+    let app = format!("{}/bin/app", text(&library.evaluate("app.outPath")?)?);
+    let expected = json!({
+        "Cmd": [app], "Env": ["A=1"], "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}, "WorkingDir": "/nix",
+        "User": "1000:1000", "StopSignal": "SIGINT", "Healthcheck": {"Test": ["CMD", app]},
+        "Labels": config["config"]["Labels"],
+    });
+    expect(&config["config"], &expected)?;
+    expect(&config["created"], &"1970-01-01T00:00:01Z")
+}
+
+fn an_image_can_be_empty() -> Result<()> {
+    let layout = layout(library()?, "withoutConfig")?;
+    expect(&layout.manifest["layers"], &json!([]))
+}
+
+fn the_date_is_stable_unless_it_is_to_be_now() -> Result<()> {
+    let library = library()?;
+    expect(&DockerArchive::open(library.build_image("untaggedImage")?)?.config()?["created"], &"1970-01-01T00:00:01Z")?;
+    for attribute in ["createdNow", "createdNowImage"] {
+        let created = layout(library, attribute)?.config["created"].clone();
+        ensure!(text(&created)? > "2020", "{attribute} was created {created}");
+    }
+    Ok(())
+}
+
+fn the_architecture_is_told_or_that_of_the_host() -> Result<()> {
+    let library = library()?;
+    for attribute in ["arm", "armImage", "crossed"] {
+        expect(&layout(library, attribute)?.config["architecture"], &"arm64").context(attribute)?;
+    }
+    let native = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    expect(&layout(library, "oci")?.config["architecture"], &native)
+}
+
+/// The label names a derivation that need not be there.
+fn text_without_context_is_no_reference() -> Result<()> {
+    let library = library()?;
+    let layout = layout(library, "referencesWithoutContext")?;
+    let label = layout.config["config"]["Labels"]["built-from"].clone();
+    ensure!(text(&label)?.ends_with("-app-3.0.drv"), "{label}");
+    let data = library.evaluate("data.outPath")?;
+    let packed = store_paths(&layout)?;
+    ensure!(packed == [text(&data)?], "{packed:?}");
+    Ok(())
+}
+
+fn two_layers_miss_no_store_path() -> Result<()> {
+    let library = library()?;
+    let image = library.build_image("twoLayers")?;
+    expect(&DockerArchive::open(&image)?.layer_count()?, &1)?;
+    let podman = Podman::empty()?;
+    let name = podman.load(Some(&image), Vec::new())?;
+    expect(&podman.run(&name, &[])?, &SAYS)?;
+    let chain = DockerArchive::open(&image)?.config()?["config"]["Labels"]["chain"].clone();
+    let below = format!("{}{}/number", text(&chain)?, "/below".repeat(10));
+    let busybox = library.evaluate("busybox")?;
+    expect(&podman.run(&name, &[&format!("{}/bin/cat", text(&busybox)?), &below])?, &"0\n")
+}
+
+/// `maxLayers` counts a layer for `contents`, also where there are none.
+fn layers_are_counted_as_dockertools_does() -> Result<()> {
+    let layout = layout(library()?, "fiveLayers")?;
+    let packed: Vec<usize> = layer_paths(&layout)?.iter().map(Vec::len).collect();
+    expect(&packed, &[1, 1, 1, 9])
+}
+
+fn an_image_by_build_image_has_one_layer_of_store_paths() -> Result<()> {
+    let library = library()?;
+    let layout = layout(library, "imageOfOneLayer")?;
+    let mut expected = library.store.closure()?;
+    expected.sort();
+    expect(&layer_paths(&layout)?, &[expected])
+}
+
+fn images_share_layers() -> Result<()> {
+    let library = library()?;
+    let [one, other] = [layout(library, "sharing")?, layout(library, "sharingToo")?];
+    let digests = |layout: &Layout| layout.manifest["layers"].as_array().cloned().unwrap_or_default();
+    ensure!(digests(&one).iter().any(|layer| digests(&other).contains(layer)), "no layer is shared");
+    Ok(())
+}
+
+fn a_planner_is_a_name_a_component_or_a_chain() -> Result<()> {
+    let library = library()?;
+    let planners = |layout: &Layout| layout.manifest["annotations"]["org.layerwright.planners"].to_string();
+    ensure!(planners(&layout(library, "byName")?).contains("popularity"));
+
+    let groups = layout(library, "byGroups")?;
+    ensure!(planners(&groups).contains("groups") && planners(&groups).contains("popularity"));
+    let lowest = &layer_paths(&groups)?[0];
+    ensure!(lowest.len() == 1 && lowest[0].ends_with("-chain-10"), "{lowest:?}");
+    expect(&layer_paths(&layout(library, "byConfiguredGroups")?)?.len(), &1)?;
+
+    let component = guest("popularity").display().to_string();
+    let built = library.nix_build("byComponent").args(["--arg", "component", &component]).ok()?;
+    let built = Layout::open(&library.physical(built.text()?.trim()), "1")?;
+    expect(&built.manifest["layers"], &layout(library, "byName")?.manifest["layers"])
+}
+
+fn a_pinned_component_is_checked() -> Result<()> {
+    let library = library()?;
+    let component = guest("popularity").display().to_string();
+    let digest = layerwright(&["planner", "digest", &component]).ok()?;
+    let digest = digest.text()?.trim().trim_start_matches("sha256:")[..64].to_owned();
+    let build = |digest: &str| {
+        let arguments = ["--arg", "component", &component, "--argstr", "sha256", digest];
+        library.nix_build("byPinnedComponent").args(arguments)
+    };
+    build(&digest).ok()?;
+    build(&"0".repeat(64)).exits(100)?.says(&["is not the one that is pinned", &digest])
+}
+
+fn planners_are_heard_when_asked() -> Result<()> {
+    library()?.nix_build("talkative.plan").ok()?.says(&["popularity"])
+}
+
+/// A file, a folder, a package: always the same image.
+fn the_program_comes_in_many_ways() -> Result<()> {
+    let library = library()?;
+    let folder = Folder::new()?;
+    fs::create_dir(folder.path("bin"))?;
+    fs::copy(program(), folder.path("bin/layerwright"))?;
+    let arguments = ["--arg", "file", program(), "--arg", "folder", &folder.path(".")];
+    let built = library.nix_build("programs").args(arguments).ok()?;
+    let ids: Vec<String> = built
+        .text()?
+        .lines()
+        .map(|path| DockerArchive::open(library.physical(path))?.image_id())
+        .collect::<Result<_>>()?;
+    ensure!(ids.len() == 3 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    Ok(())
+}
+
+fn a_second_build_is_the_same_to_the_byte() -> Result<()> {
+    let library = library()?;
+    for attribute in ["dockerArchive", "plain", "ociArchive", "oci", "ociZstd", "untaggedStream", "imageOfOneLayer"] {
+        library.build_path(attribute, &[])?;
+        library.nix_build(attribute).args(["--check"]).ok().context(attribute)?;
+    }
+    Ok(())
+}
+
+fn what_is_wrong_is_told_before_anything_is_built() -> Result<()> {
+    let library = library()?;
+    for (attribute, says) in [
+        ("name", &["buildLayeredImage", "`no spaces` is no image name"] as &[&str]),
+        ("maxLayers", &["image `app`", "maxLayers is 1, and has to be 2 at least"]),
+        ("compressor", &["compressor `bz2` is none of gz, none, zstd"]),
+        ("format", &["format `docker` is none of docker-archive, oci, oci-archive"]),
+        ("argument", &["called with unexpected argument 'contnts'"]),
+        ("content", &["`/etc` is not in the store"]),
+        ("twoContents", &["`contents` is an old name of `copyToRoot`"]),
+        ("runAsRoot", &["`runAsRoot` needs a virtual machine", "enableFakechroot"]),
+        ("fromStream", &["`fromImage` is a stream"]),
+        ("halfOfAName", &["`fromImageName` and `fromImageTag` name an image together"]),
+        ("settings", &["`plannerConfig` is for a single planner"]),
+        ("pipelineAndPlanner", &["`layeringPipeline` is a planner itself"]),
+        ("digest", &["`imageDigest` is `latest`, which is no digest"]),
+        ("hash", &["without `hash` nobody could tell", "hash = \"\""]),
+        ("merged", &["the list of images is empty"]),
+        ("program", &["/nowhere is neither the program nor a folder with bin/layerwright", "cargo build --release"]),
+    ] {
+        library.is_refused(&format!("wrong.{attribute}"), says)?;
+    }
+    Ok(())
+}
+
+fn a_config_that_no_tool_knows_is_refused() -> Result<()> {
+    library()?.nix_build("wrong.config").exits(100)?.says(&["unknown field `cmd`"])
+}
+
+/// With a set in the place of nixpkgs that has what the overlay asks for.
+fn the_overlay_works_with_what_nixpkgs_has() -> Result<()> {
+    let library = library()?;
+    let image = DockerArchive::open(library.build_image("overlaid.image")?)?;
+    expect(&image.image_id()?, &DockerArchive::open(library.build_image("dockerArchive")?)?.image_id()?)?;
+    let stream = library.run(&library.build_path("overlaid.stream", &[])?, &[])?;
+    expect(&DockerArchive::read(stream.stdout)?.image_id()?, &image.image_id()?)?;
+    let shell = fs::read_link(format!("{}/bin/sh", library.build_image("overlaid.binSh")?))?;
+    ensure!(shell.starts_with("/nix/store") && shell.ends_with("bin/bash"), "{}", shell.display());
+    expect(&library.evaluate("overlaid.asRoot")?, &"dockerTools' own")
+}
+
+fn layout(library: &Library, attribute: &str) -> Result<Layout> {
+    Layout::open(&library.build_image(attribute)?, "1")
+}
+
+/// The store paths in each layer.
+fn layer_paths(layout: &Layout) -> Result<Vec<Vec<String>>> {
+    layout.tars()?.iter().map(|tar| paths_in(tar)).collect()
+}
+
+fn store_paths(layout: &Layout) -> Result<Vec<String>> {
+    Ok(layer_paths(layout)?.concat())
+}
+
+fn paths_in(tar: &[u8]) -> Result<Vec<String>> {
+    let names = members(tar)?.into_iter().map(|(name, _)| name);
+    let mut paths: Vec<String> = names
+        .filter_map(|name| {
+            let path = name.strip_prefix("/nix/store/")?.split('/').next()?;
+            (!path.is_empty()).then(|| format!("/nix/store/{path}"))
+        })
+        .collect();
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}

@@ -1,0 +1,138 @@
+//! Images by the Nix library in `nix/`: built by the real Nix, in its sandbox, from expressions in `fixtures/library.nix`.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use fs_err as fs;
+use serde_json::Value;
+
+use crate::image::{members, sha256, text};
+use crate::invocation::{Finished, Invocation};
+use crate::run;
+use crate::store::NixStore;
+
+/// What the program is linked with. A sandbox has nothing of the machine but what is named here.
+const CONFIGURATION: &str = "experimental-features = nix-command flakes\nsandbox = true\nsubstituters =\n\
+    build-users-group =\nextra-sandbox-paths = /lib /lib64\n";
+
+pub(crate) struct Library {
+    pub(crate) store: NixStore,
+    /// The program under test, in the store.
+    program: String,
+}
+
+/// A store of its own with the program in it; for the whole run.
+pub(crate) fn library() -> Result<&'static Library> {
+    static LIBRARY: LazyLock<Result<Library, String>> =
+        LazyLock::new(|| Library::build().map_err(|error| format!("{error:?}")));
+    LIBRARY.as_ref().map_err(|error| anyhow!("preparing the Nix library: {error}"))
+}
+
+/// The folder `nix/` of the repository.
+pub(crate) fn folder() -> String {
+    format!("{}/../nix", env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Library {
+    fn build() -> Result<Self> {
+        let store = NixStore::build()?;
+        store.write("conf/nix.conf", CONFIGURATION)?;
+        store.write("library.nix", include_str!("fixtures/library.nix"))?;
+        let added = store.nix("nix-store", &["--store", &store.root(), "--add", run::program()]).ok()?;
+        let program = added.text()?.trim().to_owned();
+        Ok(Self { store, program })
+    }
+
+    /// Builds one image, and returns where it is on this machine.
+    pub(crate) fn build_image(&self, attribute: &str) -> Result<String> {
+        Ok(self.physical(&self.build_path(attribute, &[])?))
+    }
+
+    /// The same with options of Nix. Returns the store path.
+    pub(crate) fn build_path(&self, attribute: &str, options: &[&str]) -> Result<String> {
+        let built = self.nix_build(attribute).args(options).ok()?;
+        Ok(built.text()?.trim().to_owned())
+    }
+
+    /// `nix-build` of one attribute, not started yet.
+    pub(crate) fn nix_build(&self, attribute: &str) -> Invocation {
+        self.ask("nix-build", &["-A", attribute, "--no-out-link"])
+    }
+
+    /// The value of one attribute; nothing is built for it.
+    pub(crate) fn evaluate(&self, attribute: &str) -> Result<Value> {
+        self.ask("nix-instantiate", &["--eval", "--strict", "--json", "-A", attribute]).ok()?.json()
+    }
+
+    /// Expects that one attribute cannot be evaluated.
+    pub(crate) fn is_refused(&self, attribute: &str, says: &[&str]) -> Result<()> {
+        self.ask("nix-instantiate", &["-A", attribute]).exits(1)?.says(says)
+    }
+
+    /// Runs a program of the store, which knows itself as `/nix/store/...`.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Result<Finished> {
+        let shell = ["shell", "--store", &self.store.root(), program, "--command", program];
+        self.store.nix("nix", &shell).args(arguments).finish()
+    }
+
+    /// Where a store path is on this machine.
+    pub(crate) fn physical(&self, store_path: &str) -> String {
+        format!("{}{store_path}", self.store.root())
+    }
+
+    fn ask(&self, tool: &str, arguments: &[&str]) -> Invocation {
+        let library = ["--arg", "library", &folder(), "--argstr", "program", &self.program];
+        let invocation = self.store.nix(tool, &["--store", &self.store.root(), "library.nix"]);
+        invocation.args(library).args(arguments).dir(&self.store.dir())
+    }
+}
+
+/// A docker archive, read without the program under test.
+pub(crate) struct DockerArchive {
+    bytes: Vec<u8>,
+    pub(crate) manifest: Value,
+}
+
+impl DockerArchive {
+    pub(crate) fn open(file: impl AsRef<Path>) -> Result<Self> {
+        Self::read(fs::read(file.as_ref())?)
+    }
+
+    pub(crate) fn read(bytes: Vec<u8>) -> Result<Self> {
+        let mut archive = Self { bytes, manifest: Value::Null };
+        archive.manifest = serde_json::from_slice(archive.member("manifest.json")?)?;
+        Ok(archive)
+    }
+
+    pub(crate) fn member(&self, name: &str) -> Result<&[u8]> {
+        let members = members(&self.bytes)?;
+        let found = members.into_iter().find(|(member, _)| member == name);
+        let (_, range) = found.with_context(|| format!("no {name} in the archive"))?;
+        Ok(&self.bytes[range])
+    }
+
+    /// Its name: of the first image, the first one.
+    pub(crate) fn name(&self) -> Result<&str> {
+        text(&self.manifest[0]["RepoTags"][0])
+    }
+
+    pub(crate) fn config(&self) -> Result<Value> {
+        Ok(serde_json::from_slice(self.member(text(&self.manifest[0]["Config"])?)?)?)
+    }
+
+    /// The digest of the config: what tools call the image.
+    pub(crate) fn image_id(&self) -> Result<String> {
+        Ok(sha256(self.member(text(&self.manifest[0]["Config"])?)?))
+    }
+
+    pub(crate) fn layer_count(&self) -> Result<usize> {
+        Ok(self.manifest[0]["Layers"].as_array().context("layers are a list")?.len())
+    }
+}
+
+/// Expects two values to be equal.
+pub(crate) fn expect<T: PartialEq<U> + std::fmt::Debug, U: std::fmt::Debug>(found: &T, expected: &U) -> Result<()> {
+    ensure!(found == expected, "expected {expected:?}, found {found:?}");
+    Ok(())
+}
