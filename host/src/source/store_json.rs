@@ -9,7 +9,11 @@
 //!
 //! Of each object, `path`, `narSize`, `narHash`, `references` and `valid` are read. The text is untrusted, so that keys that are
 //! there twice, sizes that are none and names that would spoil a terminal are errors.
+//!
+//! Beside a graph under a key, `exclude_paths` may list paths that are not part of it: what only leads to the closure, such
+//! as the tar of a customisation layer. nixpkgs' flatten_references_graph reads the same.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use layerwright_planner::{NamedNode, is_printable, lineage_of_store_path};
@@ -19,6 +23,9 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::nar_hash::NarHash;
+
+/// The key of paths that a graph is read without.
+const EXCLUDED: &str = "exclude_paths";
 
 /// Longest name that is taken, in bytes: the longest path that Linux takes.
 const MAX_NAME_BYTES: usize = 4096;
@@ -66,7 +73,11 @@ pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<StorePath>, Sto
             let (_, value) = found
                 .ok_or_else(|| StoreJsonError::NoSuchKey { key: key.to_owned(), candidates: graph_keys(&members) })?;
             // Some versions of Nix leave out the graph of an empty list of roots, or write null for it.
-            if value.get() == "null" { Ok(Vec::new()) } else { parse(value.get(), None) }
+            let nodes = if value.get() == "null" { Vec::new() } else { parse(value.get(), None)? };
+            let excluded = members.iter().find(|(name, _)| name == EXCLUDED);
+            let excluded: Option<BTreeSet<String>> =
+                excluded.map(|(_, list)| serde_json::from_str(list.get())).transpose()?;
+            Ok(without(nodes, &excluded.unwrap_or_default()))
         }
         (Document::List(_), Some(key)) => {
             Err(StoreJsonError::NoSuchKey { key: key.to_owned(), candidates: Vec::new() })
@@ -74,6 +85,17 @@ pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<StorePath>, Sto
         (Document::List(nodes), None) => nodes,
         (Document::Object(members), None) => parse_object(&members),
     }
+}
+
+/// Takes nodes out, and with them the references to them.
+fn without(mut nodes: Vec<StorePath>, excluded: &BTreeSet<String>) -> Vec<StorePath> {
+    if !excluded.is_empty() {
+        nodes.retain(|path| !excluded.contains(&path.node.name));
+        for path in &mut nodes {
+            path.node.references.retain(|reference| !excluded.contains(reference));
+        }
+    }
+    nodes
 }
 
 fn parse_object(members: &[(String, Box<RawValue>)]) -> Result<Vec<StorePath>, StoreJsonError> {
@@ -221,6 +243,17 @@ mod tests {
         assert_eq!(shown(wrapped, None), ONE);
         assert_eq!(shown("[]", None), "");
         assert_eq!(shown(r#"{"graph": null}"#, Some("graph")), "");
+    }
+
+    #[test]
+    fn excluded_paths_and_references_to_them_are_not_there() {
+        let graph = r#"[{"path": "/a", "narSize": 1, "references": ["/b", "/c"]}, {"path": "/b", "narSize": 1, "references": []},
+            {"path": "/c", "narSize": 1, "references": []}]"#;
+        let attributes = |excluded: &str| format!(r#"{{"exclude_paths": {excluded}, "g": {graph}}}"#);
+        assert_eq!(shown(&attributes(r#"["/b"]"#), Some("g")), "/a a 1 [\"/c\"]\n/c c 1 []");
+        assert_eq!(shown(&attributes(r#"["/a", "/nowhere"]"#), Some("g")), "/b b 1 []\n/c c 1 []");
+        assert_eq!(shown(&attributes("[]"), Some("g")).lines().count(), 3);
+        assert!(shown(&attributes("7"), Some("g")).starts_with("not JSON of a known shape"));
     }
 
     #[test]
