@@ -89,7 +89,7 @@ let
       125
     else if maxLayers < 2 then
       fail "maxLayers is ${toString maxLayers}, and has to be 2 at least: one layer for store paths, and one for `contents` and what scripts make"
-    else if top.isEmpty then
+    else if top.isEmpty && !includeNixDB then
       maxLayers - 1
     else
       maxLayers;
@@ -109,8 +109,10 @@ let
     when (fromImage != null) [
       "--from-image"
       base
-      "--inherit"
-      inheritFromImage
+    ]
+    ++ [
+      "--architecture"
+      (if architecture == null then names.goArchitecture hostSystem else architecture)
     ]
     ++ top.flags;
 
@@ -122,13 +124,30 @@ let
     ++ unless "root" "--gname" gname;
 
   settingFlags = [
-    "--architecture"
-    (if architecture == null then names.goArchitecture hostSystem else architecture)
     "--created"
     created
   ]
-  ++ when (!includeStorePaths) [ "--no-store-paths" ]
-  ++ when includeNixDB [ "--nix-db" ];
+  ++ unless "" "--variant" variantOfImage
+  ++ when (fromImage != null) [
+    "--inherit"
+    inheritFromImage
+  ]
+  ++ when (!includeStorePaths) [ "--no-store-paths" ];
+
+  variantOfImage =
+    if variant != null then
+      variant
+    else if architecture == null then
+      names.goVariant hostSystem
+    else
+      "";
+
+  # Whose paths Nix is to know, and what the plan is made of.
+  graph = {
+    exportReferencesGraph.closure = top.roots ++ closure.ofValue imageConfig;
+    # flatten_references_graph of nixpkgs reads it in the same place.
+    exclude_paths = top.leftOut;
+  };
 
   plan = run {
     inherit debug;
@@ -144,11 +163,9 @@ let
       "--no-compile-cache"
     ]
     ++ planners function { inherit planner plannerConfig layeringPipeline; }
-    ++ aroundFlags;
-    attributes = {
-      exportReferencesGraph.closure = top.roots ++ closure.ofValue imageConfig;
-      # flatten_references_graph of nixpkgs reads it in the same place.
-      exclude_paths = top.leftOut;
+    ++ aroundFlags
+    ++ when includeNixDB [ "--nix-db" ];
+    attributes = graph // {
       # For the hash only.
       image = [
         imageName
@@ -159,26 +176,25 @@ let
     };
   };
 in
-if variant != null && variant != "" then
-  fail "`variant` cannot be told to an image yet; take an `architecture` that says all"
-else
-  {
-    inherit
-      plan
-      imageName
-      imageTag
-      stampFlags
-      debug
-      ;
-    config = imageConfig;
-    customisation = top.tar;
+{
+  inherit
+    plan
+    imageName
+    imageTag
+    stampFlags
+    debug
+    ;
+  config = imageConfig;
+  customisation = top.tar;
+  # Only where it is needed for more than the plan.
+  graph = if includeNixDB then graph else null;
 
-    # `pack`, but for the destination, the name and the config, which is in a file.
-    packFlags = [
-      "--plan"
-      "${plan}"
-    ]
-    ++ aroundFlags
-    ++ settingFlags
-    ++ stampFlags;
-  }
+  # `pack`, but for the destination, the name and the config, which is in a file.
+  packFlags = [
+    "--plan"
+    "${plan}"
+  ]
+  ++ aroundFlags
+  ++ settingFlags
+  ++ stampFlags;
+}

@@ -41,4 +41,16 @@ rec {
       };
     in
     known.${processor} or processor;
+
+  # Which of the processors that Go calls by one name.
+  goVariant =
+    system:
+    let
+      variants = {
+        armv5tel = "v5";
+        armv6l = "v6";
+        armv7l = "v7";
+      };
+    in
+    variants.${builtins.head (builtins.match "([^-]+)-.*" system)} or "";
 }

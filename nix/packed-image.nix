@@ -29,8 +29,7 @@ let
     formats.${format}
       or (throw "layerwright: ${function}: image `${name}`: format `${format}` is none of ${builtins.concatStringsSep ", " (builtins.attrNames formats)}");
 
-  packing = [
-    "--no-cache"
+  compressionFlags = [
     "--compression"
     (compression function compressor)
   ];
@@ -50,7 +49,7 @@ let
         "--output"
         (placeholder "out")
       ]
-      ++ packing
+      ++ compressionFlags
       ++ parts.stampFlags;
       isSelfContained = true;
     }
@@ -68,11 +67,13 @@ let
       # Where `config` is beside other things, as in the config of an image, it is what is taken.
       "--image-config"
       ".attrs.json"
+      "--no-cache"
     ]
     ++ parts.packFlags
-    ++ packing
+    ++ compressionFlags
+    ++ (if parts.graph == null then [ ] else [ "--nix-db" "graph:.attrs.json#closure" ])
     ++ (if layers == [ ] then [ ] else [ "--layers" ] ++ map (layer: "${layer}") layers);
-    attributes = { inherit (parts) config; };
+    attributes = { inherit (parts) config; } // (if parts.graph == null then { } else parts.graph);
     isSelfContained = true;
   };
 in

@@ -31,6 +31,24 @@ in
       inherit PATH;
     };
 
+  # What a builder is told in .attrs.json, as a file: a graph among it.
+  writeAttributes =
+    { name, attributes }:
+    derivation (
+      attributes
+      // {
+        inherit name system;
+        __structuredAttrs = true;
+        builder = shell;
+        args = [
+          "-euc"
+          ''
+            while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "$line"; done < .attrs.json > ${placeholder "out"}
+          ''
+        ];
+      }
+    );
+
   # A derivation whose builder is a script of this folder.
   run =
     {

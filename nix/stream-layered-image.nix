@@ -27,6 +27,11 @@ let
     text = builtins.toJSON { inherit (parts) config; };
   };
 
+  graphFile = script.writeAttributes {
+    name = "${names.base name}-graph.json";
+    attributes = parts.graph;
+  };
+
   pack = text.quoteAll (
     [
       program
@@ -37,6 +42,7 @@ let
       configFile
     ]
     ++ parts.packFlags
+    ++ (if parts.graph == null then [ ] else [ "--nix-db" "graph:${graphFile}#closure" ])
   );
 
   stream = script.write {

@@ -16,6 +16,9 @@ use crate::store::NixStore;
 const CONFIGURATION: &str = "experimental-features = nix-command flakes\nsandbox = true\nsubstituters =\n\
     build-users-group =\nextra-sandbox-paths = /lib /lib64\n";
 
+/// Also what the tools of this machine are.
+const WITH_TOOLS: [&str; 3] = ["--option", "extra-sandbox-paths", "/usr /bin /lib /lib64 /etc/alternatives"];
+
 pub(crate) struct Library {
     pub(crate) store: NixStore,
     /// The program under test, in the store.
@@ -39,6 +42,9 @@ impl Library {
         let store = NixStore::build()?;
         store.write("conf/nix.conf", CONFIGURATION)?;
         store.write("library.nix", include_str!("fixtures/library.nix"))?;
+        store.write("library-files.nix", include_str!("fixtures/library-files.nix"))?;
+        fs::create_dir_all(format!("{}/bare/etc", store.dir()))?;
+        store.write("bare/etc/greeting", "good morning\n")?;
         let added = store.nix("nix-store", &["--store", &store.root(), "--add", run::program()]).ok()?;
         let program = added.text()?.trim().to_owned();
         Ok(Self { store, program })
@@ -53,6 +59,16 @@ impl Library {
     pub(crate) fn build_path(&self, attribute: &str, options: &[&str]) -> Result<String> {
         let built = self.nix_build(attribute).args(options).ok()?;
         Ok(built.text()?.trim().to_owned())
+    }
+
+    /// Builds what calls tools of this machine, and returns where it is on this machine.
+    pub(crate) fn build_with_tools(&self, attribute: &str) -> Result<String> {
+        self.build_with_tools_and(attribute, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn build_with_tools_and(&self, attribute: &str, arguments: &[&str]) -> Result<String> {
+        Ok(self.physical(&self.build_path(attribute, &[&WITH_TOOLS, arguments].concat())?))
     }
 
     /// `nix-build` of one attribute, not started yet.

@@ -18,6 +18,7 @@ pub(crate) enum Need {
     Nix,
     Npm,
     Podman,
+    Proot,
     Python,
     /// What `python3 -m venv` puts into an environment.
     PythonVenv,
@@ -79,6 +80,7 @@ impl Need {
             Self::Nix => "apt-get install nix-bin",
             Self::Npm => "apt-get install npm",
             Self::Podman => "apt-get install podman runc",
+            Self::Proot => "apt-get install proot",
             Self::Python => "apt-get install python3",
             Self::PythonVenv => "apt-get install python3-venv",
             Self::Root => "run it as root, in a virtual machine or container of its own",
@@ -105,6 +107,7 @@ impl Need {
             Self::Nix => &["nix", "nix-build", "nix-store"],
             Self::Npm => &["npm", "node"],
             Self::Podman => &["podman", "runc", "umount"],
+            Self::Proot => &["proot"],
             Self::Python => &["python3"],
             Self::Runc => &["runc"],
             Self::Qemu => &["qemu-x86_64"],

@@ -18,7 +18,7 @@ enum Sign {
 }
 
 /// What the tests need, and the Debian packages that bring it.
-const CLIENTS: [(Sign, &str); 21] = [
+const CLIENTS: [(Sign, &str); 22] = [
     (Sign::Program("qemu-x86_64"), "qemu-user"),
     (Sign::Program("skopeo"), "skopeo"),
     (Sign::Program("umoci"), "umoci"),
@@ -32,6 +32,7 @@ const CLIENTS: [(Sign, &str); 21] = [
     (Sign::Program("fakeroot"), "fakeroot"),
     (Sign::Program("zstd"), "zstd"),
     (Sign::Program("tar"), "tar"),
+    (Sign::Program("proot"), "proot"),
     // Strategies in other languages
     (Sign::PythonModule("ensurepip"), "python3-venv"),
     (Sign::Program("npm"), "npm"),
