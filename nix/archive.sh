@@ -8,7 +8,7 @@ unpack_image() {
     echo "layerwright: $1 is a folder; only docker archives and streams can be read here (format = \"docker-archive\")" >&2
     exit 1
   elif [ -x "$1" ]; then
-    "$1" > "$2.tar"
+    "$1" > "$2.tar" 2> stream.log || { cat stream.log >&2; exit 1; }
   else
     case $(od -An -tx1 -N6 < "$1" | tr -d ' \n') in
       1f8b*) gzip -dc < "$1" > "$2.tar" ;;
@@ -25,8 +25,11 @@ unpack_image() {
   fi
 }
 
-# Packs a folder: nothing of the moment, the machine or the file system's order gets in.
+# Packs what is in a folder: nothing of the moment, the machine or the file system's order gets in.
 pack_folder() {
-  tar --create --file "$2" --directory "$1" --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner \
-    --mode=u+rw,go+r --hard-dereference "$3"
+  (
+    cd "$1"
+    tar --create --file "$2" --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r \
+      --hard-dereference -- *
+  )
 }

@@ -7,6 +7,7 @@ context:
   name,
   copyToRoot ? null,
   contents ? null,
+  # Links to folders are always joined with folders, whatever this says.
   keepContentsDirlinks ? false,
   runAsRoot ? null,
   uid ? 0,

@@ -65,6 +65,9 @@ as_root() {
   pack "$1"
 }
 
+# In a sandbox a builder can give nothing away, and is told so in a way that fakeroot takes for a mistake.
+export FAKEROOTDONTTRYCHOWN=1
+
 excluded=
 owner="--owner=$uid --group=$gid"
 
@@ -94,11 +97,13 @@ elif [ -z "$enableFakechroot" ]; then
 else
   : > "$out"
   binds=
-  exclude="--exclude=./dev --exclude=./proc --exclude=./sys --exclude=.$NIX_STORE --exclude=.$NIX_BUILD_TOP"
-  for folder in $fakechrootBinds; do
+  for folder in /dev /proc /sys "$NIX_STORE" "$NIX_BUILD_TOP" $fakechrootBinds; do
+    [ -e "$folder" ] || continue
     binds="$binds -b $folder"
-    exclude="$exclude --exclude=.$folder"
+    excluded="$excluded --exclude=.$folder"
   done
-  LAYERWRIGHT_ROOT=/ LAYERWRIGHT_EXCLUDED=$exclude proot -r "$root" -b /dev -b /proc -b /sys -b "$NIX_STORE" \
-    -b "$NIX_BUILD_TOP" -b "$out" $binds --cwd=/ fakeroot -- "$SHELL" -eu "$0"
+  LAYERWRIGHT_ROOT=/ LAYERWRIGHT_EXCLUDED=$excluded proot -r "$root" $binds -b "$out" --cwd=/ \
+    fakeroot -- "$SHELL" -eu "$0"
+  # What the last command came to gets lost between all these processes. A tar is never empty.
+  [ -s "$out" ] || { echo "layerwright: fakeRootCommands failed" >&2; exit 1; }
 fi

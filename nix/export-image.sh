@@ -30,11 +30,40 @@ if [ -z "${LAYERWRIGHT_LAYERS-}" ]; then
   esac
   manifest=${manifest#*"["}
   LAYERWRIGHT_LAYERS=$(printf '%s' "${manifest%%"]"*}" | tr -d ' \t\r\n"' | tr , ' ')
-  export LAYERWRIGHT_LAYERS
+  # In a sandbox a builder can give nothing away, and is told so in a way that fakeroot takes for a mistake.
+  export LAYERWRIGHT_LAYERS FAKEROOTDONTTRYCHOWN=1
   exec fakeroot -- "$SHELL" -eu "$0"
 fi
 
 mkdir root
+root=$(cd -P root && pwd)
+
+# Removes what a layer says is gone, or cannot stay beside what it brings. Nobody knows who made the layer: nothing outside
+# of the image's own folders is touched.
+make_room() {
+  while IFS= read -r name; do
+    case /$name/ in */../*) continue ;; esac
+    base=${name##*/}
+    case $base in
+      .wh.*)
+        folder=$(cd -P "root/./${name%"$base"}" 2> errors && pwd) || continue
+        case $folder/ in
+          "$root"/*) ;;
+          *) continue ;;
+        esac
+        case $base in
+          .wh..wh..opq) find "$folder" -mindepth 1 -delete ;;
+          .wh. | .wh.. | .wh...) ;;
+          *) rm -rf -- "$folder/${base#.wh.}" ;;
+        esac
+        ;;
+      # A folder stays where a folder comes.
+      "") ;;
+      *) [ -L "root/$name" ] || [ ! -d "root/$name" ] || rm -rf -- "root/$name" ;;
+    esac
+  done
+}
+
 for layer in $LAYERWRIGHT_LAYERS; do
   file=image/$layer
   case $(od -An -tx1 -N4 < "$file" | tr -d ' \n') in
@@ -42,16 +71,11 @@ for layer in $LAYERWRIGHT_LAYERS; do
     28b52ffd) zstd -dcq < "$file" > layer.tar ;;
     *) cat < "$file" > layer.tar ;;
   esac
-  tar --list --quoting-style=literal --file layer.tar | while IFS= read -r name; do
-    base=${name##*/}
-    folder=root/${name%"$base"}
-    case $base in
-      .wh..wh..opq) [ -L "${folder%/}" ] || find "$folder" -mindepth 1 -delete 2> errors || [ ! -e "$folder" ] ;;
-      .wh.*) rm -rf -- "$folder${base#.wh.}" ;;
-    esac
-  done
-  tar --extract --file layer.tar --directory root --preserve-permissions --numeric-owner --recursive-unlink \
-    --exclude='.wh.*' --delay-directory-restore
+  tar --list --quoting-style=literal --file layer.tar 2> errors > names
+  make_room < names
+  # That it takes slashes from the beginning of names, it says for every layer.
+  tar --extract --file layer.tar --directory root --preserve-permissions --numeric-owner --exclude='.wh.*' \
+    --delay-directory-restore 2> errors || { cat errors >&2; exit 1; }
 done
 
 tar --create --file "$out" --directory root --sort=name --numeric-owner --mtime=@1 --hard-dereference .

@@ -28,4 +28,4 @@ for image in $images_to_merge; do
 done
 printf '[%s]\n' "$images" > merged/manifest.json
 
-pack_folder merged "$out" .
+pack_folder merged "$out"

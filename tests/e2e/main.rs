@@ -15,6 +15,7 @@ mod library;
 mod need;
 mod opened;
 mod podman;
+mod registry;
 mod run;
 mod store;
 mod template;

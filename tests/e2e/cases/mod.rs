@@ -17,6 +17,7 @@ mod load;
 mod memory;
 mod nix;
 mod nix_library;
+mod nix_library_files;
 mod planner_commands;
 mod planner_settings;
 mod planners;
@@ -52,6 +53,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("memory", memory::CASES),
     ("nix", nix::CASES),
     ("nix_library", nix_library::CASES),
+    ("nix_library_files", nix_library_files::CASES),
     ("planner_commands", planner_commands::CASES),
     ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),
