@@ -38,25 +38,34 @@ fi
 mkdir root
 root=$(cd -P root && pwd)
 
-# Removes what a layer says is gone, or cannot stay beside what it brings. Nobody knows who made the layer: nothing outside
-# of the image's own folders is touched.
+# Refuses a place that links of lower layers lead out of the image: nobody knows who made it.
+check_inside() {
+  at=$1
+  until real=$(cd -P "root/./$at" 2> errors && pwd); do
+    case $at in
+      */*) at=${at%/*} ;;
+      *) at= ;;
+    esac
+  done
+  case $real/ in
+    "$root"/*) ;;
+    *) echo "layerwright: a link leads the image's /$1 to $real, out of the image" >&2; exit 1 ;;
+  esac
+}
+
+# Removes what a layer says is gone, or cannot stay beside what it brings. Reads the names in it.
 make_room() {
+  checked=
   while IFS= read -r name; do
     case /$name/ in */../*) continue ;; esac
     base=${name##*/}
+    folder=${name%"$base"}
+    [ "$folder" = "$checked" ] || check_inside "${folder%/}"
+    checked=$folder
     case $base in
-      .wh.*)
-        folder=$(cd -P "root/./${name%"$base"}" 2> errors && pwd) || continue
-        case $folder/ in
-          "$root"/*) ;;
-          *) continue ;;
-        esac
-        case $base in
-          .wh..wh..opq) find "$folder" -mindepth 1 -delete ;;
-          .wh. | .wh.. | .wh...) ;;
-          *) rm -rf -- "$folder/${base#.wh.}" ;;
-        esac
-        ;;
+      .wh..wh..opq) find "root/$folder" -mindepth 1 -delete 2> errors || [ ! -d "root/$folder" ] ;;
+      .wh. | .wh.. | .wh...) ;;
+      .wh.*) rm -rf -- "root/$folder${base#.wh.}" ;;
       # A folder stays where a folder comes.
       "") ;;
       *) [ -L "root/$name" ] || [ ! -d "root/$name" ] || rm -rf -- "root/$name" ;;

@@ -31,6 +31,7 @@ pub(super) const CASES: &[Case] = &[
     case!(an_image_by_build_image_has_one_layer_of_store_paths, Nix, Busybox),
     case!(images_share_layers, Nix, Busybox),
     case!(a_planner_is_a_name_a_component_or_a_chain, Nix, Busybox, Guest),
+    case!(a_layering_pipeline_is_run, Nix, Busybox),
     case!(a_pinned_component_is_checked, Nix, Busybox, Guest),
     case!(planners_are_heard_when_asked, Nix, Busybox),
     case!(the_program_comes_in_many_ways, Nix, Busybox),
@@ -268,6 +269,15 @@ fn a_planner_is_a_name_a_component_or_a_chain() -> Result<()> {
     let built = library.nix_build("byComponent").args(["--arg", "component", &component]).ok()?;
     let built = Layout::open(&library.physical(built.text()?.trim()), "1")?;
     expect(&built.manifest["layers"], &layout(library, "byName")?.manifest["layers"])
+}
+
+fn a_layering_pipeline_is_run() -> Result<()> {
+    let library = library()?;
+    let packed = |attribute: &str| -> Result<Vec<usize>> {
+        Ok(layer_paths(&layout(library, attribute)?)?.iter().map(Vec::len).collect())
+    };
+    expect(&packed("pipeline")?, &[1, 1, 10])?;
+    expect(&packed("pipelineInAFile")?, &[1, 1, 10])
 }
 
 fn a_pinned_component_is_checked() -> Result<()> {

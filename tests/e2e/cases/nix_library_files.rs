@@ -47,6 +47,7 @@ pub(super) const CASES: &[Case] = &[
     case!(an_image_without_a_name_is_merged, Nix, Busybox, Tar),
     case!(an_export_is_what_a_container_sees, Nix, Busybox, Fakeroot, Tar),
     case!(an_export_leaves_out_what_was_removed, Nix, Busybox, Fakeroot, Tar),
+    case!(an_export_stays_within_its_folder, Nix, Busybox, Fakeroot, Tar),
     case!(an_image_is_pulled_and_built_upon, Nix, Busybox, Skopeo, Podman, Root),
     case!(layers_by_derivations_of_their_own_are_the_same, Nix, Busybox),
     case!(scripts_give_the_same_bytes_again, Nix, Busybox, Fakeroot, Proot),
@@ -370,6 +371,26 @@ fn an_export_leaves_out_what_was_removed() -> Result<()> {
     let archive = docker_archive(&folder, &layers, &["lower/layer.tar", "upper/layer.tar"], json!(["removed:1"]))?;
     let exported = library()?.build_with_tools_and("files.exportedOf", &["--arg", "archive", &archive])?;
     expect(&names_in(&exported)?, &["./", "./folder/", "./full/", "./full/new", "./kept", "./replaced"])
+}
+
+/// The builder's folder is `/build`.
+fn an_export_stays_within_its_folder() -> Result<()> {
+    let folder = Folder::new()?;
+    fs::create_dir_all(folder.path("tree-lower"))?;
+    fs::os::unix::fs::symlink("/build", folder.path("tree-lower/way-out"))?;
+    let lower = layer(&folder, "lower", &[("kept", "1\n")])?;
+    for (at, name) in ["way-out/.wh.image", "way-out/written"].into_iter().enumerate() {
+        // An entry of the folder would take the link's place.
+        layer(&folder, "upper", &[(name, "")])?;
+        let upper = tool("tar", &["--create", "--directory", &folder.path("tree-upper"), name]).ok()?.stdout;
+        let names = [format!("lower-{at}/layer.tar"), format!("upper-{at}/layer.tar")];
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let archive = docker_archive(&folder, &[lower.clone(), upper], &names, Value::Null)?;
+        let export = library()?.build_with_tools_and("files.exportedOf", &["--arg", "archive", &archive]);
+        let refused = format!("{:#}", export.err().context("it was exported")?);
+        ensure!(refused.contains("a link leads the image's /way-out to /build"), "{refused}");
+    }
+    Ok(())
 }
 
 fn an_image_is_pulled_and_built_upon() -> Result<()> {
