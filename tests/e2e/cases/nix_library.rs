@@ -39,6 +39,7 @@ pub(super) const CASES: &[Case] = &[
     case!(what_is_wrong_is_told_before_anything_is_built, Nix, Busybox),
     case!(a_config_that_no_tool_knows_is_refused, Nix, Busybox),
     case!(the_overlay_works_with_what_nixpkgs_has, Nix, Busybox, Root),
+    case!(the_flake_has_library_overlay_and_package, Nix, Busybox),
 ];
 
 /// What the app prints.
@@ -362,6 +363,40 @@ fn the_overlay_works_with_what_nixpkgs_has() -> Result<()> {
     let shell = fs::read_link(format!("{}/bin/sh", library.build_image("overlaid.binSh")?))?;
     ensure!(shell.starts_with("/nix/store") && shell.ends_with("bin/bash"), "{}", shell.display());
     expect(&library.evaluate("overlaid.asRoot")?, &"dockerTools' own")
+}
+
+/// With a flake in the place of nixpkgs that has what ours asks for.
+fn the_flake_has_library_overlay_and_package() -> Result<()> {
+    let library = library()?;
+    let folder = Folder::new()?;
+    fs::create_dir_all(folder.path("nixpkgs"))?;
+    fs::create_dir_all(folder.path("ours/nix"))?;
+    folder.write("nixpkgs/flake.nix", include_str!("../fixtures/nixpkgs/flake.nix"))?;
+    // The repository itself may hold gigabytes of what was built.
+    fs::copy(format!("{}/../flake.nix", crate::library::folder()), folder.path("ours/flake.nix"))?;
+    for file in fs::read_dir(crate::library::folder())? {
+        let file = file?;
+        fs::copy(file.path(), folder.path("ours/nix/") + &file.file_name().display().to_string())?;
+    }
+    let evaluate = |attribute: &str, apply: &str| {
+        let flake = format!("path:{}#{attribute}", folder.path("ours"));
+        let nixpkgs = format!("path:{}", folder.path("nixpkgs"));
+        let arguments = ["eval", "--store", &library.store.root(), &flake, "--apply", apply, "--json"];
+        let no_lock = ["--override-input", "nixpkgs", &nixpkgs, "--no-write-lock-file"];
+        library.store.nix("nix", &arguments).args(no_lock).ok()?.json()
+    };
+    let functions = evaluate("legacyPackages.x86_64-linux", "builtins.attrNames")?;
+    for function in ["buildImage", "buildLayeredImage", "mergeImages", "pullImage", "streamLayeredImage"] {
+        ensure!(functions.as_array().is_some_and(|names| names.contains(&json!(function))), "{functions}");
+    }
+    expect(&evaluate("packages.aarch64-linux.default", "package: package.name")?, &"layerwright")?;
+    expect(
+        &evaluate("overlays.default", "overlay: builtins.attrNames (overlay { } { })")?,
+        &json!(["layerwright", "layerwrightTools"]),
+    )?;
+    let tag = "library: (library { layerwright = ./nix/default.nix; system = \"x86_64-linux\"; }).fakeNss.name";
+    let tag = tag.replace("./nix/default.nix", &folder.path("ours/flake.nix"));
+    expect(&evaluate("lib", &tag)?, &"fake-nss")
 }
 
 fn layout(library: &Library, attribute: &str) -> Result<Layout> {
