@@ -19,6 +19,7 @@ use layerwright_packer::{Compression, Destination, ImageReference, Inherit};
 pub(crate) use self::cache::{
     CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
 };
+pub(crate) use self::customisation::CustomisationArguments;
 pub(crate) use self::lock::LockArguments;
 pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{

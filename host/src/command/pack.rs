@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use indicatif::BinaryBytes;
-use layerwright_packer::{Destination, ImageSettings, LayerReuse, PackRequest, PackedImage, ReadyLayer, pack};
+use layerwright_packer::{
+    Destination, ImageSettings, LayerKind, LayerReuse, PackRequest, PackedImage, ReadyLayer, pack,
+};
 use layerwright_planner::Plan;
 use serde::Serialize;
 
@@ -156,9 +158,13 @@ fn summary(image: &PackedImage, destination: &Destination) -> String {
             format!("\n  {count} of them from the cache, {bytes} that were not read again")
         }
     };
+    let base = match image.layers.iter().filter(|layer| layer.kind == LayerKind::Base).count() {
+        0 => String::new(),
+        count => format!("\n  {count} of them from the base image"),
+    };
     let names = match image.references.as_slice() {
         [] => String::new(),
         names => format!("\n  named {}", names.join(", ")),
     };
-    format!("wrote {place}\n  {layers}, {stored} ({plain} plain){reuse}\n  image ID {}{names}", image.image_id)
+    format!("wrote {place}\n  {layers}, {stored} ({plain} plain){base}{reuse}\n  image ID {}{names}", image.image_id)
 }

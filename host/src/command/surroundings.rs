@@ -10,7 +10,7 @@ use layerwright_packer::{BaseImage, Customisation, ImageSettings, ImageSource, P
 use layerwright_planner::{Closure, NodeKind};
 use tempfile::TempDir;
 
-use crate::arguments::SurroundingsArguments;
+use crate::arguments::{CustomisationArguments, SurroundingsArguments};
 use crate::console::Console;
 use crate::nix_db::{self, BaseDatabase, Content, Entry};
 use crate::progress::Progress;
@@ -33,8 +33,27 @@ pub(super) struct Surroundings {
     references: BTreeSet<String>,
     /// Where a Nix database goes.
     has_nix_db: bool,
-    /// For what is made on the way, until the image is packed.
-    scratch: TempDir,
+    scratch: Scratch,
+}
+
+/// A temporary folder for what is made on the way, until the image is packed. Not there until it is needed.
+#[derive(Default)]
+struct Scratch(Option<TempDir>);
+
+impl Scratch {
+    fn path(&mut self) -> Result<&Path> {
+        if self.0.is_none() {
+            self.0 = Some(TempDir::new().context("making a temporary folder")?);
+        }
+        Ok(self.0.as_ref().expect("it is there now").path())
+    }
+
+    /// A new folder in it.
+    fn folder(&mut self, name: &str) -> Result<PathBuf> {
+        let folder = self.path()?.join(name);
+        fs_err::create_dir(&folder)?;
+        Ok(folder)
+    }
 }
 
 impl Surroundings {
@@ -46,14 +65,13 @@ impl Surroundings {
         has_nix_db: bool,
         console: &Console,
     ) -> Result<Self> {
-        let scratch = TempDir::new().context("making a temporary folder")?;
-        let base = match &arguments.from_image {
-            Some(source) => Some(open_base(source, settings, scratch.path(), console)?),
+        let SurroundingsArguments { from_image, customisation: CustomisationArguments { operations } } = arguments;
+        let mut scratch = Scratch::default();
+        let base = match from_image {
+            Some(source) => Some(open_base(source, settings, scratch.path()?, console)?),
             None => None,
         };
-        let operations = &arguments.customisation.operations;
-        let aside = scratch.path().join("customisation");
-        fs_err::create_dir(&aside)?;
+        let aside = if operations.is_empty() { PathBuf::new() } else { scratch.folder("customisation")? };
         let lower = base.as_ref().map(|base| base.lower_files().clone()).unwrap_or_default();
         let owner = (settings.stamp.uid, settings.stamp.gid);
         let customisation =
@@ -118,8 +136,7 @@ impl Surroundings {
 
     /// Adds the database of a Nix store that has the closure, and what the base image has.
     pub(super) fn add_nix_db(&mut self, closure: &Closure, files: &NodeFilesByName, root: &Path) -> Result<()> {
-        let dir = self.scratch.path().join("nix-db");
-        fs_err::create_dir(&dir)?;
+        let dir = self.scratch.folder("nix-db")?;
         let read = |path: &str| match &self.base {
             Some(base) => base.read_file(path, MAX_DATABASE_BYTES).context("reading the base image's Nix database"),
             None => Ok(None),
