@@ -229,7 +229,7 @@ pub(crate) struct LayerArguments {
     pub(crate) compression: Compression,
     #[command(flatten)]
     pub(crate) stamp: StampArguments,
-    /// Threads to pack with [default: one for each processor]; the bytes do not depend on it
+    /// Threads to pack with [default: one for each processor, or $NIX_BUILD_CORES in a builder]; the bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Print the result as JSON
@@ -326,7 +326,7 @@ pub(crate) struct PackingArguments {
     pub(crate) settings: SettingsArguments,
     #[command(flatten)]
     pub(crate) cache: CacheArguments,
-    /// Threads to pack with [default: one for each processor]; the bytes do not depend on it
+    /// Threads to pack with [default: one for each processor, or $NIX_BUILD_CORES in a builder]; the bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Print the result as JSON

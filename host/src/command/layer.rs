@@ -8,7 +8,7 @@ use layerwright_packer::{LayerRequest, PackedLayer, pack_layer};
 
 use super::image_settings::stamp;
 use super::output::{counted, print_json};
-use super::pack::read_plan;
+use super::pack::{read_plan, threads};
 use crate::arguments::LayerArguments;
 use crate::console::Console;
 use crate::exit::Usage;
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitC
         root: &arguments.root,
         compression: arguments.compression,
         stamp: &stamp,
-        threads: arguments.threads,
+        threads: threads(arguments.threads),
     };
     let writing = Writing::start();
     let progress = Progress::new(console, "layers");

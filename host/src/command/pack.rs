@@ -1,6 +1,7 @@
 //! `layerwright pack`, and the second half of `layerwright build`.
 
 use std::io::{IsTerminal, stdout};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -109,7 +110,7 @@ impl<'a> Packing<'a> {
             customisation: surroundings.customisation(),
             ready,
             legacy_parents: arguments.legacy_parents,
-            threads: arguments.threads,
+            threads: threads(arguments.threads),
             reuse,
         };
         let writing = Writing::start();
@@ -123,6 +124,15 @@ impl<'a> Packing<'a> {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// How many threads pack: as many as the user says, or else the builder of Nix that this is. `None` for one for each
+/// processor.
+pub(super) fn threads(given: Option<NonZeroUsize>) -> Option<NonZeroUsize> {
+    let is_builder = std::env::var_os("NIX_BUILD_TOP").is_some();
+    // 0 says the same as nothing.
+    let cores = || std::env::var("NIX_BUILD_CORES").ok().filter(|_| is_builder)?.parse().ok();
+    given.or_else(cores)
 }
 
 fn check_stdout(arguments: &PackingArguments) -> Result<()> {
