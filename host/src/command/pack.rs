@@ -165,7 +165,7 @@ fn summary(image: &PackedImage, destination: &Destination) -> String {
         0 => String::new(),
         count => {
             let bytes = BinaryBytes(reused().map(|layer| layer.tar_bytes).sum());
-            format!("\n  {count} of them from the cache, {bytes} that were not read again")
+            format!("\n  {count} of them packed before, {bytes} that were not read again")
         }
     };
     let base = match image.layers.iter().filter(|layer| layer.kind == LayerKind::Base).count() {

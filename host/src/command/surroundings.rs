@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use layerwright_packer::{BaseImage, Customisation, ImageSettings, ImageSource, Platform};
 use layerwright_planner::{Closure, NodeKind};
-use tempfile::TempDir;
 
 use crate::arguments::{CustomisationArguments, SurroundingsArguments};
 use crate::console::Console;
+use crate::interrupt::TemporaryFolder;
 use crate::nix_db::{self, BaseDatabase, Content, Entry};
 use crate::progress::Progress;
 use crate::source::NodeFilesByName;
@@ -38,12 +38,12 @@ pub(super) struct Surroundings {
 
 /// A temporary folder for what is made on the way, until the image is packed. Not there until it is needed.
 #[derive(Default)]
-struct Scratch(Option<TempDir>);
+struct Scratch(Option<TemporaryFolder>);
 
 impl Scratch {
     fn path(&mut self) -> Result<&Path> {
         if self.0.is_none() {
-            self.0 = Some(TempDir::new().context("making a temporary folder")?);
+            self.0 = Some(TemporaryFolder::new().context("making a temporary folder")?);
         }
         Ok(self.0.as_ref().expect("it is there now").path())
     }

@@ -22,6 +22,7 @@ pub(super) const CASES: &[Case] = &[
     case!(a_missing_folder_is_named),
     case!(ctrl_c_leaves_nothing),
     case!(a_termination_leaves_nothing),
+    case!(ctrl_c_leaves_no_temporary_folder),
     case!(ctrl_c_ends_a_stream),
 ];
 
@@ -123,6 +124,27 @@ fn expect_clean_after(signal: Signal) -> Result<()> {
         let after = tree::read(&folder.path("."))?;
         ensure!(ignoring_folders(before) == ignoring_folders(after), "{scheme}: {:?}", folder.names()?);
     }
+    Ok(())
+}
+
+fn ctrl_c_leaves_no_temporary_folder() -> Result<()> {
+    let folder = Folder::new()?;
+    let (temporary, file) = (folder.path("tmp"), folder.write("file", "x")?);
+    fs::create_dir(&temporary)?;
+    let to = format!("oci:{}", folder.path("image"));
+    let build = ["build", "--from", "graph:-", "--to", &to, "--add", &format!("{file}:/file")];
+    let mut command = layerwright(&build).env("TMPDIR", &temporary).into_command();
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    // Waits for the graph.
+    let mut child = command.spawn()?;
+    let is_empty = || anyhow::Ok(fs::read_dir(&temporary)?.next().is_none());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while is_empty()? {
+        ensure!(Instant::now() < deadline && child.try_wait()?.is_none(), "no temporary folder was made");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?, Signal::INT)?;
+    ensure!(child.wait()?.code() == Some(130) && is_empty()?);
     Ok(())
 }
 

@@ -90,7 +90,7 @@ fn unchanged_closure_is_not_opened() -> Result<()> {
         building.verify(to)?;
     }
     let said = with_cache(layerwright(&[]), &building.cache()).args(&building.arguments("oci:@:app")[..7]).ok()?;
-    said.says(&["3 layers, ", "3 of them from the cache, "])
+    said.says(&["3 layers, ", "3 of them packed before, "])
 }
 
 fn unchanged_nix_closure_is_not_even_looked_at() -> Result<()> {
