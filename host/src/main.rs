@@ -49,6 +49,8 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Build(arguments) => command::build::run(arguments, console),
         Command::Plan(arguments) => command::plan::run(arguments, console),
         Command::Pack(arguments) => command::pack::run(arguments, console),
+        Command::Explain(arguments) => command::explain::run(arguments),
+        Command::Compare(arguments) => command::compare::run(arguments, console),
         Command::Layer(arguments) => command::layer::run(arguments, console),
         Command::Verify(arguments) => command::verify::run(arguments, console),
         Command::Cache(command) => command::cache::run(command, console),

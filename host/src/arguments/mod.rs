@@ -95,6 +95,10 @@ pub(crate) enum Command {
     Pack(PackArguments),
     /// Pack one layer of a plan by itself, to be put into the image by `pack --layers`
     Layer(LayerArguments),
+    /// Tell why a node is in its layer, who needs it, and what an update of it would re-send
+    Explain(ExplainArguments),
+    /// Tell which layers two plans or images share, and what is to be pulled
+    Compare(CompareArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
     /// Look after what is kept from run to run: packed layers and compiled planners
@@ -232,6 +236,37 @@ pub(crate) struct LayerArguments {
     /// Threads to pack with [default: one for each processor, or $NIX_BUILD_CORES in a builder]; the bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layerwright build --from nix:./result --to oci:out --save-plan plan.json
+  layerwright explain --plan plan.json glibc-2.40-66")]
+pub(crate) struct ExplainArguments {
+    /// A plan that `plan` wrote, or `build --save-plan`; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: PathBuf,
+    /// A node: its name, the end of its name behind a `/` or `-`, or its name without hash and version
+    pub(crate) node: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layerwright compare last-week.json plan.json
+  layerwright compare oci:last-week oci:out")]
+pub(crate) struct CompareArguments {
+    /// What users have: a plan, or an image as `verify` takes it
+    pub(crate) old: String,
+    /// What they are going to pull: another one of the same kind
+    pub(crate) new: String,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

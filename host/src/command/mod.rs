@@ -2,7 +2,9 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod explain;
 pub(crate) mod hidden;
 mod image_settings;
 pub(crate) mod layer;

@@ -10,6 +10,7 @@ mod customisation;
 mod destinations;
 mod determinism;
 mod dpkg;
+mod explain;
 mod failures;
 mod graph;
 mod layer;
@@ -46,6 +47,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("destinations", destinations::CASES),
     ("determinism", determinism::CASES),
     ("dpkg", dpkg::CASES),
+    ("explain", explain::CASES),
     ("failures", failures::CASES),
     ("graph", graph::CASES),
     ("layer", layer::CASES),
