@@ -45,7 +45,7 @@ impl LowerFiles {
         self.files.insert(EntryName(parts.join(&b'/')), file);
     }
 
-    pub(super) fn get(&self, name: &EntryName) -> Option<&LowerFile> {
+    pub(crate) fn get(&self, name: &EntryName) -> Option<&LowerFile> {
         self.files.get(name)
     }
 }

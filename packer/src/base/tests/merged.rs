@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::kit::*;
 use super::{BaseError, BaseImage, Image};
+use crate::customisation::LowerFile;
+use crate::entry::EntryName;
 
 fn open(layers: &[&[Item]]) -> BaseImage {
     let tars: Vec<Vec<u8>> = layers.iter().map(|items| tar(items)).collect();
@@ -291,5 +293,33 @@ proptest! {
             let expected = tree.get(&name).cloned().flatten();
             prop_assert_eq!(content(&base, &name), expected, "{} of {:?}", name, layers);
         }
+    }
+}
+
+#[test]
+fn directories_and_links_are_seen_through_all_layers() {
+    let lower = [dir("usr/bin/"), symlink("bin", "usr/bin"), dir("var/"), dir("var/lib/"), dir("opt/"), dir("opt/a/")];
+    let upper = [
+        file("opt/.wh..wh..opq", ""),
+        dir("opt/"),
+        dir("opt/b/"),
+        file("var/.wh.lib", ""),
+        symlink("usr/sbin", "bin"),
+        dir("nix/store/x/"),
+    ];
+    let base = open(&[&lower, &upper]);
+    let seen = |name: &str| base.lower_files().get(&EntryName(name.into())).cloned();
+    assert_eq!(seen("bin"), Some(LowerFile::Symlink(b"usr/bin".to_vec())));
+    assert_eq!(seen("usr/sbin"), Some(LowerFile::Symlink(b"bin".to_vec())));
+    for (name, is_seen) in [
+        ("usr/bin", true),
+        ("opt", true),
+        ("opt/a", false),
+        ("opt/b", true),
+        ("var", true),
+        ("var/lib", false),
+        ("nix/store/x", false),
+    ] {
+        assert_eq!(matches!(seen(name), Some(LowerFile::Directory { .. })), is_seen, "{name}");
     }
 }
