@@ -10,6 +10,7 @@ mod command;
 mod console;
 mod exit;
 mod guard;
+mod history;
 mod input;
 mod interrupt;
 mod nar_hash;

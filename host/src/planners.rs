@@ -1,13 +1,15 @@
 //! The planners of a chain: loaded, set up, and asked.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use layerwright_planner::chain::{self, Link};
-use layerwright_planner::{Closure, NodeKind, Plan, PlannerRecord, PlannerSource, Proposal, Request};
+use layerwright_planner::{Closure, Generation, NodeKind, Plan, PlannerRecord, PlannerSource, Proposal, Request};
 use serde_json::{Map, Value};
 
-use crate::arguments::{PlanningArguments, SandboxArguments};
+use crate::arguments::{LockArguments, PlanningArguments, SandboxArguments};
 use crate::caches::open_compiled_cache;
 use crate::console::Console;
 use crate::planner_file::{Component, Unpinned, built_in, find};
@@ -18,31 +20,36 @@ use crate::settings::settings;
 /// Who plans where the user names nobody.
 const DEFAULT: &str = "popularity";
 
-/// Asks the planners about a closure, for a plan of up to so many layers, and returns the checked plan.
+/// Asks the planners about a closure, for a plan of up to so many layers, and returns the checked plan. `history` are
+/// earlier images, newest first.
 pub(crate) fn plan(
     closure: Closure,
     kind: NodeKind,
     planning: &PlanningArguments,
     max_layers: NonZeroU32,
+    history: &[Arc<Generation>],
     console: &Console,
 ) -> Result<Plan> {
     let sandbox = sandbox(&planning.sandbox, console)?;
-    let (specs, found) = find_all(planning, sandbox.limits())?;
-    let link = |(spec, component): (&PlannerSpec, _)| {
-        Ok(ChainLink::new(Configured::new(&sandbox, spec, component)?, spec, console))
-    };
-    let mut links = specs.iter().zip(found).map(link).collect::<Result<Vec<_>>>()?;
+    let planners = load_all(&sandbox, &planning.planners, &planning.lock)?;
+    let link = |planner| ChainLink::new(planner, history, console);
+    let mut links: Vec<ChainLink<'_>> = planners.iter().map(link).collect();
     Ok(chain::run(kind, closure, max_layers, &mut links)?)
 }
 
-/// All planners of the chain, before any is compiled: a chain with one that is refused does nothing.
-fn find_all(planning: &PlanningArguments, limits: &Limits) -> Result<(Vec<PlannerSpec>, Vec<Component>)> {
-    if planning.planners.is_empty() {
+/// Loads these planners, or the one that plans where the user names nobody. All are found before any is compiled: a chain
+/// with one that is refused does nothing.
+pub(crate) fn load_all<'s>(
+    sandbox: &'s Sandbox,
+    specs: &[PlannerSpec],
+    lock: &LockArguments,
+) -> Result<Vec<Configured<'s>>> {
+    if specs.is_empty() {
         // Nobody wrote this name, so no file of that name is meant.
-        return Ok((vec![PlannerSpec::named(DEFAULT)], vec![built_in(DEFAULT)?]));
+        return Ok(vec![Configured::new(sandbox, &PlannerSpec::named(DEFAULT), built_in(DEFAULT)?)?]);
     }
-    let found = planning.planners.iter().map(|spec| find(spec, planning.lock.unpinned(), limits));
-    Ok((planning.planners.clone(), found.collect::<Result<_>>()?))
+    let found = specs.iter().map(|spec| find(spec, lock.unpinned(), sandbox.limits())).collect::<Result<Vec<_>>>()?;
+    specs.iter().zip(found).map(|(spec, component)| Configured::new(sandbox, spec, component)).collect()
 }
 
 /// Starts the sandbox.
@@ -66,6 +73,8 @@ fn start(limits: Limits, compiler: Compiler) -> Result<Sandbox> {
 pub(crate) struct Configured<'s> {
     pub(crate) strategy: Strategy<'s>,
     pub(crate) settings: Map<String, Value>,
+    /// As the user wrote it.
+    pub(crate) spec: PlannerSpec,
     source: PlannerSource,
 }
 
@@ -83,7 +92,7 @@ impl<'s> Configured<'s> {
     ) -> Result<Self> {
         let strategy = sandbox.load(&spec.planner, &bytes)?;
         let settings = settings(spec, strategy.description())?;
-        Ok(Self { strategy, settings, source })
+        Ok(Self { strategy, settings, spec: spec.clone(), source })
     }
 
     /// Who it is, for plans and reports.
@@ -106,14 +115,21 @@ impl<'s> Configured<'s> {
 
 /// A planner with its settings, as the chain asks it.
 pub(crate) struct ChainLink<'a> {
-    planner: Configured<'a>,
-    max_layers: Option<NonZeroU32>,
+    planner: &'a Configured<'a>,
+    history: &'a [Arc<Generation>],
     console: &'a Console,
+    time: Duration,
 }
 
 impl<'a> ChainLink<'a> {
-    pub(crate) fn new(planner: Configured<'a>, spec: &PlannerSpec, console: &'a Console) -> Self {
-        Self { planner, max_layers: spec.max_layers, console }
+    /// `history` are earlier images, newest first.
+    pub(crate) fn new(planner: &'a Configured<'a>, history: &'a [Arc<Generation>], console: &'a Console) -> Self {
+        Self { planner, history, console, time: Duration::ZERO }
+    }
+
+    /// What it took to answer.
+    pub(crate) fn time(&self) -> Duration {
+        self.time
     }
 }
 
@@ -125,7 +141,7 @@ impl Link for ChainLink<'_> {
     }
 
     fn max_layers(&self) -> Option<NonZeroU32> {
-        self.max_layers
+        self.planner.spec.max_layers
     }
 
     fn config(&self) -> String {
@@ -135,8 +151,9 @@ impl Link for ChainLink<'_> {
     fn propose(&mut self, request: &Request) -> Result<Proposal, StrategyError> {
         let strategy = &self.planner.strategy;
         let planner = strategy.planner();
-        match strategy.plan(request, &[]) {
+        match strategy.plan(request, self.history) {
             Ok(Planned { proposal, usage, log }) => {
+                self.time += usage.time;
                 self.console.said(planner, &log);
                 self.console.used(planner, usage);
                 Ok(proposal)

@@ -325,6 +325,14 @@ pub(crate) struct PlanningArguments {
     /// The most layers that the image may have
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) max_layers: NonZeroU32,
+    /// What planners may know of earlier images, oldest first: plans, or histories as `simulate` takes them
+    ///
+    /// A plan, as `plan` or --save-plan wrote it, tells the layers of one image. A history
+    /// has a line {"date": ..., "closure": [...]} for each image, oldest first, and tells
+    /// no layers: planners see each node in a layer of its own. Either may be packed with
+    /// gzip or zstd; - is standard input.
+    #[arg(long, value_name = "FILE", num_args = 1.., verbatim_doc_comment)]
+    pub(crate) history: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) lock: LockArguments,
     #[command(flatten)]

@@ -12,6 +12,7 @@ use super::surroundings::Surroundings;
 use crate::arguments::{ClosureArguments, PlanArguments, PlanFormat, PlanningArguments};
 use crate::console::Console;
 use crate::exit::Usage;
+use crate::history::read_generations;
 use crate::planners;
 use crate::progress::spinner;
 use crate::source::{NodeFilesByName, ReadClosure, Registrations};
@@ -66,7 +67,9 @@ pub(super) fn make_plan(
     console: &Console,
 ) -> Result<Made> {
     let max_layers = surroundings.planned_layers(planning.max_layers).map_err(Usage)?;
-    let spinner = spinner(console, "reading the closure");
+    let spinner = spinner(console, "reading the history");
+    let history = read_generations(&planning.history)?;
+    spinner.set_message("reading the closure");
     let ReadClosure { closure, files } = arguments.from.read(&arguments.root, surroundings.references())?;
     let closure = without(&closure, &arguments.exclude).map_err(Usage)?;
     surroundings.check_references(&closure, files.kind(), console)?;
@@ -74,7 +77,7 @@ pub(super) fn make_plan(
     spinner.set_message(format!("planning {} nodes", to_pack.len()));
     let plan = spinner.suspend(|| match to_pack.is_empty() {
         true => Ok(Plan::from_store_layers("[]")?),
-        false => planners::plan(to_pack, files.kind(), planning, max_layers, console),
+        false => planners::plan(to_pack, files.kind(), planning, max_layers, &history, console),
     })?;
     spinner.finish_and_clear();
     Ok(Made { plan, files, closure })

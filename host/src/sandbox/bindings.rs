@@ -48,7 +48,7 @@ impl history::Host for State {
         let generation = |generation: &planner::Generation| history::Generation {
             layers: generation.layers.iter().map(|nodes| nodes.iter().map(node).collect()).collect(),
         };
-        Ok(self.history.iter().take(limit as usize).map(generation).collect())
+        Ok(self.newest(limit).iter().map(|found| generation(found)).collect())
     }
 }
 

@@ -1,6 +1,8 @@
 //! One call: a fresh store with its limits, on a thread with stack enough.
 
 use std::io;
+use std::mem;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,9 +21,12 @@ use crate::guard;
 /// What the host keeps for a strategy while it runs.
 pub(super) struct State {
     pub(super) log: Log,
-    pub(super) history: Vec<Generation>,
+    /// Newest first.
+    pub(super) history: Vec<Arc<Generation>>,
     pub(super) wasi: Wasi,
     meter: Meter,
+    /// Fuel that a host function took, to be paid when it returns.
+    debt: u64,
 }
 
 /// What a call used, and what it was allowed.
@@ -54,12 +59,13 @@ pub(super) fn call<T: Send>(
     sandbox: &Sandbox,
     component: &PlannerPre<State>,
     limits: CallLimits,
-    history: &[Generation],
+    history: &[Arc<Generation>],
     phase: Phase,
     function: impl FnOnce(&mut Store<State>, &Planner) -> wasmtime::Result<T> + Send,
 ) -> Outcome<T> {
     let (log, meter) = (Log::new(limits.log_bytes), Meter::new(&limits));
-    let mut store = store(sandbox, State { log, history: history.to_vec(), wasi: Wasi::default(), meter }, &limits);
+    let state = State { log, history: history.to_vec(), wasi: Wasi::default(), meter, debt: 0 };
+    let mut store = store(sandbox, state, &limits);
     let (mut at, start) = (Phase::Start, Instant::now());
     let result = guarded(limits.stack_bytes, || {
         let instance = component.instance_pre().instantiate(&mut store)?;
@@ -79,7 +85,14 @@ fn store(sandbox: &Sandbox, state: State, limits: &CallLimits) -> Store<State> {
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| &mut state.meter);
     store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
-    store.call_hook(|cx, hook| if let CallHook::CallingHost = hook { pay(cx) } else { Ok(()) });
+    store.call_hook(|mut cx, hook| match hook {
+        CallHook::CallingHost => pay(cx, Limits::HOST_CALL_FUEL),
+        CallHook::ReturningFromHost => {
+            let debt = mem::take(&mut cx.data_mut().debt);
+            pay(cx, debt)
+        }
+        CallHook::CallingWasm | CallHook::ReturningFromWasm => Ok(()),
+    });
     store.set_max_component_handles(Limits::HANDLES);
     // Both count from here on, so that initialisers are bounded too.
     store.set_fuel(limits.fuel).expect("the engine counts fuel");
@@ -88,9 +101,22 @@ fn store(sandbox: &Sandbox, state: State, limits: &CallLimits) -> Store<State> {
     store
 }
 
+impl State {
+    /// Hands over earlier images, newest first, which costs as much as a call for each of their nodes.
+    pub(super) fn newest(&mut self, limit: u32) -> &[Arc<Generation>] {
+        let newest = &self.history[..self.history.len().min(limit as usize)];
+        let nodes: usize = newest.iter().flat_map(|generation| &generation.layers).map(Vec::len).sum();
+        self.debt = self.debt.saturating_add((nodes as u64).saturating_mul(Limits::HOST_CALL_FUEL));
+        newest
+    }
+}
+
 /// Host functions take time that the engine does not count.
-fn pay(mut cx: StoreContextMut<'_, State>) -> wasmtime::Result<()> {
-    let left = cx.get_fuel()?.checked_sub(Limits::HOST_CALL_FUEL).ok_or(Trap::OutOfFuel)?;
+fn pay(mut cx: StoreContextMut<'_, State>, fuel: u64) -> wasmtime::Result<()> {
+    if fuel == 0 {
+        return Ok(());
+    }
+    let left = cx.get_fuel()?.checked_sub(fuel).ok_or(Trap::OutOfFuel)?;
     cx.set_fuel(left)
 }
 

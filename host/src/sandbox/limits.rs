@@ -70,7 +70,8 @@ impl Limits {
     /// Those with a Python interpreter inside take 400 MB.
     pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
 
-    /// What a call of a host function costs of the fuel: in the time that it takes, about as much is executed.
+    /// What a call of a host function costs of the fuel, and each node of earlier images that one hands over: in the time
+    /// that it takes, about as much is executed.
     pub(super) const HOST_CALL_FUEL: u64 = 2000;
     /// Native stack that the host needs on top of the strategy's on the same thread, generously: overrunning it would
     /// end the process.

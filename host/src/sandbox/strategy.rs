@@ -1,6 +1,7 @@
 //! A loaded component, ready to be asked.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use layerwright_packer::Digest;
 use layerwright_planner::{Description, Generation, Proposal, Request};
@@ -147,12 +148,12 @@ fn no_strategy(planner: &str, digest: Digest, reason: NotAStrategy) -> StrategyE
 }
 
 impl Strategy<'_> {
-    /// Asks for a proposal.
+    /// Asks for a proposal. `history` are earlier images, newest first.
     ///
     /// # Errors
     ///
     /// [`StrategyError::Refused`] or [`StrategyError::Misbehaved`].
-    pub(crate) fn plan(&self, request: &Request, history: &[Generation]) -> Result<Planned, StrategyError> {
+    pub(crate) fn plan(&self, request: &Request, history: &[Arc<Generation>]) -> Result<Planned, StrategyError> {
         let limits = self.sandbox.limits.for_call(units(&request.closure));
         let Outcome { result, usage, log } =
             call(self.sandbox, &self.component, limits, history, Phase::Plan, |store, instance| {

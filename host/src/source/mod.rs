@@ -8,7 +8,7 @@ mod dpkg;
 mod graph;
 mod nix;
 mod registrations;
-mod store_json;
+pub(crate) mod store_json;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -7,6 +7,9 @@ use super::*;
 
 const BUDGET: &str = "it used its whole budget of 50000000 instructions; --planner-fuel raises it";
 
+const HISTORY: &str =
+    r#"(import "layerwright:planner/history@0.1.0" "generations" (func $generations (param i32 i32)))"#;
+
 #[test]
 fn loops_in_plan() {
     assert_misbehaves(&Component { plan: LOOP, ..Component::default() }, tight(), BUDGET, &["it was in plan"]);
@@ -76,9 +79,20 @@ fn says_nothing_again_and_again() {
 
 #[test]
 fn asks_the_host_again_and_again() {
-    let imports = r#"(import "layerwright:planner/history@0.1.0" "generations" (func $generations (param i32 i32)))"#;
     // A hundred thousand calls are two million instructions of its own: the rest is what they cost the host.
-    let asks = times(100_000, "(call $generations (i32.const -1) (i32.const 600))");
-    let component = Component { plan: &asks, imports, ..Component::default() };
+    let asks = times(100_000, "(call $generations (i32.const 0) (i32.const 600))");
+    let component = Component { plan: &asks, imports: HISTORY, ..Component::default() };
     assert_misbehaves(&component, tight(), BUDGET, &["it was in plan"]);
+}
+
+/// Its `$realloc` gives the same place every time, so that its memory is no limit.
+#[test]
+fn takes_the_history_again_and_again() {
+    let realloc = "(if (i32.eqz (local.get 0)) (then (return (i32.const 1024))))";
+    let component = |asks| Component { plan: asks, imports: HISTORY, realloc, ..Component::default() };
+    // 8,000 calls are 16 million instructions, and the three nodes 48 million.
+    let one = times(8_000, "(call $generations (i32.const 0) (i32.const 600))");
+    assert_eq!(told(&component(&one).build(), tight()).code, REFUSED);
+    let all = times(8_000, "(call $generations (i32.const -1) (i32.const 600))");
+    assert_misbehaves(&component(&all), tight(), BUDGET, &["it was in plan"]);
 }

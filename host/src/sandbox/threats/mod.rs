@@ -16,11 +16,12 @@ mod wasi;
 mod words;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use layerwright_packer::Digest;
 use layerwright_planner::testing::closure;
-use layerwright_planner::{Closure, NodeKind, Plan, PlannerSource, Request, chain};
+use layerwright_planner::{Closure, Generation, NodeKind, PastNode, Plan, PlannerSource, Request, chain};
 
 use self::component::Component;
 use super::{Compiler, Limit, Limits, Planned, Sandbox};
@@ -60,12 +61,19 @@ fn abc() -> Closure {
     closure("a -> b\nb -> c")
 }
 
+/// Two earlier images, of two nodes and of one.
+fn history() -> Vec<Arc<Generation>> {
+    let node = |name: &str| vec![PastNode { name: name.into(), lineage: name.into(), size: 1 }];
+    [vec![node("a"), node("b")], vec![node("a")]].map(|layers| Arc::new(Generation { layers })).to_vec()
+}
+
 /// Makes a plan of at most two layers, as the program does.
 fn plan(component: &[u8], limits: Limits) -> anyhow::Result<Plan> {
     let sandbox = Sandbox::new(limits, Compiler::Here).expect("the engine starts");
     let (spec, console) = (PlannerSpec::named(PLANNER), Console::new(0, true));
     let component = planner_file::Component { bytes: component.to_vec(), source: PlannerSource::File };
-    let link = ChainLink::new(Configured::new(&sandbox, &spec, component)?, &spec, &console);
+    let (planner, history) = (Configured::new(&sandbox, &spec, component)?, history());
+    let link = ChainLink::new(&planner, &history, &console);
     let max_layers = NonZeroU32::new(2).expect("two is not zero");
     Ok(chain::run(NodeKind::StorePath, abc(), max_layers, &mut [link])?)
 }

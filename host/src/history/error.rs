@@ -1,0 +1,75 @@
+//! Why a file tells of no earlier images.
+
+use std::io;
+
+use layerwright_planner::ClosureError;
+use thiserror::Error;
+
+use super::lines::{MAX_BYTES, MAX_DATE_BYTES, MAX_IMAGES, MAX_NODES};
+use crate::input::MAX_GRAPH_BYTES;
+use crate::source::store_json::StoreJsonError;
+
+/// Lines count from 1.
+#[derive(Debug, Error)]
+pub(crate) enum HistoryError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// Bytes that are no text.
+    #[error("line {line} is not UTF-8")]
+    NotText {
+        /// Which.
+        line: usize,
+    },
+    /// No JSON, or of another shape.
+    #[error("line {line} is no image: each has its line {{\"date\": ..., \"closure\": [...]}}: {error}")]
+    NoLine {
+        /// Which.
+        line: usize,
+        /// Why.
+        error: serde_json::Error,
+    },
+    /// Going on would spoil a terminal.
+    #[error("line {line} has a date that is longer than {MAX_DATE_BYTES} bytes, or not printable")]
+    BadDate {
+        /// Which.
+        line: usize,
+    },
+    /// The nodes cannot be read.
+    #[error("line {line}, the image of {date}: {error}")]
+    BadNodes {
+        /// Which.
+        line: usize,
+        /// As it says.
+        date: String,
+        /// Why.
+        error: StoreJsonError,
+    },
+    /// The nodes are no closed graph.
+    #[error("line {line}, the image of {date}: {error}")]
+    NoClosure {
+        /// Which.
+        line: usize,
+        /// As it says.
+        date: String,
+        /// Why.
+        error: ClosureError,
+    },
+    /// A file without anything in it is not what anybody meant.
+    #[error("it tells of no image")]
+    NoImage,
+    /// A plan knows one image, and layers that someone chose.
+    #[error(
+        "it is a plan, and a simulation takes a history: a line {{\"date\": ..., \"closure\": [...]}} for each image"
+    )]
+    IsPlan,
+    /// More than anybody has.
+    #[error("it tells of more than {MAX_IMAGES} images, with all files before it")]
+    TooManyImages,
+    /// More than can be kept and handed over.
+    #[error("it tells of more than {MAX_NODES} nodes over all images, with all files before it")]
+    TooManyNodes,
+    /// More than can be read in sensible time.
+    #[error("it has more than {} GiB, with all files before it, or a line of more than {} MiB", MAX_BYTES >> 30, MAX_GRAPH_BYTES >> 20)]
+    TooLarge,
+}

@@ -1,0 +1,127 @@
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
+
+use super::*;
+
+fn entry(name: &str, size: u64, references: &[&str]) -> String {
+    let references: Vec<String> = references.iter().map(|name| format!("\"/nix/store/{name}\"")).collect();
+    format!(r#"{{"path": "/nix/store/{name}", "narSize": {size}, "references": [{}]}}"#, references.join(","))
+}
+
+fn line(date: &str, entries: &[String]) -> String {
+    format!("{{\"date\": \"{date}\", \"closure\": [{}]}}\n", entries.join(","))
+}
+
+fn two_images() -> String {
+    let lib = entry("h1-lib-1", 5, &[]);
+    let first = line("monday", &[entry("h1-app-1", 7, &["h1-lib-1"]), lib.clone()]);
+    first + "\n  \n" + &line("tuesday", &[lib, entry("h2-app-2", 8, &["h1-lib-1"])])
+}
+
+/// Each generation's layers as texts, newest first.
+fn shown(files: &[PathBuf]) -> Vec<Vec<String>> {
+    let node = |PastNode { name, lineage, size }: &PastNode| format!("{name} {lineage} {size}");
+    let layer = |nodes: &Vec<PastNode>| nodes.iter().map(node).collect::<Vec<_>>().join(" + ");
+    let generations = read_generations(files).unwrap();
+    generations.iter().map(|generation| generation.layers.iter().map(layer).collect()).collect()
+}
+
+const PLAN: &str = r#"[["/nix/store/h0-lib-0", "/nix/store/h0-app-0"], ["/nix/store/h0-data-0"]]"#;
+
+#[test]
+fn plans_and_histories_are_generations_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        fs_err::write(dir.path().join(name), bytes).unwrap();
+        dir.path().join(name)
+    };
+    let plan = Plan::from_store_layers(PLAN).unwrap().to_json();
+    let compact = serde_json::from_str::<serde_json::Value>(&plan).unwrap().to_string();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(two_images().as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let zstd = zstd::encode_all(compact.as_bytes(), 3).unwrap();
+    let files = [write("plan.json", plan.as_bytes()), write("h.gz", &gzip), write("plan.zst", &zstd)];
+
+    let layers = ["/nix/store/h0-lib-0 lib 0 + /nix/store/h0-app-0 app 0", "/nix/store/h0-data-0 data 0"];
+    let monday = ["/nix/store/h1-app-1 app 7", "/nix/store/h1-lib-1 lib 5"];
+    let tuesday = ["/nix/store/h1-lib-1 lib 5", "/nix/store/h2-app-2 app 8"];
+    assert_eq!(shown(&files), [layers, tuesday, monday, layers]);
+    assert_eq!(shown(&[]), [[""; 0]; 0]);
+}
+
+#[test]
+fn hashes_are_those_of_their_nodes() {
+    let hash = "0".repeat(64);
+    let with_hash = entry("a", 1, &[]).replace("\"narSize\"", &format!("\"narHash\": \"sha256:{hash}\", \"narSize\""));
+    let text = line("today", &[entry("b", 1, &[]), with_hash]);
+    let images = images_in(text.as_bytes(), &mut Budget::default(), |image| image).unwrap();
+    assert_eq!(images[0].date, "today");
+    assert_eq!(images[0].nar_hashes.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+}
+
+fn error(text: &[u8]) -> String {
+    format!("{:#}", generations_in(text, &mut Budget::default()).unwrap_err())
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_line() {
+    let fine = two_images();
+    let second = |text: &str| error((line("monday", &[]) + text).as_bytes());
+    for (text, message) in [
+        (line("x", &[entry("a", 1, &["b"])]), "line 2, the image of x: node `/nix/store/a` refers to `/nix/store/b`"),
+        (
+            line("x", &[entry("a", 1, &[]), entry("a", 1, &[])]),
+            "line 2, the image of x: node `/nix/store/a` is there twice",
+        ),
+        (line("x", &["{}".into()]), "line 2, the image of x: entry 0 (counting from 0): it has no `path`"),
+        (line("x", &["7".into()]), "line 2, the image of x: entry 0"),
+        (line("\\u001b[2J", &[]), "line 2 has a date that is longer than 64 bytes, or not printable"),
+        (line(&"x".repeat(65), &[]), "line 2 has a date"),
+        ("{\"date\": \"x\"}".into(), "line 2 is no image"),
+        ("{\"date\": \"x\", \"closure\": [".into(), "line 2 is no image"),
+        ("{\"date\": \"x\", \"date\": \"y\", \"closure\": []}".into(), "line 2 is no image"),
+        (fine.trim().replace('\n', ""), "line 2 is no image"),
+        ("[".repeat(100_000), "line 2 is no image"),
+        (line("x", &["[".repeat(100_000)]), "line 2 is no image"),
+    ] {
+        assert!(second(&text).starts_with(message), "{}", second(&text));
+    }
+    assert_eq!(error(b"{\"date\": \"\xff\", \"closure\": []}"), "line 1 is not UTF-8");
+    for nothing in ["", "\n \n"] {
+        assert_eq!(error(nothing.as_bytes()), "it tells of no image");
+    }
+    for plan in ["{\n", "{\"format\": 7}", " { \n \"layers\": []}"] {
+        assert!(error(plan.as_bytes()).starts_with("not a plan: "), "{plan}");
+    }
+    assert!(error(PLAN.as_bytes()).starts_with("line 1 is no image"));
+}
+
+#[test]
+fn a_simulation_takes_no_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plan.json");
+    fs_err::write(&file, Plan::from_store_layers(PLAN).unwrap().to_json()).unwrap();
+    let error = format!("{:#}", read_images(&file, &mut Budget::default()).unwrap_err());
+    assert!(error.contains("plan.json: it is a plan, and a simulation takes a history"), "{error}");
+}
+
+#[test]
+fn what_files_may_hold_together_is_bounded() {
+    let text = two_images();
+    let bytes = text.len() as u64;
+    let read = |budget: &mut Budget| generations_in(text.as_bytes(), budget).map(|read| read.len());
+    let error = |mut budget: Budget| read(&mut budget).unwrap_err().to_string();
+    assert!(error(Budget::of(bytes - 1, 2, 4)).starts_with("it has more than 4 GiB"));
+    assert!(error(Budget::of(bytes, 1, 4)).starts_with("it tells of more than 10000 images"));
+    assert!(error(Budget::of(bytes, 2, 3)).starts_with("it tells of more than 2000000 nodes"));
+    let mut budget = Budget::of(2 * bytes, 3, 100);
+    assert_eq!(read(&mut budget).unwrap(), 2);
+    assert!(read(&mut budget).unwrap_err().to_string().starts_with("it tells of more than 10000 images"));
+    // Packed without end, on one line.
+    let packed = zstd::encode_all(std::io::repeat(b' ').take(64 << 20), 3).unwrap();
+    let unpacked = zstd::Decoder::new(packed.as_slice()).unwrap();
+    let error = generations_in(unpacked, &mut Budget::of(1 << 20, 9, 9)).unwrap_err().to_string();
+    assert!(error.starts_with("it has more than 4 GiB"), "{error}");
+}
