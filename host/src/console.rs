@@ -46,6 +46,11 @@ impl Console {
         Self { lowest, verbose: verbose > 0, quiet }
     }
 
+    /// The same for what is done again and again: silent, unless the user wants to know more.
+    pub(crate) fn for_repetition(&self) -> Self {
+        Self { quiet: !self.verbose, ..*self }
+    }
+
     /// Whether moving progress bars make sense.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()

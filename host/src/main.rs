@@ -54,6 +54,7 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Compare(arguments) => command::compare::run(arguments, console),
         Command::Layer(arguments) => command::layer::run(arguments, console),
         Command::Verify(arguments) => command::verify::run(arguments, console),
+        Command::Simulate(arguments) => command::simulate::run(arguments, console),
         Command::Cache(command) => command::cache::run(command, console),
         Command::Planner(command) => command::planner::run(command, console),
         Command::CompilePlanner { memory_bytes, seconds } => {

@@ -38,6 +38,13 @@ pub(crate) fn spinner(console: &Console, what: &str) -> ProgressBar {
     spinner
 }
 
+/// A bar for so many things that are done one by one, on a terminal only.
+pub(crate) fn counter(console: &Console, count: u64, what: &str) -> ProgressBar {
+    let bar = if console.shows_progress() { ProgressBar::new(count) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}, {eta} left").expect("the template is valid");
+    bar.with_style(style).with_message(what.to_owned())
+}
+
 impl Observer for Progress<'_> {
     fn planned(&self, layers: usize, bytes: u64) {
         self.layers.store(layers, Ordering::Relaxed);

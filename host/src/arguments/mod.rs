@@ -8,6 +8,7 @@ mod lock;
 mod new;
 mod planner;
 mod sandbox;
+mod simulate;
 mod surroundings;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -26,6 +27,7 @@ pub(crate) use self::planner::{
     AnswerFormat, BenchArguments, CheckArguments, PlannerCommand, RunArguments, SubjectArguments, WitArguments,
 };
 pub(crate) use self::sandbox::SandboxArguments;
+pub(crate) use self::simulate::SimulateArguments;
 pub(crate) use self::surroundings::SurroundingsArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
@@ -101,6 +103,8 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Recompute every digest, diff ID and size of an image from its bytes
     Verify(VerifyArguments),
+    /// Replay a history of closures: what do updates cost with which planner?
+    Simulate(SimulateArguments),
     /// Look after what is kept from run to run: packed layers and compiled planners
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),

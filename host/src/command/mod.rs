@@ -13,5 +13,6 @@ pub(crate) mod pack;
 pub(crate) mod plan;
 mod plan_table;
 pub(crate) mod planner;
+pub(crate) mod simulate;
 mod surroundings;
 pub(crate) mod verify;
