@@ -25,6 +25,7 @@ fn help_of_every_command_has_an_example() -> Result<()> {
         &["plan"],
         &["pack"],
         &["verify"],
+        &["simulate"],
         &["planner"],
         &["planner", "inspect"],
         &["planner", "digest"],

@@ -26,6 +26,7 @@ mod plans;
 mod random_trees;
 mod reuse;
 mod settings;
+mod simulate;
 mod skopeo;
 mod templates;
 mod threats;
@@ -63,6 +64,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("random_trees", random_trees::CASES),
     ("reuse", reuse::CASES),
     ("settings", settings::CASES),
+    ("simulate", simulate::CASES),
     ("skopeo", skopeo::CASES),
     ("templates", templates::CASES),
     ("threats", threats::CASES),
