@@ -41,6 +41,21 @@ pub fn lineage_of_store_path(path: &str) -> String {
     lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
 }
 
+/// Returns what nixpkgs' layerings sort by: `/nix/store/<hash>-<name>` as `<name>-/nix/store/<hash>`, so that equal names
+/// stand together. A name without a dash stays as it is.
+///
+/// ```
+/// # use layerwright_planner::name_before_hash;
+/// assert_eq!(name_before_hash("/nix/store/abc-glibc-2.40"), "glibc-2.40-/nix/store/abc");
+/// ```
+#[must_use]
+pub fn name_before_hash(name: &str) -> String {
+    match name.split_once('-') {
+        Some((first, rest)) => format!("{rest}-{first}"),
+        None => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,48 +1,37 @@
-//! How much comes along with a node.
-//!
-//! Reachability for 64 components at a time: each gets one bit, users hand their bits down to what they refer to, and
-//! whoever ends up with a bit counts towards that component.
+//! How much comes along with a node, or with several.
 
-use super::{ComponentId, Condensation};
-use crate::Closure;
+use super::{ComponentId, Condensation, REACH_BLOCK, reach};
+use crate::{Closure, NodeId};
 
 /// Returns for each node the bytes of everything it reaches, itself included; at most `u64::MAX`.
 #[must_use]
 pub fn closure_sizes(closure: &Closure) -> Vec<u64> {
-    let condensation = Condensation::new(closure);
-    let own: Vec<u64> = condensation
-        .ids()
-        .map(|id| condensation.members(id).iter().fold(0u64, |sum, node| sum.saturating_add(closure.node(*node).size)))
-        .collect();
-    let mut sizes = vec![0u64; condensation.len()];
-    let mut bits = vec![0u64; condensation.len()];
-    for first in (0..condensation.len()).step_by(64) {
-        let block = &mut sizes[first..own.len().min(first + 64)];
-        add_block(&condensation, &own, first, block, &mut bits);
-    }
-    closure.ids().map(|node| sizes[condensation.component_of(node).index()]).collect()
+    let each: Vec<[NodeId; 1]> = closure.ids().map(|id| [id]).collect();
+    closure_sizes_of(closure, &each)
 }
 
-fn add_block(condensation: &Condensation, own: &[u64], first: usize, block: &mut [u64], bits: &mut [u64]) {
-    for (bit, slot) in bits[first..first + block.len()].iter_mut().enumerate() {
-        *slot = 1 << bit;
+/// Returns for each set of nodes the bytes of everything that any of them reaches, themselves included; at most `u64::MAX`.
+#[must_use]
+pub fn closure_sizes_of(closure: &Closure, sets: &[impl AsRef<[NodeId]>]) -> Vec<u64> {
+    let condensation = Condensation::new(closure);
+    let own: Vec<u64> = condensation.ids().map(|id| condensation.size(id, closure)).collect();
+    let starts = |set: usize| sets[set].as_ref().iter().map(|node| condensation.component_of(*node));
+    // Sets that begin far down go together: nothing above is looked at for them.
+    let mut order: Vec<(Option<ComponentId>, usize)> = (0..sets.len()).map(|set| (starts(set).min(), set)).collect();
+    order.sort_unstable();
+    let mut sizes = vec![0u64; sets.len()];
+    for block in order.chunks(REACH_BLOCK) {
+        let numbered = block.iter().zip(0..).flat_map(|((_, set), number)| starts(*set).map(move |id| (id, number)));
+        let bits = reach(&condensation, numbered);
+        for (mut set, own) in bits.into_iter().zip(&own) {
+            while set != 0 {
+                let size = &mut sizes[block[set.trailing_zeros() as usize].1];
+                *size = size.saturating_add(*own);
+                set &= set - 1;
+            }
+        }
     }
-    // Components before the block are not reached from it.
-    for at in first..condensation.len() {
-        let mut set = std::mem::take(&mut bits[at]);
-        if set == 0 {
-            continue;
-        }
-        let id = ComponentId(u32::try_from(at).expect("component identifiers are 32 bits wide"));
-        for reference in condensation.references(id) {
-            bits[reference.index()] |= set;
-        }
-        while set != 0 {
-            let size = &mut block[set.trailing_zeros() as usize];
-            *size = size.saturating_add(own[at]);
-            set &= set - 1;
-        }
-    }
+    sizes
 }
 
 #[cfg(test)]
@@ -65,5 +54,12 @@ mod tests {
         let lines: Vec<String> = (0..200).map(|n| format!("{n:03} -> {:03}", n + 1)).collect();
         let sizes = closure_sizes(&closure(&lines.join("\n")));
         assert_eq!(sizes, (1..=201).rev().collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn what_several_of_a_set_reach_counts_once() {
+        let closure = closure("a -> c\nb -> c\nc -> d\ne");
+        let sets = [vec![NodeId(0), NodeId(1)], vec![NodeId(3), NodeId(4)], vec![]];
+        assert_eq!(closure_sizes_of(&closure, &sets), [4, 2, 0]);
     }
 }

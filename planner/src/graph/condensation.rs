@@ -76,6 +76,12 @@ impl Condensation {
         &self.members[id.index()]
     }
 
+    /// Sum of its nodes' sizes in bytes, at most `u64::MAX`. `closure` is that which the components were found in.
+    #[must_use]
+    pub fn size(&self, id: ComponentId, closure: &Closure) -> u64 {
+        self.members(id).iter().fold(0, |sum, node| sum.saturating_add(closure.node(*node).size))
+    }
+
     /// The component of a node.
     #[must_use]
     pub fn component_of(&self, node: NodeId) -> ComponentId {

@@ -26,7 +26,7 @@ use std::cmp::Reverse;
 use num_bigint::BigUint;
 
 use super::{ComponentId, Condensation};
-use crate::{Closure, NodeId};
+use crate::{Closure, NodeId, name_before_hash};
 
 /// For one component, which of some ancestors reach it, a bit for each. With so few at a time the rows of a large closure
 /// stay in a processor's cache, and no loop is left in what is done most often.
@@ -47,18 +47,10 @@ pub fn popularity(closure: &Closure) -> Vec<BigUint> {
 /// the hash.
 #[must_use]
 pub fn sort_by_popularity(closure: &Closure, scored: Vec<(NodeId, BigUint)>) -> Vec<NodeId> {
-    let key = |(id, score)| (Reverse(score), tie_key(&closure.node(id).name), id);
+    let key = |(id, score)| (Reverse(score), name_before_hash(&closure.node(id).name), id);
     let mut keys: Vec<(Reverse<BigUint>, String, NodeId)> = scored.into_iter().map(key).collect();
     keys.sort_unstable();
     keys.into_iter().map(|(_, _, id)| id).collect()
-}
-
-/// `/nix/store/<hash>-<name>` as `<name>-/nix/store/<hash>`.
-fn tie_key(name: &str) -> String {
-    match name.split_once('-') {
-        Some((first, rest)) => format!("{rest}-{first}"),
-        None => name.to_owned(),
-    }
 }
 
 fn scores(condensation: &Condensation) -> Vec<BigUint> {

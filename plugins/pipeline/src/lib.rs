@@ -61,7 +61,8 @@ impl Strategy for Pipeline {
         }
         let ends_in_list = matches!(value, Value::List(_));
         let graphs: Vec<Graph> = value.into_graphs().into_iter().filter(|graph| !graph.is_empty()).collect();
-        let layers: Vec<ProposedLayer> = graphs.iter().map(|graph| layer(closure, graph)).collect();
+        let layers: Vec<ProposedLayer> =
+            graphs.iter().map(|graph| ProposedLayer::after_its_largest(closure, graph.ids().collect())).collect();
         let left = unplaced(closure, &layers);
         fits(layers.len(), left.len(), request.max_layers.get() as usize, ends_in_list)?;
         if let Some(first) = left.first() {
@@ -75,18 +76,6 @@ impl Strategy for Pipeline {
             surroundings.log(Level::Warn, &message);
         }
         Ok(Proposal { layers })
-    }
-}
-
-/// A layer is called after its largest node.
-fn layer(closure: &Closure, graph: &Graph) -> ProposedLayer {
-    let mut members: Vec<NodeId> = graph.ids().collect();
-    members.sort_unstable();
-    let largest = members.iter().rev().max_by_key(|id| closure.node(**id).size);
-    let lineage = largest.map_or("", |id| closure.node(*id).lineage.as_str());
-    match members.len() {
-        1 => ProposedLayer::new(lineage, members),
-        count => ProposedLayer::new(&format!("{lineage} and {} more", count - 1), members),
     }
 }
 
