@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = &[
     case!(idle_patterns_are_warned_about),
     case!(settings_that_are_wrong_are_refused_with_the_group),
     case!(a_limit_that_cannot_be_kept_is_refused),
+    case!(large_nodes_decide_what_shares_a_layer),
     case!(operations_of_nixpkgs_make_layers),
     case!(an_operation_that_goes_wrong_is_named),
     case!(a_pin_is_checked, Guest),
@@ -38,7 +39,7 @@ fn plan(planners: &[&str]) -> Result<Invocation> {
 
 fn the_list_and_the_profiles_agree() -> Result<()> {
     let list = layerwright(&["planner", "list", "--json"]).ok()?.json()?;
-    for name in ["popularity", "groups", "pipeline"] {
+    for name in ["popularity", "groups", "pipeline", "auto-layer"] {
         ensure!(column(&list, "name")?.contains(&name));
         let profile = layerwright(&["planner", "inspect", name, "--json"]).ok()?.json()?;
         ensure!(list.as_array().is_some_and(|list| list.contains(&profile)), "{profile}");
@@ -111,6 +112,26 @@ fn a_limit_that_cannot_be_kept_is_refused() -> Result<()> {
     let config = folder.write("groups.json", groups.to_string())?;
     let planned = plan(&[&format!("groups,config={config}")])?.args(["--max-layers", "2"]).exits(3)?;
     planned.says(&["3 groups", "at most 2 are allowed"])
+}
+
+fn large_nodes_decide_what_shares_a_layer() -> Result<()> {
+    let node =
+        |name: &str, size: u64, references: &[&str]| json!({"path": name, "narSize": size, "references": references});
+    let graph = json!([
+        node("/nix/store/a-app", 10, &["/nix/store/b-liba", "/nix/store/c-libb"]),
+        node("/nix/store/b-liba", 100, &["/nix/store/d-libc"]),
+        node("/nix/store/c-libb", 80, &["/nix/store/d-libc"]),
+        node("/nix/store/d-libc", 50, &[]),
+    ]);
+    let planned = |max_layers: &str| -> Result<Value> {
+        let plan = layerwright(&["plan", "--from", "graph:-", "--planner", "auto-layer", "--format", "store-layers"]);
+        plan.args(["--max-layers", max_layers]).stdin(graph.to_string()).ok()?.json()
+    };
+    let two = json!([["/nix/store/b-liba", "/nix/store/d-libc"], ["/nix/store/a-app", "/nix/store/c-libb"]]);
+    ensure!(planned("2")? == two && planned("3")? == two, "{}", planned("3")?);
+    let four = json!([["/nix/store/d-libc"], ["/nix/store/c-libb"], ["/nix/store/b-liba"], ["/nix/store/a-app"]]);
+    ensure!(planned("4")? == four, "{}", planned("4")?);
+    Ok(())
 }
 
 fn operations_of_nixpkgs_make_layers() -> Result<()> {

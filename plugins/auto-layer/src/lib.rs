@@ -1,0 +1,90 @@
+//! The layering of nixpkgs' `auto-layer.py`, the default of its dockerTools since 2024: nodes that the same large nodes need
+//! share a layer.
+//!
+//! 1. In the beginning all nodes share one layer.
+//! 2. The largest node that is not *primary* yet becomes so; of equal ones, the last by name. A layer then holds the nodes
+//!    that are reached from the same primaries, where a primary reaches itself.
+//! 3. That is repeated as long as there are not more layers than allowed. The first primary that would make too many ends
+//!    it, and is none; smaller ones are not tried, so fewer layers than allowed may come out.
+//! 4. Layers with a smaller closure lie lower, so that each lies above what it needs. Of equal ones, the one whose first
+//!    member comes first by name, and by store hash where names are equal.
+//!
+//! nixpkgs names a layer by the *nearest* primaries of its nodes, those that reach no other primary above the node. It comes
+//! to the same: the nearest ones tell all of them, since what reaches a primary reaches what that one reaches.
+//!
+//! Two things differ. Layers of equal closures have no order of their own in nixpkgs: it depends on the seed of Python's
+//! hashes. And there two nodes that never enter the image, its config and its customisation layer, are among those that can
+//! become primary and fill a layer, which is then dropped; here, they are no nodes.
+//!
+//! A cycle, which only packages can have, counts as one node.
+//!
+//! Why it does well: what is large is worth a layer, what a large node alone needs is likely to change when that one does, and
+//! what many need is apart from each of them. What it does not know: how often anything changes, and what earlier images had.
+//!
+//! Cost, for n nodes with e references: a primary can only split layers, never join any. So 64 primaries are taken at a time,
+//! at n + e each time, and only the 64 with which there are too many are searched for the last one. All in all, at most
+//! n · (n + e) / 64, and to order many layers the pairs of nodes that reach each other.
+
+mod partition;
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+
+use layerwright_planner::graph::{ComponentId, Condensation, closure_sizes_of};
+use layerwright_planner::{
+    Closure, Description, Failure, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings, name_before_hash,
+};
+use serde::Deserialize;
+
+use crate::partition::Partition;
+
+/// See the head of this file.
+pub struct AutoLayer;
+
+layerwright_planner::export!(AutoLayer);
+
+/// There are none, and a user who writes one should hear that.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {}
+
+impl Strategy for AutoLayer {
+    fn describe() -> Description {
+        Description {
+            name: "auto-layer".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Puts nodes together that the same large nodes need, as nixpkgs does by default".into(),
+            config_schema: r#"{"type": "object", "properties": {}, "additionalProperties": false}"#.into(),
+        }
+    }
+
+    fn plan(request: &Request, _: &dyn Surroundings) -> Result<Proposal, Failure> {
+        let Settings {} = request.settings()?;
+        let closure = &request.closure;
+        let condensation = Condensation::new(closure);
+        let largest_first = largest_first(closure, &condensation);
+        let max_layers = request.max_layers.get() as usize;
+        let layers = Partition::by_primaries(&condensation, &largest_first, max_layers).classes();
+        let nodes = |layer: Vec<ComponentId>| layer.iter().flat_map(|id| condensation.members(*id)).copied().collect();
+        let ordered = by_closure_size(closure, layers.into_iter().map(nodes).collect());
+        let layers = ordered.into_iter().map(|members| ProposedLayer::after_its_largest(closure, members));
+        Ok(Proposal { layers: layers.collect() })
+    }
+}
+
+fn largest_first(closure: &Closure, condensation: &Condensation) -> Vec<ComponentId> {
+    let mut ids: Vec<ComponentId> = condensation.ids().collect();
+    ids.sort_by_cached_key(|id| Reverse((condensation.size(*id, closure), condensation.members(*id).last().copied())));
+    ids
+}
+
+fn by_closure_size(closure: &Closure, layers: Vec<Vec<NodeId>>) -> Vec<Vec<NodeId>> {
+    let first_name = |layer: &[NodeId]| layer.iter().map(|id| name_before_hash(&closure.node(*id).name)).min();
+    let sizes = closure_sizes_of(closure, &layers);
+    let keys = sizes.into_iter().zip(layers.iter().map(|layer| first_name(layer)));
+    let mut keyed: Vec<_> = keys.zip(layers.iter().cloned()).collect();
+    keyed.sort_unstable();
+    keyed.into_iter().map(|(_, layer)| layer).collect()
+}
