@@ -13,20 +13,30 @@ use crate::{Closure, NodeId};
 /// A cycle counts as one node, and its first member stands for it.
 #[must_use]
 pub fn dominators(closure: &Closure) -> Vec<Option<NodeId>> {
+    dominators_with_entries(closure, |_| false)
+}
+
+/// The same where ways begin at some nodes besides: nothing but the virtual node dominates such an entry.
+#[must_use]
+pub fn dominators_with_entries(closure: &Closure, is_entry: impl Fn(NodeId) -> bool) -> Vec<Option<NodeId>> {
     let condensation = Condensation::new(closure);
-    let of_components = component_dominators(&condensation);
+    let of_components =
+        component_dominators(&condensation, |id| condensation.members(id).iter().any(|node| is_entry(*node)));
     let first_member = |id: ComponentId| condensation.members(id)[0];
     closure.ids().map(|node| of_components[condensation.component_of(node).index()].map(first_member)).collect()
 }
 
 /// The same for the components of a closure.
-fn component_dominators(condensation: &Condensation) -> Vec<Option<ComponentId>> {
+fn component_dominators(
+    condensation: &Condensation,
+    is_entry: impl Fn(ComponentId) -> bool,
+) -> Vec<Option<ComponentId>> {
     let mut tree = Tree { entries: Vec::with_capacity(condensation.len() + 1) };
     tree.entries.push(Entry { parent: 0, jump: 0, depth: 0 });
     for id in condensation.ids() {
         // The tree's node 0 is the virtual one, component i is node i + 1.
-        let parent = condensation.referrers(id).iter().map(|referrer| referrer.0 + 1).reduce(|a, b| tree.meet(a, b));
-        tree.add(parent.unwrap_or(0));
+        let above = condensation.referrers(id).iter().map(|referrer| referrer.0 + 1);
+        tree.add(if is_entry(id) { 0 } else { above.reduce(|a, b| tree.meet(a, b)).unwrap_or(0) });
     }
     tree.entries[1..].iter().map(|entry| entry.parent.checked_sub(1).map(ComponentId)).collect()
 }
@@ -92,24 +102,34 @@ mod tests {
     }
 
     /// Whether `target` is met by a walk from the entries that never steps on `avoided`.
-    fn is_met_without(condensation: &Condensation, target: ComponentId, avoided: ComponentId) -> bool {
+    fn is_met_without(
+        condensation: &Condensation,
+        entries: &[bool],
+        target: ComponentId,
+        avoided: ComponentId,
+    ) -> bool {
         let mut met: Vec<bool> = vec![false; condensation.len()];
         for id in condensation.ids().filter(|id| *id != avoided) {
             let referrers = condensation.referrers(id);
-            met[id.index()] = referrers.is_empty() || referrers.iter().any(|referrer| met[referrer.index()]);
+            let begins = referrers.is_empty() || entries[id.index()];
+            met[id.index()] = begins || referrers.iter().any(|referrer| met[referrer.index()]);
         }
         met[target.index()]
     }
 
     proptest! {
         #[test]
-        fn each_is_the_nearest_that_cannot_be_avoided(edges in prop::collection::vec((0u32..24, 0u32..24), 0..70)) {
+        fn each_is_the_nearest_that_cannot_be_avoided(
+            edges in prop::collection::vec((0u32..24, 0u32..24), 0..70),
+            entries in prop_oneof![Just(vec![false; 24]), prop::collection::vec(prop::bool::weighted(0.2), 24)],
+        ) {
             let lines: Vec<String> = edges.iter().map(|(from, to)| format!("{from:02} -> {to:02}")).collect();
             let condensation = Condensation::new(&closure(&lines.join("\n")));
-            let found = component_dominators(&condensation);
+            let found = component_dominators(&condensation, |id| entries[id.index()]);
             for id in condensation.ids() {
                 // Dominators of one node form a chain, so the nearest is the last in topological order.
-                let unavoidable = condensation.ids().filter(|other| *other < id && !is_met_without(&condensation, id, *other));
+                let cannot_be_avoided = |other: &ComponentId| !is_met_without(&condensation, &entries, id, *other);
+                let unavoidable = condensation.ids().filter(|other| *other < id).filter(cannot_be_avoided);
                 prop_assert_eq!(found[id.index()], unavoidable.max());
             }
         }

@@ -8,7 +8,7 @@
 //! | [`referrers()`] | who refers to this node? | n + e |
 //! | [`Condensation`] | which nodes form cycles, and what comes before what? | n + e |
 //! | [`topological_order()`] | users first, dependencies last | n + e |
-//! | [`dominators()`] | through which node do all users come here? | e log n |
+//! | [`dominators()`], [`dominators_with_entries()`] | through which node do all users come here? | e log n |
 //! | [`closure_sizes()`] | how many bytes come along with this node? | n · (n + e) / 64, and the pairs that reach each other |
 //! | [`closure_sizes_of()`] | how many bytes come along with these nodes? | the same for n sets |
 //! | [`reach()`] | which of 64 starting points reach this component? | n + e |
@@ -23,7 +23,7 @@ mod referrers;
 
 pub use closure_size::{closure_sizes, closure_sizes_of};
 pub use condensation::{ComponentId, Condensation, topological_order};
-pub use dominators::dominators;
+pub use dominators::{dominators, dominators_with_entries};
 pub use popularity::{popularity, sort_by_popularity};
 pub use reach::{REACH_BLOCK, reach};
 pub use referrers::referrers;
