@@ -41,6 +41,26 @@ pub fn lineage_of_store_path(path: &str) -> String {
     lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
 }
 
+/// Returns the lineage that all outputs of a derivation have in common, such as `glibc` for `glibc-2.40-66-dev`, whose own
+/// lineage is `glibc-dev`: they are built together, and change together.
+///
+/// ```
+/// # use layerwright_planner::origin_of;
+/// assert_eq!(origin_of("/nix/store/00000000000000000000000000000000-glibc-2.40-66-dev", "glibc-dev"), "glibc");
+/// assert_eq!(origin_of("libxfixes-dev_6.0.0-2_amd64", "libxfixes-dev"), "libxfixes-dev");
+/// ```
+#[must_use]
+pub fn origin_of<'l>(name: &str, lineage: &'l str) -> &'l str {
+    match lineage.rsplit_once('-') {
+        // An output stands behind the version. Without a version nobody can tell it from a part of the name.
+        Some((origin, output)) if OUTPUTS.contains(&output) && !name.ends_with(lineage) => {
+            let stands_last = name.strip_suffix(output).is_some_and(|before| before.ends_with('-'));
+            if stands_last { origin } else { lineage }
+        }
+        _ => lineage,
+    }
+}
+
 /// Returns what nixpkgs' layerings sort by: `/nix/store/<hash>-<name>` as `<name>-/nix/store/<hash>`, so that equal names
 /// stand together. A name without a dash stays as it is.
 ///
@@ -75,6 +95,22 @@ mod tests {
             ("é-1", "é"),
         ] {
             assert_eq!(lineage_of(name), lineage, "{name}");
+        }
+    }
+
+    #[test]
+    fn outputs_have_the_origin_of_their_derivation() {
+        for (name, origin) in [
+            ("glibc-2.40-66", "glibc"),
+            ("glibc-2.40-66-bin", "glibc"),
+            ("kernel-modules", "kernel-modules"),
+            ("libx-dev-2022.04.14", "libx-dev"),
+            ("libx-dev-2022.04.14-dev", "libx-dev"),
+            ("python3-3.12-env", "python3"),
+            ("", ""),
+        ] {
+            let path = format!("/nix/store/00000000000000000000000000000000-{name}");
+            assert_eq!(origin_of(&path, &lineage_of(name)), origin, "{name}");
         }
     }
 }

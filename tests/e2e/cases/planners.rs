@@ -39,7 +39,7 @@ fn plan(planners: &[&str]) -> Result<Invocation> {
 
 fn the_list_and_the_profiles_agree() -> Result<()> {
     let list = layerwright(&["planner", "list", "--json"]).ok()?.json()?;
-    for name in ["popularity", "groups", "pipeline", "auto-layer", "dominators"] {
+    for name in ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin"] {
         ensure!(column(&list, "name")?.contains(&name));
         let profile = layerwright(&["planner", "inspect", name, "--json"]).ok()?.json()?;
         ensure!(list.as_array().is_some_and(|list| list.contains(&profile)), "{profile}");
