@@ -5,8 +5,7 @@ use std::io;
 use layerwright_planner::ClosureError;
 use thiserror::Error;
 
-use super::lines::{MAX_BYTES, MAX_DATE_BYTES, MAX_IMAGES, MAX_NODES};
-use crate::input::MAX_GRAPH_BYTES;
+use super::lines::{MAX_BYTES, MAX_DATE_BYTES, MAX_IMAGES, MAX_LINE_BYTES, MAX_NODES};
 use crate::source::store_json::StoreJsonError;
 
 /// Lines count from 1.
@@ -70,6 +69,6 @@ pub(crate) enum HistoryError {
     #[error("it tells of more than {MAX_NODES} nodes over all images, with all files before it")]
     TooManyNodes,
     /// More than can be read in sensible time.
-    #[error("it has more than {} GiB, with all files before it, or a line of more than {} MiB", MAX_BYTES >> 30, MAX_GRAPH_BYTES >> 20)]
+    #[error("it has more than {} GiB, with all files before it, or a line of more than {} MiB", MAX_BYTES >> 30, MAX_LINE_BYTES >> 20)]
     TooLarge,
 }

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::HistoryError;
-use crate::input::MAX_GRAPH_BYTES;
 use crate::nar_hash::NarHash;
-use crate::source::store_json;
+use crate::source::store_json::{self, StorePath};
 
 /// Most images over all files: one for each day of 27 years.
 pub(super) const MAX_IMAGES: usize = 10_000;
@@ -21,6 +20,9 @@ pub(super) const MAX_NODES: usize = 2_000_000;
 /// Most bytes over all files, unpacked. A node is less than 1 KiB of text as a rule.
 pub(super) const MAX_BYTES: u64 = 4 << 30;
 
+/// Longest line, which is one closure: less than for one that is to be packed, because this is only to be compared.
+pub(super) const MAX_LINE_BYTES: u64 = 128 << 20;
+
 /// Longest date.
 pub(super) const MAX_DATE_BYTES: usize = 64;
 
@@ -30,8 +32,19 @@ pub(crate) struct Image {
     /// Whatever the file calls it.
     pub(crate) date: String,
     pub(crate) closure: Closure,
-    /// For each node, in their order, what it holds, where that is known.
-    pub(crate) nar_hashes: Vec<Option<NarHash>>,
+    /// For each node, in their order.
+    pub(crate) hashes: Vec<SaidHash>,
+}
+
+/// What is said of a node's content: equal where that is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SaidHash {
+    /// Nothing, so that its name has to do.
+    Nothing,
+    /// In whichever spelling.
+    NarHash(NarHash),
+    /// Something else, as JSON.
+    Other(String),
 }
 
 /// What may still be read.
@@ -78,7 +91,7 @@ impl<'b, R: Read> Lines<'b, R> {
     fn next_line(&mut self) -> Result<Option<Vec<u8>>, HistoryError> {
         loop {
             let mut line = Vec::new();
-            let limit = self.budget.bytes.min(MAX_GRAPH_BYTES);
+            let limit = self.budget.bytes.min(MAX_LINE_BYTES);
             let bytes = self.open.by_ref().take(limit + 1).read_until(b'\n', &mut line)? as u64;
             if bytes > limit {
                 return Err(HistoryError::TooLarge);
@@ -129,8 +142,13 @@ fn image(line: usize, text: &[u8]) -> Result<Image, HistoryError> {
     let mut paths = store_json::parse(closure.get(), None).map_err(bad_nodes)?;
     // As the closure sorts its nodes, each of which is there once.
     paths.sort_by(|a, b| a.node.name.cmp(&b.node.name));
-    let nar_hashes = paths.iter().map(|path| path.nar_hash).collect();
+    let hashes = paths.iter_mut().map(said_hash).collect();
     let no_closure = |error| HistoryError::NoClosure { line, date: date.clone(), error };
     let closure = Closure::new(paths.into_iter().map(|path| path.node).collect(), None).map_err(no_closure)?;
-    Ok(Image { date, closure, nar_hashes })
+    Ok(Image { date, closure, hashes })
+}
+
+fn said_hash(path: &mut StorePath) -> SaidHash {
+    let other = path.other_hash.take().map_or(SaidHash::Nothing, SaidHash::Other);
+    path.nar_hash.map_or(other, SaidHash::NarHash)
 }

@@ -24,7 +24,7 @@ use layerwright_planner::{Generation, Node, PastNode, Plan};
 
 pub(crate) use self::error::HistoryError;
 use self::lines::Lines;
-pub(crate) use self::lines::{Budget, Image};
+pub(crate) use self::lines::{Budget, Image, SaidHash};
 use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text};
 
 /// As much of a file as is looked at to tell what it is.

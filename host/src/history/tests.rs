@@ -55,10 +55,12 @@ fn plans_and_histories_are_generations_newest_first() {
 fn hashes_are_those_of_their_nodes() {
     let hash = "0".repeat(64);
     let with_hash = entry("a", 1, &[]).replace("\"narSize\"", &format!("\"narHash\": \"sha256:{hash}\", \"narSize\""));
-    let text = line("today", &[entry("b", 1, &[]), with_hash]);
+    let with_other = entry("c", 1, &[]).replace("\"narSize\"", "\"narHash\": \"sha256:x\", \"narSize\"");
+    let text = line("today", &[with_other, entry("b", 1, &[]), with_hash]);
     let images = images_in(text.as_bytes(), &mut Budget::default(), |image| image).unwrap();
     assert_eq!(images[0].date, "today");
-    assert_eq!(images[0].nar_hashes.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+    let hash = SaidHash::NarHash(format!("sha256:{hash}").parse().unwrap());
+    assert_eq!(images[0].hashes, [hash, SaidHash::Nothing, SaidHash::Other("\"sha256:x\"".into())]);
 }
 
 fn error(text: &[u8]) -> String {

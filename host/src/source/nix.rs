@@ -87,7 +87,7 @@ fn parse_dump(text: &str) -> Result<Vec<StorePath>> {
             bail!("`{path}` has {} references where it should have {count}", references.len());
         }
         let node = NamedNode { name: path.to_owned(), lineage: lineage_of_store_path(path), size, references };
-        nodes.push(StorePath { node, nar_hash: hash.parse().ok() });
+        nodes.push(StorePath { node, nar_hash: hash.parse().ok(), other_hash: None });
     }
     Ok(nodes)
 }

@@ -47,7 +47,7 @@ impl Registrations {
     pub(super) fn split(paths: Vec<StorePath>, author: Author) -> (Vec<NamedNode>, Self) {
         let mut by_path: BTreeMap<String, Registration> = BTreeMap::new();
         let mut nodes = Vec::new();
-        for StorePath { node, nar_hash } in paths {
+        for StorePath { node, nar_hash, .. } in paths {
             let refers_to_itself = node.references.contains(&node.name);
             let known = by_path.entry(node.name.clone()).or_insert(Registration { nar_hash, refers_to_itself });
             if known.nar_hash != nar_hash {

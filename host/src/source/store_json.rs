@@ -62,6 +62,8 @@ pub(crate) struct StorePath {
     pub(crate) node: NamedNode,
     /// `None` where there is none, or something else.
     pub(crate) nar_hash: Option<NarHash>,
+    /// What is there instead, as JSON. It can be compared, and not be relied on.
+    pub(crate) other_hash: Option<String>,
 }
 
 /// Returns the nodes that the text tells, in its order, with duplicates.
@@ -156,7 +158,9 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
     let references = info.references.ok_or_else(|| bad(Some(&name), "it has no `references`".into()))?;
     let references = references.iter().map(|reference| full(reference)).collect();
     let nar_hash = info.nar_hash.as_ref().and_then(NarHash::from_json);
-    Ok(StorePath { node: NamedNode { lineage: lineage_of_store_path(&name), name, size, references }, nar_hash })
+    let other_hash = info.nar_hash.filter(|said| nar_hash.is_none() && !said.is_null()).map(|said| said.to_string());
+    let node = NamedNode { lineage: lineage_of_store_path(&name), name, size, references };
+    Ok(StorePath { node, nar_hash, other_hash })
 }
 
 fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {

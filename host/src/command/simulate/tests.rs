@@ -8,21 +8,21 @@ use layerwright_planner::{
 use super::figures::{percentile, share};
 use super::replay::Replay;
 use super::*;
-use crate::history::Image;
-use crate::nar_hash::NarHash;
+use crate::history::{Image, SaidHash};
 
 /// One image of nodes `NAME=SIZE` or `NAME=SIZE=DIGIT`, where the digit makes the NAR hash.
 fn image(text: &str) -> Image {
     let mut nodes = Vec::new();
-    let mut nar_hashes = Vec::new();
+    let mut hashes = Vec::new();
     for node in text.split_whitespace() {
         let mut parts = node.split('=');
         let (name, size) = (parts.next().unwrap(), parts.next().unwrap().parse().unwrap());
-        nar_hashes.push(parts.next().map(|digit| format!("sha256:{}", digit.repeat(64)).parse::<NarHash>().unwrap()));
+        let hash = |digit: &str| SaidHash::NarHash(format!("sha256:{}", digit.repeat(64)).parse().unwrap());
+        hashes.push(parts.next().map_or(SaidHash::Nothing, hash));
         let lineage = name.trim_end_matches(char::is_numeric);
         nodes.push(NamedNode { name: name.into(), lineage: lineage.into(), size, references: Vec::new() });
     }
-    Image { date: text.into(), closure: Closure::new(nodes, None).unwrap(), nar_hashes }
+    Image { date: text.into(), closure: Closure::new(nodes, None).unwrap(), hashes }
 }
 
 fn timeline(images: &[&str]) -> Timeline {

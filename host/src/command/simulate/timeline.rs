@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use layerwright_planner::Closure;
 
-use crate::history::Image;
-use crate::nar_hash::NarHash;
+use crate::history::{Image, SaidHash};
 
-/// What a node holds, as a number that is the same at each step that has it: a path, with its NAR hash where that is
-/// known.
+/// What a node holds, as a number that is the same at each step that has it: a path, with its NAR hash where one is
+/// said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Content(u32);
 
@@ -37,9 +36,9 @@ impl Timeline {
     pub(super) fn new(name: String, images: Vec<Image>) -> Self {
         let mut numbers = Numbers::default();
         let mut images_had = BTreeSet::new();
-        let step = |Image { date, closure, nar_hashes }: Image| {
+        let step = |Image { date, closure, hashes }: Image| {
             let numbered: Vec<(Content, bool)> =
-                closure.nodes().iter().zip(nar_hashes).map(|(node, hash)| numbers.of(&node.name, hash)).collect();
+                closure.nodes().iter().zip(hashes).map(|(node, hash)| numbers.of(&node.name, hash)).collect();
             let is_new = |(size, (_, is_new)): (u64, &(Content, bool))| is_new.then_some(size);
             let sizes = closure.nodes().iter().map(|node| node.size);
             let floor_bytes = sum(sizes.zip(&numbered).filter_map(is_new));
@@ -69,13 +68,13 @@ pub(super) fn sum(bytes: impl Iterator<Item = u64>) -> u64 {
 
 #[derive(Default)]
 struct Numbers {
-    known: BTreeMap<String, BTreeMap<Option<NarHash>, Content>>,
+    known: BTreeMap<String, BTreeMap<SaidHash, Content>>,
     next: u32,
 }
 
 impl Numbers {
     /// Returns the number of what this node holds, and whether it is a new one.
-    fn of(&mut self, name: &str, hash: Option<NarHash>) -> (Content, bool) {
+    fn of(&mut self, name: &str, hash: SaidHash) -> (Content, bool) {
         if let Some(content) = self.known.get(name).and_then(|by_hash| by_hash.get(&hash)) {
             return (*content, false);
         }
