@@ -19,6 +19,7 @@ pub(super) const CASES: &[Case] = &[
     case!(settings_that_are_wrong_are_refused_with_the_group),
     case!(a_limit_that_cannot_be_kept_is_refused),
     case!(large_nodes_decide_what_shares_a_layer),
+    case!(each_built_in_planner_that_needs_no_settings_plans),
     case!(operations_of_nixpkgs_make_layers),
     case!(an_operation_that_goes_wrong_is_named),
     case!(a_pin_is_checked, Guest),
@@ -39,7 +40,7 @@ fn plan(planners: &[&str]) -> Result<Invocation> {
 
 fn the_list_and_the_profiles_agree() -> Result<()> {
     let list = layerwright(&["planner", "list", "--json"]).ok()?.json()?;
-    for name in ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin"] {
+    for name in ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin", "expected-bytes"] {
         ensure!(column(&list, "name")?.contains(&name));
         let profile = layerwright(&["planner", "inspect", name, "--json"]).ok()?.json()?;
         ensure!(list.as_array().is_some_and(|list| list.contains(&profile)), "{profile}");
@@ -131,6 +132,18 @@ fn large_nodes_decide_what_shares_a_layer() -> Result<()> {
     ensure!(planned("2")? == two && planned("3")? == two, "{}", planned("3")?);
     let four = json!([["/nix/store/d-libc"], ["/nix/store/c-libb"], ["/nix/store/b-liba"], ["/nix/store/a-app"]]);
     ensure!(planned("4")? == four, "{}", planned("4")?);
+    Ok(())
+}
+
+fn each_built_in_planner_that_needs_no_settings_plans() -> Result<()> {
+    for name in ["popularity", "auto-layer", "dominators", "origin", "expected-bytes"] {
+        let plan = layerwright(&["plan", "--from", "graph:-", "--planner", name, "--max-layers", "7"]);
+        let planned = plan.stdin(graph_of(40).to_string()).ok()?.json()?;
+        ensure!(column(&planned["planners"], "name")? == [name], "{planned}");
+        let layers = planned["layers"].as_array().context("layers")?;
+        let nodes: usize = layers.iter().filter_map(|layer| layer["nodes"].as_array()).map(Vec::len).sum();
+        ensure!(nodes == 40 && layers.len() <= 7, "{planned}");
+    }
     Ok(())
 }
 
