@@ -1,13 +1,13 @@
-//! What is reached from where, for up to 64 starting points at a time: each has one bit, users hand their bits down to what
-//! they refer to, and whoever ends up with a bit is reached from there.
+//! What is reached from where, for up to 64 starting points at a time: each has one bit, users hand their bits down to
+//! what they refer to, and whoever ends up with a bit is reached from there.
 
 use super::{ComponentId, Condensation};
 
 /// How many starting points are followed together.
 pub const REACH_BLOCK: usize = u64::BITS as usize;
 
-/// Returns for each component which of the starting points reach it, itself included: bit `b` for those that come with the
-/// number `b`, which is less than [`REACH_BLOCK`]. Several may share a number.
+/// Returns for each component which of the starting points reach it, itself included: bit `b` for those that come with
+/// the number `b`, which is less than [`REACH_BLOCK`]. Several may share a number.
 ///
 /// # Panics
 ///

@@ -11,8 +11,8 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    /// Components are in one class if the same primaries reach them. Primaries are the first ones of `candidates`: as many as
-    /// go without making more than `max_classes`, which is at least 1.
+    /// Components are in one class if the same primaries reach them. Primaries are the first ones of `candidates`: as
+    /// many as go without making more than `max_classes`, which is at least 1.
     pub(crate) fn by_primaries(condensation: &Condensation, candidates: &[ComponentId], max_classes: usize) -> Self {
         let mut partition = Self::undivided(condensation.len());
         let most = max_classes.min(condensation.len());

@@ -1,24 +1,24 @@
 //! The layering of Nixery: a node goes with the one through which all that need it come.
 //!
-//! 1. Ways into the graph begin at its roots, at nodes that no other refers to, and, so that they stand alone, at nodes that
-//!    are popular or bring much along (`popular`, `large-bytes`).
-//! 2. A node *dominates* another if every way to that leads through it. Nodes that only the beginning dominates, with all that
-//!    they dominate themselves, are a layer each: what only they need travels with them.
+//! 1. Ways into the graph begin at its roots, at nodes that no other refers to, and, so that they stand alone, at nodes
+//!    that are popular or bring much along (`popular`, `large-bytes`).
+//! 2. A node *dominates* another if every way to that leads through it. Nodes that only the beginning dominates, with
+//!    all that they dominate themselves, are a layer each: what only they need travels with them.
 //! 3. A layer is rated by the popularity of the node at its top, times its bytes.
 //! 4. Where there are too many layers, those with the lowest ratings share one, which has the sum of theirs.
-//! 5. Layers with higher ratings lie lower, so that images that share them begin with the same ones. Equal ratings follow the
-//!    name of the node at the top, then its store hash.
+//! 5. Layers with higher ratings lie lower, so that images that share them begin with the same ones. Equal ratings
+//!    follow the name of the node at the top, then its store hash.
 //!
-//! Nixery takes popularity from a file with the number of references to each package in all of nixpkgs. `popularity` can hold
-//! such numbers; without it, the references in the closure are counted, which says less about other images, but needs
-//! nothing that changes from day to day. The two packages that Nixery itself adds to each image, and pins to the bottom, are
-//! not special here. Ties depend on the order of Go's maps there.
+//! Nixery takes popularity from a file with the number of references to each package in all of nixpkgs. `popularity`
+//! can hold such numbers; without it, the references in the closure are counted, which says less about other images,
+//! but needs nothing that changes from day to day. The two packages that Nixery itself adds to each image, and pins to
+//! the bottom, are not special here. Ties depend on the order of Go's maps there.
 //!
 //! A cycle, which only packages can have, counts as one node.
 //!
-//! Why: what only one node needs changes when that one does, as a rule, and what many images need is worth a layer of its own.
-//! What it does badly: what two nodes share is at the top of a layer however small it is, so closures have many more such
-//! layers than allowed, and one layer takes most of them. `auto-layer` asks about large nodes only.
+//! Why: what only one node needs changes when that one does, as a rule, and what many images need is worth a layer of
+//! its own. What it does badly: what two nodes share is at the top of a layer however small it is, so closures have
+//! many more such layers than allowed, and one layer takes most of them. `auto-layer` asks about large nodes only.
 //!
 //! Cost, for n nodes with e references: e · log n for the dominators, and n · (n + e) / 64 for what nodes bring along.
 

@@ -1,17 +1,18 @@
 //! The layering of apko, called `origin` there: what is built together shares a layer.
 //!
-//! 1. Nodes are grouped by their origin. Of a store path it is the lineage without the name of an output: `glibc-2.40-bin` and
-//!    `glibc-2.40` come from one derivation. Of other nodes it is the lineage.
-//! 2. Groups are put in order by size, largest first. Equal ones follow their last member by name without the store hash, then
-//!    by the hash.
+//! 1. Nodes are grouped by their origin. Of a store path it is the lineage without the name of an output:
+//!    `glibc-2.40-bin` and `glibc-2.40` come from one derivation. Of other nodes it is the lineage.
+//! 2. Groups are put in order by size, largest first. Equal ones follow their last member by name without the store
+//!    hash, then by the hash.
 //! 3. With n layers, the first n - 1 groups have one each, bottom-most first, and the others share the last.
 //!
-//! apko knows more of its packages: the recipe that each was built by, and which ones replace each other, which it joins, too.
-//! Neither closures of store paths nor packages of dpkg tell that. The layer that apko adds for files of no package is, here,
-//! the customisation layer.
+//! apko knows more of its packages: the recipe that each was built by, and which ones replace each other, which it
+//! joins, too. Neither closures of store paths nor packages of dpkg tell that. The layer that apko adds for files of no
+//! package is, here, the customisation layer.
 //!
-//! Why: outputs of one recipe change together, so that parting them gains nothing, and it needs to know nothing but names and
-//! sizes. A change re-sends no more than its group, unless it is in the last layer, where everything small is.
+//! Why: outputs of one recipe change together, so that parting them gains nothing, and it needs to know nothing but
+//! names and sizes. A change re-sends no more than its group, unless it is in the last layer, where everything small
+//! is.
 //!
 //! Cost: sorting n nodes.
 
