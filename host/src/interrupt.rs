@@ -28,7 +28,10 @@ pub(crate) fn listen() -> Result<(), ctrlc::Error> {
         let is_writing = WRITING.load(Ordering::SeqCst);
         if !is_writing || ASKED.get_or_init(Instant::now).elapsed() > PATIENCE {
             for folder in temporary_folders().iter() {
-                let _ = fs_err::remove_dir_all(folder);
+                // Whoever is making something in it does not find it any more.
+                let gone = folder.with_extension("gone");
+                let gone = if fs_err::rename(folder, &gone).is_ok() { &gone } else { folder };
+                let _ = fs_err::remove_dir_all(gone);
             }
             std::process::exit(EXIT_CODE.into());
         }

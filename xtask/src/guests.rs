@@ -15,8 +15,8 @@ use wit_component::ComponentEncoder;
 use crate::toolchain::{TARGET, Toolchain};
 
 /// The built-in strategies: crates in `plugins/`, in the order in which they are listed.
-pub const BUILT_IN: [&str; 7] =
-    ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin", "expected-bytes"];
+pub const BUILT_IN: [&str; 8] =
+    ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin", "expected-bytes", "foresight"];
 
 /// Builds the crates `packages` of the workspace and returns their components, in the same order.
 ///

@@ -40,7 +40,9 @@ fn plan(planners: &[&str]) -> Result<Invocation> {
 
 fn the_list_and_the_profiles_agree() -> Result<()> {
     let list = layerwright(&["planner", "list", "--json"]).ok()?.json()?;
-    for name in ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin", "expected-bytes"] {
+    for name in
+        ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin", "expected-bytes", "foresight"]
+    {
         ensure!(column(&list, "name")?.contains(&name));
         let profile = layerwright(&["planner", "inspect", name, "--json"]).ok()?.json()?;
         ensure!(list.as_array().is_some_and(|list| list.contains(&profile)), "{profile}");
@@ -136,7 +138,7 @@ fn large_nodes_decide_what_shares_a_layer() -> Result<()> {
 }
 
 fn each_built_in_planner_that_needs_no_settings_plans() -> Result<()> {
-    for name in ["popularity", "auto-layer", "dominators", "origin", "expected-bytes"] {
+    for name in ["popularity", "auto-layer", "dominators", "origin", "expected-bytes", "foresight"] {
         let plan = layerwright(&["plan", "--from", "graph:-", "--planner", name, "--max-layers", "7"]);
         let planned = plan.stdin(graph_of(40).to_string()).ok()?.json()?;
         ensure!(column(&planned["planners"], "name")? == [name], "{planned}");
