@@ -19,18 +19,29 @@ const COPY_BYTES: u64 = 4 << 20;
 /// Copies the blob of a layer to a new file.
 pub(crate) fn copy(layer: &BaseLayer, to: &Path, observer: &dyn Observer) -> Result<Blob, PackError> {
     let BaseLayer { diff_id, digest, tar_bytes, blob_bytes, .. } = *layer;
+    let blob = Blob { diff_id, digest, tar_bytes, blob_bytes };
+    match copy_known(layer.blob().map_err(PackError::Read)?, &blob, to, observer)? {
+        true => Ok(blob),
+        false => Err(changed(layer)),
+    }
+}
+
+/// Copies a blob to a new file. Returns whether it was the one that is known.
+pub(crate) fn copy_known(
+    bytes: impl Read,
+    known: &Blob,
+    to: &Path,
+    observer: &dyn Observer,
+) -> Result<bool, PackError> {
     // One byte more, to see whether there is one.
-    let mut blob = layer.blob().map_err(PackError::Read)?.take(blob_bytes.saturating_add(1));
+    let mut bytes = bytes.take(known.blob_bytes.saturating_add(1));
     let mut file = Hashing::new(File::create_new(to).map_err(PackError::Write)?);
-    while io::copy(&mut blob.by_ref().take(COPY_BYTES), &mut file).map_err(PackError::Read)? > 0 {
+    while io::copy(&mut bytes.by_ref().take(COPY_BYTES), &mut file).map_err(PackError::Read)? > 0 {
         if observer.cancelled() {
             return Err(PackError::Cancelled);
         }
     }
-    match file.finish() == (digest, blob_bytes) {
-        true => Ok(Blob { diff_id, digest, tar_bytes, blob_bytes }),
-        false => Err(changed(layer)),
-    }
+    Ok(file.finish() == (known.digest, known.blob_bytes))
 }
 
 /// The tar of a layer, of which there is exactly as much as the layer has said.

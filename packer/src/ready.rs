@@ -18,7 +18,7 @@ use fs_err::File;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::digest::Hashing;
+use crate::base_blobs::copy_known;
 use crate::error::PackError;
 use crate::layer::Blob;
 use crate::progress::Observer;
@@ -30,9 +30,6 @@ const BLOB_FILE: &str = "blob";
 
 /// No record is longer: a few hundred bytes for each of a hundred thousand store paths.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
-
-/// How much is copied before one looks up.
-const COPY_BYTES: u64 = 4 << 20;
 
 /// A layer that was packed by itself.
 #[derive(Clone, Debug)]
@@ -104,15 +101,9 @@ impl ReadyLayer {
     /// Copies the blob to a new file.
     pub(crate) fn place(&self, to: &Path, observer: &dyn Observer) -> Result<Blob, PackError> {
         let Record { diff_id, digest, tar_bytes, blob_bytes, .. } = self.record;
-        let mut blob = File::open(&self.blob).map_err(PackError::Read)?;
-        let mut file = Hashing::new(File::create_new(to).map_err(PackError::Write)?);
-        while std::io::copy(&mut blob.by_ref().take(COPY_BYTES), &mut file).map_err(PackError::Read)? > 0 {
-            if observer.cancelled() {
-                return Err(PackError::Cancelled);
-            }
-        }
-        match file.finish() == (digest, blob_bytes) {
-            true => Ok(Blob { diff_id, digest, tar_bytes, blob_bytes }),
+        let blob = Blob { diff_id, digest, tar_bytes, blob_bytes };
+        match copy_known(File::open(&self.blob).map_err(PackError::Read)?, &blob, to, observer)? {
+            true => Ok(blob),
             false => Err(PackError::DamagedLayer { path: self.blob.clone(), digest }),
         }
     }
