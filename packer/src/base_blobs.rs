@@ -2,7 +2,7 @@
 //!
 //! They were verified when the base image was opened. What is written must still be that, so it is hashed again.
 
-use std::io::{self, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use fs_err::File;
@@ -14,7 +14,7 @@ use crate::layer::Blob;
 use crate::progress::Observer;
 
 /// How much is copied before one looks up.
-const COPY_BYTES: u64 = 4 << 20;
+const COPY_BYTES: usize = 1 << 20;
 
 /// Copies the blob of a layer to a new file.
 pub(crate) fn copy(layer: &BaseLayer, to: &Path, observer: &dyn Observer) -> Result<Blob, PackError> {
@@ -36,12 +36,16 @@ pub(crate) fn copy_known(
     // One byte more, to see whether there is one.
     let mut bytes = bytes.take(known.blob_bytes.saturating_add(1));
     let mut file = Hashing::new(File::create_new(to).map_err(PackError::Write)?);
-    while io::copy(&mut bytes.by_ref().take(COPY_BYTES), &mut file).map_err(PackError::Read)? > 0 {
-        if observer.cancelled() {
-            return Err(PackError::Cancelled);
+    let mut buffer = vec![0; COPY_BYTES];
+    while !observer.cancelled() {
+        match bytes.read(&mut buffer) {
+            Ok(0) => return Ok(file.finish() == (known.digest, known.blob_bytes)),
+            Ok(count) => file.write_all(&buffer[..count]).map_err(PackError::Write)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(PackError::Read(error)),
         }
     }
-    Ok(file.finish() == (known.digest, known.blob_bytes))
+    Err(PackError::Cancelled)
 }
 
 /// The tar of a layer, of which there is exactly as much as the layer has said.

@@ -97,7 +97,7 @@ pub enum PackError {
          plan with `--max-layers {MAX_DOCKER_LAYERS}`"
     )]
     TooManyLayers {
-        /// Of the plan.
+        /// Of the image.
         count: usize,
     },
     /// Sizes in a stream have to be known before the bytes.

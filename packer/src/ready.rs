@@ -58,7 +58,7 @@ pub enum ReadyLayerError {
 #[serde(deny_unknown_fields)]
 struct Record {
     format: String,
-    /// Ascending by name.
+    /// In the order of the layer.
     nodes: Vec<String>,
     /// How it was packed: all that decides its bytes besides the files.
     profile: String,

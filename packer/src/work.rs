@@ -54,7 +54,7 @@ pub(crate) struct Work<'a> {
     room: Room,
     stamp: Arc<Stamp>,
     reuse: Option<Reuse<'a>>,
-    /// Which layers were in the cache.
+    /// Which layers were packed before.
     reused: Vec<AtomicBool>,
 }
 

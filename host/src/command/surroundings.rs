@@ -12,7 +12,7 @@ use layerwright_planner::{Closure, NodeKind};
 use crate::arguments::{CustomisationArguments, SurroundingsArguments};
 use crate::console::Console;
 use crate::interrupt::TemporaryFolder;
-use crate::nix_db::{self, BaseDatabase, Content, Entry};
+use crate::nix_db::{self, BaseDatabase, Content, Entry, MAX_BASE_BYTES};
 use crate::progress::Progress;
 use crate::source::NodeFilesByName;
 
@@ -21,9 +21,6 @@ const NIX_DATABASE: &str = "/nix/var/nix/db/db.sqlite";
 
 /// What was written to it last, if Nix has not put it there yet.
 const NIX_DATABASE_LOG: &str = "/nix/var/nix/db/db.sqlite-wal";
-
-/// No database is longer: a few hundred bytes for each path and each reference.
-const MAX_DATABASE_BYTES: u64 = 1 << 30;
 
 /// A base image and a customisation layer, opened before the closure is read.
 pub(super) struct Surroundings {
@@ -112,15 +109,13 @@ impl Surroundings {
 
     /// Returns the closure without what the base image holds.
     pub(super) fn without_held(&self, closure: &Closure) -> Closure {
-        let held = |name: &str| self.base.as_ref().is_some_and(|base| base.store_paths().contains(name));
-        let keep: Vec<_> = closure.ids().filter(|id| !held(&closure.node(*id).name)).collect();
+        let keep: Vec<_> = closure.ids().filter(|id| !self.base_has(&closure.node(*id).name)).collect();
         if keep.len() == closure.len() { closure.clone() } else { closure.induced(&keep) }
     }
 
     /// Refuses a closure that lacks what files of the customisation layer refer to.
     pub(super) fn check_references(&self, closure: &Closure, kind: NodeKind, console: &Console) -> Result<()> {
-        let held = |name: &str| self.base.as_ref().is_some_and(|base| base.store_paths().contains(name));
-        let lacks = |name: &&String| closure.find(name).is_none() && !held(name);
+        let lacks = |name: &&String| closure.find(name).is_none() && !self.base_has(name);
         let Some(missing) = self.references.iter().find(lacks) else { return Ok(()) };
         match kind {
             NodeKind::StorePath => bail!(
@@ -134,11 +129,15 @@ impl Surroundings {
         }
     }
 
+    fn base_has(&self, store_path: &str) -> bool {
+        self.base.as_ref().is_some_and(|base| base.store_paths().contains(store_path))
+    }
+
     /// Adds the database of a Nix store that has the closure, and what the base image has.
     pub(super) fn add_nix_db(&mut self, closure: &Closure, files: &NodeFilesByName, root: &Path) -> Result<()> {
         let dir = self.scratch.folder("nix-db")?;
         let read = |path: &str| match &self.base {
-            Some(base) => base.read_file(path, MAX_DATABASE_BYTES).context("reading the base image's Nix database"),
+            Some(base) => base.read_file(path, MAX_BASE_BYTES).context("reading the base image's Nix database"),
             None => Ok(None),
         };
         let (database, log) = (read(NIX_DATABASE)?, read(NIX_DATABASE_LOG)?);

@@ -24,7 +24,7 @@ use super::{NixDbError, ValidPath, is_store_path};
 use crate::nar_hash::NarHash;
 
 /// Largest database that is read. That of a NixOS machine with 100,000 paths has 60 MB.
-pub(super) const MAX_BASE_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_BASE_BYTES: u64 = 512 << 20;
 
 /// Longest value, in bytes: more signatures than anybody has.
 const MAX_VALUE_BYTES: i32 = 64 << 10;

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-pub(crate) use self::base::BaseDatabase;
+pub(crate) use self::base::{BaseDatabase, MAX_BASE_BYTES};
 pub(crate) use self::error::NixDbError;
 use crate::nar_hash::NarHash;
 

@@ -12,12 +12,14 @@
 //! | [`closure_sizes()`] | how many bytes come along with this node? | n · (n + e) / 64, and the pairs that reach each other |
 //! | [`closure_sizes_of()`] | how many bytes come along with these nodes? | the same for n sets |
 //! | [`reach()`] | which of 64 starting points reach this component? | n + e |
+//! | [`split_by_largest()`] | which nodes do the same large nodes need? | n · (n + e) / 64 |
 //! | [`popularity()`] | how much is built upon this node? | n · e / 64, and what reaches it but not its nearest referrer |
 
 mod closure_size;
 mod condensation;
 mod dominators;
 mod popularity;
+mod primaries;
 mod reach;
 mod referrers;
 
@@ -25,5 +27,6 @@ pub use closure_size::{closure_sizes, closure_sizes_of};
 pub use condensation::{ComponentId, Condensation, topological_order};
 pub use dominators::{dominators, dominators_with_entries};
 pub use popularity::{popularity, sort_by_popularity};
+pub use primaries::split_by_largest;
 pub use reach::{REACH_BLOCK, reach};
 pub use referrers::referrers;

@@ -26,20 +26,14 @@
 //! time, at n + e each time, and only the 64 with which there are too many are searched for the last one. All in all,
 //! at most n · (n + e) / 64, and to order many layers the pairs of nodes that reach each other.
 
-mod partition;
-
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-
-use layerwright_planner::graph::{ComponentId, Condensation, closure_sizes_of};
+use layerwright_planner::graph::{Condensation, closure_sizes_of, split_by_largest};
 use layerwright_planner::{
     Closure, Description, Failure, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings, name_before_hash,
 };
 use serde::Deserialize;
-
-use crate::partition::Partition;
 
 /// See the head of this file.
 pub struct AutoLayer;
@@ -65,20 +59,11 @@ impl Strategy for AutoLayer {
         let Settings {} = request.settings()?;
         let closure = &request.closure;
         let condensation = Condensation::new(closure);
-        let largest_first = largest_first(closure, &condensation);
-        let max_layers = request.max_layers.get() as usize;
-        let layers = Partition::by_primaries(&condensation, &largest_first, max_layers).classes();
-        let nodes = |layer: Vec<ComponentId>| layer.iter().flat_map(|id| condensation.members(*id)).copied().collect();
-        let ordered = by_closure_size(closure, layers.into_iter().map(nodes).collect());
+        let layers = split_by_largest(closure, &condensation, request.max_layers.get() as usize);
+        let ordered = by_closure_size(closure, layers);
         let layers = ordered.into_iter().map(|members| ProposedLayer::after_its_largest(closure, members));
         Ok(Proposal { layers: layers.collect() })
     }
-}
-
-fn largest_first(closure: &Closure, condensation: &Condensation) -> Vec<ComponentId> {
-    let mut ids: Vec<ComponentId> = condensation.ids().collect();
-    ids.sort_by_cached_key(|id| Reverse((condensation.size(*id, closure), condensation.members(*id).last().copied())));
-    ids
 }
 
 fn by_closure_size(closure: &Closure, layers: Vec<Vec<NodeId>>) -> Vec<Vec<NodeId>> {

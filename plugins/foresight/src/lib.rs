@@ -4,7 +4,7 @@
 //! changed path shares its layer with. So the bytes to expect of a layer are its size times the chance that any of it
 //! changes, and the best plan is the one with the least sum, what it sends again today included.
 //!
-//! Without history this is the layering by size of nixpkgs' auto-layer (see `size_first.rs`), which is hard to beat for
+//! Without history this is the layering by size of nixpkgs' auto-layer ([`split_by_largest`]), which is hard to beat for
 //! who knows nothing but the graph. With history:
 //!
 //! 1. *Look back* (`past.rs`): tie each node to its earlier versions by lineage, and note which updates changed it: a bit
@@ -28,18 +28,17 @@
 mod arrange;
 mod forecast;
 mod past;
-mod size_first;
 
 use std::collections::BTreeMap;
 
 use arrange::{Group, arrange, total};
 use forecast::Forecast;
+use layerwright_planner::graph::{Condensation, split_by_largest};
 use layerwright_planner::{
     Closure, Description, Failure, Generation, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings,
 };
 use past::{MAX_UPDATES, Past};
 use serde::Deserialize;
-pub use size_first::size_first;
 
 /// So many nodes are looked at one by one, the largest, and so many earlier layers. The square of it is what one second
 /// allows.
@@ -80,7 +79,10 @@ impl Strategy for Foresight {
         };
         let generations = surroundings.generations(MAX_UPDATES);
         let layers = if generations.iter().all(|generation| generation.layers.is_empty()) {
-            size_first(closure, max_layers as usize)
+            let mut layers = split_by_largest(closure, &Condensation::new(closure), max_layers as usize);
+            layers.iter_mut().for_each(|members| members.sort_unstable());
+            layers.sort();
+            layers
         } else {
             foresee(closure, max_layers as usize, &generations)
         };

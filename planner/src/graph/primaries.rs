@@ -1,10 +1,33 @@
-//! Components, divided into classes that primaries can only split.
+//! Nodes that the same large nodes need.
+//!
+//! Nodes become *primary*, the largest first; of equal ones, the last by name. Nodes belong together that are reached from
+//! the same primaries, where a primary reaches itself. So a primary can only split sets, and never joins any: 64 are taken
+//! at a time, and only the 64 with which there are too many sets are searched for the last one that fits. A cycle counts as
+//! one node.
 
-use layerwright_planner::graph::{ComponentId, Condensation, REACH_BLOCK, reach};
+use std::cmp::Reverse;
+
+use super::{ComponentId, Condensation, REACH_BLOCK, reach};
+use crate::{Closure, NodeId};
+
+/// Divides a closure into at most `most` sets, of which each has the nodes that the same large nodes need. The first large
+/// node that would make too many ends it, so there may be fewer. `most` is at least 1.
+#[must_use]
+pub fn split_by_largest(closure: &Closure, condensation: &Condensation, most: usize) -> Vec<Vec<NodeId>> {
+    let classes = Partition::by_primaries(condensation, &largest_first(closure, condensation), most).classes();
+    let nodes = |class: Vec<ComponentId>| class.iter().flat_map(|id| condensation.members(*id)).copied().collect();
+    classes.into_iter().map(nodes).collect()
+}
+
+fn largest_first(closure: &Closure, condensation: &Condensation) -> Vec<ComponentId> {
+    let mut ids: Vec<ComponentId> = condensation.ids().collect();
+    ids.sort_by_cached_key(|id| Reverse((condensation.size(*id, closure), condensation.members(*id).last().copied())));
+    ids
+}
 
 /// Each component is in one class.
 #[derive(Clone)]
-pub(crate) struct Partition {
+struct Partition {
     class_of: Vec<u32>,
     /// How many components each class has: at least one.
     sizes: Vec<u32>,
@@ -13,7 +36,7 @@ pub(crate) struct Partition {
 impl Partition {
     /// Components are in one class if the same primaries reach them. Primaries are the first ones of `candidates`: as
     /// many as go without making more than `max_classes`, which is at least 1.
-    pub(crate) fn by_primaries(condensation: &Condensation, candidates: &[ComponentId], max_classes: usize) -> Self {
+    fn by_primaries(condensation: &Condensation, candidates: &[ComponentId], max_classes: usize) -> Self {
         let mut partition = Self::undivided(condensation.len());
         let most = max_classes.min(condensation.len());
         for block in candidates.chunks(REACH_BLOCK) {
@@ -32,7 +55,7 @@ impl Partition {
     }
 
     /// The members of each class, ascending.
-    pub(crate) fn classes(&self) -> Vec<Vec<ComponentId>> {
+    fn classes(&self) -> Vec<Vec<ComponentId>> {
         let mut classes = vec![Vec::new(); self.len()];
         for (class, id) in self.class_of.iter().zip(0..) {
             classes[*class as usize].push(ComponentId(id));
