@@ -5,11 +5,12 @@
 //!    older ones, and a heap knows the best of these, so this is the square of the number of groups, times the words of
 //!    a set.
 //! 2. *Move* nodes one by one to where they cost least, while that helps and the budget lasts.
+//! 3. *Join* groups of a few kilobytes that have always changed together, where that costs less than naming a layer more.
 //!
 //! A group that was sent before, just so, costs its bytes once when it is touched. Ties go to the older group.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::forecast::{Forecast, ONE, Set, product};
 
@@ -19,6 +20,11 @@ const HORIZON: i64 = 12;
 const MAX_PASSES: usize = 4;
 /// Words of sets looked at while moving: a fraction of a second.
 const MOVING_BUDGET: usize = 60_000_000;
+
+/// Groups of up to so many bytes may be too small to be layers.
+const SMALL_BYTES: u64 = 16 << 10;
+/// What manifest and config say of a layer, which is sent at each update.
+const LAYER_BYTES: u64 = 512;
 
 /// What will be a layer.
 pub(crate) struct Group {
@@ -70,25 +76,40 @@ pub(crate) fn total(forecast: &Forecast, groups: &[Group], is_new: impl Fn(usize
 }
 
 pub(crate) fn arrange(forecast: &Forecast, groups: Vec<Group>, max_groups: usize) -> Vec<Group> {
-    let mut groups = merge(forecast, groups, max_groups);
+    if groups.len() <= max_groups {
+        // So just what changed is sent.
+        return groups;
+    }
+    let mut groups = merge(forecast, groups, |count, _| count > max_groups);
     let mut budget = MOVING_BUDGET;
     for _ in 0..MAX_PASSES {
         if !move_nodes(forecast, &mut groups, &mut budget) {
             break;
         }
     }
+    if forecast.is_guess() { groups } else { join_small(forecast, groups) }
+}
+
+/// Joins only what has always changed together, for long enough: no limit asks for it.
+fn join_small(forecast: &Forecast, groups: Vec<Group>) -> Vec<Group> {
+    let saved = HORIZON * product(forecast.units(LAYER_BYTES), ONE);
+    let is_small = |group: &Group| group.set.size <= forecast.units(SMALL_BYTES);
+    let (small, mut groups): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_small);
+    let mut alike: BTreeMap<u64, Vec<Group>> = BTreeMap::new();
+    small.into_iter().for_each(|group| alike.entry(group.set.changed()).or_default().push(group));
+    groups.extend(alike.into_values().flat_map(|alike| merge(forecast, alike, |_, cost| cost < saved)));
     groups
 }
 
-fn merge(forecast: &Forecast, groups: Vec<Group>, max_groups: usize) -> Vec<Group> {
+/// Merges the cheapest pair as long as `wanted` says so of the number of groups and of what it costs.
+fn merge(forecast: &Forecast, groups: Vec<Group>, wanted: impl Fn(usize, i64) -> bool) -> Vec<Group> {
     let mut count = groups.len();
-    if count <= max_groups {
-        return groups;
-    }
     let mut alive: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
     let mut best: BinaryHeap<_> = (0..alive.len()).filter_map(|at| best_partner(forecast, &alive, at)).collect();
-    while count > max_groups {
-        let Some(Reverse((_, at, partner))) = best.pop() else { break };
+    while let Some(Reverse((cost, at, partner))) = best.pop() {
+        if !wanted(count, cost) {
+            break;
+        }
         let Some(group) = alive[at].take() else { continue };
         if let Some(partner) = alive[partner].take() {
             let members = [partner.members, group.members].concat();

@@ -29,6 +29,9 @@ const SIZE_BITS: u32 = 36;
 const GRAPH_WEIGHT: u64 = 8;
 /// How many updates of a node's class a node starts with.
 const NODE_PRIOR_UPDATES: u64 = 2;
+/// How much likelier a node is to change alone though it never has than its class says. Too little throws together what the
+/// next update tells apart; too much keeps apart what always changes together.
+const ALONE_WEIGHT: u64 = 2;
 /// How many nodes' updates, of the average of all, a class starts with.
 const CLASS_PRIOR_UPDATES: u64 = 16;
 /// Nodes are classed by the bits of the number of nodes above them; beyond, they are all the same.
@@ -49,6 +52,8 @@ pub(crate) struct Forecast {
     own: Vec<u64>,
     changed: Vec<u64>,
     sizes: Vec<u64>,
+    /// A unit of size is two to this power of bytes.
+    unit_bits: u32,
 }
 
 /// What counts of a set of nodes.
@@ -62,7 +67,7 @@ pub(crate) struct Set {
 
 impl Forecast {
     pub(crate) fn new(closure: &Closure, past: &Past) -> Self {
-        let unit = (u64::BITS - closure.size().leading_zeros()).saturating_sub(SIZE_BITS);
+        let unit_bits = (u64::BITS - closure.size().leading_zeros()).saturating_sub(SIZE_BITS);
         let mut forecast = Self {
             updates: past.updates.into(),
             words: 0,
@@ -70,7 +75,8 @@ impl Forecast {
             causes: vec![],
             own: vec![0; closure.len()],
             changed: past.changed.clone(),
-            sizes: closure.nodes().iter().map(|node| (node.size >> unit) + 1).collect(),
+            sizes: closure.nodes().iter().map(|node| (node.size >> unit_bits) + 1).collect(),
+            unit_bits,
         };
         if closure.len() <= MAX_GRAPH_NODES {
             forecast.look_at_graph(closure, past);
@@ -136,6 +142,11 @@ impl Forecast {
         self.words
     }
 
+    /// So many bytes in units of this forecast.
+    pub(crate) fn units(&self, bytes: u64) -> u64 {
+        bytes >> self.unit_bits
+    }
+
     /// In units of this forecast.
     pub(crate) fn size(&self, id: usize) -> u64 {
         self.sizes[id]
@@ -147,6 +158,11 @@ impl Forecast {
         let updates = self.updates.max(1);
         let weight = (updates + GRAPH_WEIGHT) * 16 / updates;
         cost / 16 * i64::try_from(weight).expect("it is small")
+    }
+
+    /// Whether all this rests on the graph more than on what was seen.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.updates < GRAPH_WEIGHT
     }
 
     pub(crate) fn set(&self, members: &[usize]) -> Set {
@@ -185,6 +201,11 @@ impl Forecast {
 }
 
 impl Set {
+    /// The updates that changed any of it.
+    pub(crate) fn changed(&self) -> u64 {
+        self.changed
+    }
+
     pub(crate) fn joined(&self, other: &Self) -> Self {
         let mut joined = self.clone();
         joined.size += other.size;
@@ -232,7 +253,7 @@ fn goes_up(closure: &Closure, past: &Past) -> bool {
 /// How often a node changes by itself, per update and in parts of [`ONE`].
 struct Rate {
     whole: u64,
-    /// The part of it that is not due to changes that were seen.
+    /// The part of it that is not due to changes that were seen, times [`ALONE_WEIGHT`].
     unseen: u64,
 }
 
@@ -252,7 +273,7 @@ fn own_rates(closure: &Closure, past: &Past, goes_up: bool) -> Vec<Rate> {
         .map(|(events, trials)| (events * ONE + CLASS_PRIOR_UPDATES * average) / (trials + CLASS_PRIOR_UPDATES));
     let rate = |(events, class): (&u64, &usize)| Rate {
         whole: ((events * ONE + NODE_PRIOR_UPDATES * class_rates[*class]) / (updates + NODE_PRIOR_UPDATES)).max(1),
-        unseen: NODE_PRIOR_UPDATES * class_rates[*class] / (updates + NODE_PRIOR_UPDATES),
+        unseen: ALONE_WEIGHT * NODE_PRIOR_UPDATES * class_rates[*class] / (updates + NODE_PRIOR_UPDATES),
     };
     events.iter().zip(&classes).map(rate).collect()
 }

@@ -99,7 +99,7 @@ fn labelled(closure: &Closure, mut members: Vec<NodeId>) -> ProposedLayer {
 }
 
 fn foresee(closure: &Closure, max_layers: usize, generations: &[Generation]) -> Vec<Vec<NodeId>> {
-    let past = Past::new(closure, generations);
+    let past = Past::new(closure, generations, max_layers);
     let forecast = Forecast::new(closure, &past);
     let had = || past.had.iter().take(MAX_ALONE).map(|members| Group::had(&forecast, members.clone()));
     let mut groups = had_and_new(&forecast, &past, had().collect(), max_layers);

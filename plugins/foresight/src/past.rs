@@ -12,7 +12,7 @@ use layerwright_planner::{Closure, Generation};
 pub(crate) const MAX_UPDATES: u32 = 64;
 
 pub(crate) struct Past {
-    /// How many updates are known, the present one among them.
+    /// How many updates are known, the present one among them, and not those that changed nothing.
     pub(crate) updates: u32,
     /// For each node, the updates that changed it: bit 0 is the present one, bit 1 the one before.
     pub(crate) changed: Vec<u64>,
@@ -21,28 +21,32 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    pub(crate) fn new(closure: &Closure, generations: &[Generation]) -> Self {
-        let mut past = Self {
-            updates: u32::try_from(generations.len()).unwrap_or(MAX_UPDATES).min(MAX_UPDATES),
-            changed: vec![0; closure.len()],
-            had: had_layers(closure, generations),
-        };
+    pub(crate) fn new(closure: &Closure, generations: &[Generation], max_layers: usize) -> Self {
+        let had = had_layers(closure, generations.iter().filter(|generation| was_image(generation, max_layers)));
+        let mut past = Self { updates: 0, changed: vec![0; closure.len()], had };
         let mut tracks: Vec<Option<Seen>> = closure
             .nodes()
             .iter()
             .map(|node| Some(Seen { name: &node.name, lineage: &node.lineage, size: node.size }))
             .collect();
-        for (update, generation) in generations.iter().take(past.updates as usize).enumerate() {
+        for generation in generations {
+            if past.updates == MAX_UPDATES {
+                break;
+            }
             let nodes = generation.layers.iter().flatten();
             let before = earlier(&tracks, nodes.map(|n| Seen { name: &n.name, lineage: &n.lineage, size: n.size }));
+            // Building the same again says nothing of what comes.
+            let mut counts = past.updates == 0;
             for (id, (now, before)) in tracks.iter_mut().zip(before).enumerate() {
                 if let Some(seen) = now
                     && before.as_ref().is_none_or(|before| before.name != seen.name)
                 {
-                    past.changed[id] |= 1 << update;
+                    past.changed[id] |= 1 << past.updates;
+                    counts = true;
                 }
                 *now = before;
             }
+            past.updates += u32::from(counts);
         }
         past
     }
@@ -103,13 +107,18 @@ fn earlier<'a>(tracks: &[Option<Seen<'a>>], nodes: impl Iterator<Item = Seen<'a>
     found
 }
 
+/// Whether there were layers at all. A history of closures is told as single nodes, which nobody has as layers.
+fn was_image(generation: &Generation, max_layers: usize) -> bool {
+    generation.layers.len() <= max_layers || generation.layers.iter().any(|layer| layer.len() > 1)
+}
+
 /// The earlier layers that are wholly part of this closure. Of those that overlap, the larger, then the newer.
-fn had_layers(closure: &Closure, generations: &[Generation]) -> Vec<Vec<usize>> {
+fn had_layers<'g>(closure: &Closure, generations: impl Iterator<Item = &'g Generation>) -> Vec<Vec<usize>> {
     let ids: BTreeMap<&str, usize> =
         closure.nodes().iter().enumerate().map(|(id, node)| (node.name.as_str(), id)).collect();
     let mut layers: Vec<(u64, Vec<usize>)> = vec![];
     let mut known = BTreeSet::new();
-    for layer in generations.iter().flat_map(|generation| &generation.layers) {
+    for layer in generations.flat_map(|generation| &generation.layers) {
         let members: Option<Vec<usize>> = layer.iter().map(|node| ids.get(node.name.as_str()).copied()).collect();
         let Some(mut members) = members else { continue };
         members.sort_unstable();

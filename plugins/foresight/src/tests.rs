@@ -7,7 +7,7 @@ use layerwright_planner::{Generation, NamedNode, PastNode, lineage_of};
 
 use super::*;
 
-/// A closure from lines `NAME SIZE -> REFERENCE REFERENCE ...`; lineages are names without versions.
+/// A closure from lines `NAME KIB -> REFERENCE REFERENCE ...`; lineages are names without versions.
 fn closure(text: &str) -> Closure {
     let node = |line: &str| {
         let (node, references) = line.split_once("->").unwrap_or((line, ""));
@@ -15,7 +15,7 @@ fn closure(text: &str) -> Closure {
         NamedNode {
             name: name.into(),
             lineage: lineage_of(name),
-            size: size.trim().parse().unwrap(),
+            size: size.trim().parse::<u64>().unwrap().saturating_mul(1024),
             references: references.split_whitespace().map(str::to_owned).collect(),
         }
     };
@@ -101,7 +101,7 @@ fn what_changes_each_time_is_soon_alone() {
 
 #[test]
 fn what_changes_together_shares_a_layer() {
-    let week = |n: usize| closure(&format!("a-{n} 900\nb-{n} 800\nc-1 500\nd-1 400"));
+    let week = |n: usize| closure(&format!("a-{n} 900\nb-{n} 800\nc-1 5000\nd-1 4000"));
     let weeks: Vec<Closure> = (0..6).map(week).collect();
     assert_eq!(plan(&week(6), 3, replay(&weeks, 4)), ["a-6 b-6", "c-1", "d-1"]);
 }
@@ -128,10 +128,40 @@ fn a_layer_that_drifted_is_broken_up() {
 }
 
 #[test]
+fn small_layers_are_joined_once_they_buy_nothing() {
+    let week = |n: usize| closure(&format!("a-{n} 1\nb-{n} 2\nc-{n} 3\nd-1 4\ne-{} 5\nf-1 100", n / 2));
+    let weeks: Vec<Closure> = (0..12).map(week).collect();
+    let history = replay(&weeks, 9);
+    assert_eq!(plan(&week(12), 5, history.clone()), ["a-12 b-12 c-12", "d-1", "e-6", "f-1"]);
+    // Where each can be alone, just what changed is sent.
+    assert_eq!(plan(&week(12), 6, history.clone()).len(), 6);
+    assert_eq!(plan(&week(12), 5, history[..2].to_vec()).len(), 5);
+}
+
+#[test]
+fn an_update_that_changes_nothing_is_none() {
+    let weeks: Vec<Closure> = [0, 1, 1, 1, 2].map(week).into();
+    let past = Past::new(&week(3), &replay(&weeks, 9), 9);
+    assert_eq!((past.updates, past.changed), (3, vec![0b111, 0, 0, 0b001]));
+}
+
+#[test]
+fn a_history_of_closures_tells_no_layers() {
+    let alone = |week: Closure| {
+        let each = week.ids().map(|id| ProposedLayer::new("", vec![id])).collect();
+        generation(&week, &Proposal { layers: each })
+    };
+    let history = [week(1), week(0)].map(alone);
+    assert_eq!(Past::new(&week(2), &history, 3).had, [[0; 0]; 0]);
+    // So many an image can have.
+    assert_eq!(Past::new(&week(2), &history, 4).had, [[1], [3], [2]]);
+}
+
+#[test]
 fn siblings_of_a_lineage_are_told_apart() {
     let week = |n: usize| closure(&format!("m-1-0.{n} 50\nm-2-0.1 60\nm-3-0.{} 70", n / 2));
     let weeks: Vec<Closure> = (0..4).map(week).collect();
-    let past = Past::new(&week(4), &replay(&weeks, 9));
+    let past = Past::new(&week(4), &replay(&weeks, 9), 9);
     assert_eq!(past.changed, [0b1111, 0, 0b0101]);
 }
 
