@@ -11,9 +11,12 @@
 //! - *Own*: what a node may do alone though it never has, so that large nodes with the same past are not thrown together
 //!   lightly.
 //!
-//! Rates are smoothed twice: a node's towards those of nodes with about as many others above them, because an
-//! application's own parts change far more often than what everything is built upon; and theirs towards that of all.
+//! Rates are smoothed: a node's towards that of its lineage, of which there may be several at once, as of the modules of an
+//! application; theirs towards that of nodes with about as many others above them, because an application's own parts
+//! change far more often than what everything is built upon; and theirs towards that of all.
 //! Sums of rates become chances by x / (1 + x), which needs neither floats nor tables.
+
+use std::collections::BTreeMap;
 
 use layerwright_planner::graph::topological_order;
 use layerwright_planner::{Closure, NodeId};
@@ -32,8 +35,8 @@ const NODE_PRIOR_UPDATES: u64 = 2;
 /// How much likelier a node is to change alone though it never has than its class says. Too little throws together what the
 /// next update tells apart; too much keeps apart what always changes together.
 const ALONE_WEIGHT: u64 = 2;
-/// How many nodes' updates, of the average of all, a class starts with.
-const CLASS_PRIOR_UPDATES: u64 = 16;
+/// How many nodes' updates, of the rate of the larger group, a group starts with.
+const GROUP_PRIOR_UPDATES: u64 = 16;
 /// Nodes are classed by the bits of the number of nodes above them; beyond, they are all the same.
 const CLASSES: usize = 8;
 /// In how fine parts rates are calibrated.
@@ -259,23 +262,32 @@ struct Rate {
 
 fn own_rates(closure: &Closure, past: &Past, goes_up: bool) -> Vec<Rate> {
     let updates = u64::from(past.updates);
-    let classes = classes(closure);
     let own = |id| past.changed[id] & if goes_up { !changed_below(closure, past, id) } else { u64::MAX };
     let events: Vec<u64> = (0..closure.len()).map(|id| count(own(id))).collect();
-    let mut of_class = [(0, 0); CLASSES];
-    for (events, class) in events.iter().zip(&classes) {
-        of_class[*class].0 += events;
-        of_class[*class].1 += updates;
-    }
-    let all: u64 = events.iter().sum();
-    let average = (all * ONE + ONE / 2) / (updates * closure.len() as u64 + 8);
-    let class_rates = of_class
-        .map(|(events, trials)| (events * ONE + CLASS_PRIOR_UPDATES * average) / (trials + CLASS_PRIOR_UPDATES));
-    let rate = |(events, class): (&u64, &usize)| Rate {
-        whole: ((events * ONE + NODE_PRIOR_UPDATES * class_rates[*class]) / (updates + NODE_PRIOR_UPDATES)).max(1),
-        unseen: ALONE_WEIGHT * NODE_PRIOR_UPDATES * class_rates[*class] / (updates + NODE_PRIOR_UPDATES),
+    let average = (events.iter().sum::<u64>() * ONE + ONE / 2) / (updates * closure.len() as u64 + 8);
+    let rate = |(events, of_kind): (&u64, u64)| Rate {
+        whole: ((events * ONE + NODE_PRIOR_UPDATES * of_kind) / (updates + NODE_PRIOR_UPDATES)).max(1),
+        unseen: ALONE_WEIGHT * NODE_PRIOR_UPDATES * of_kind / (updates + NODE_PRIOR_UPDATES),
     };
-    events.iter().zip(&classes).map(rate).collect()
+    let of_class = towards(&vec![average; closure.len()], &classes(closure), &events, updates);
+    let lineages: Vec<&str> = closure.nodes().iter().map(|node| node.lineage.as_str()).collect();
+    events.iter().zip(towards(&of_class, &lineages, &events, updates)).map(rate).collect()
+}
+
+/// The rates of groups of nodes, smoothed towards `rates`. Where a node is the only one of its group, that says no more
+/// than the node itself.
+fn towards<G: Ord>(rates: &[u64], groups: &[G], events: &[u64], updates: u64) -> Vec<u64> {
+    let mut of_group: BTreeMap<&G, (u64, u64)> = BTreeMap::new();
+    for (group, events) in groups.iter().zip(events) {
+        let (nodes, sum) = of_group.entry(group).or_default();
+        *nodes += 1;
+        *sum += events;
+    }
+    let smoothed = |(rate, group): (&u64, &G)| match of_group[group] {
+        (1, _) => *rate,
+        (nodes, events) => (events * ONE + GROUP_PRIOR_UPDATES * rate) / (nodes * updates + GROUP_PRIOR_UPDATES),
+    };
+    rates.iter().zip(groups).map(smoothed).collect()
 }
 
 /// Nodes by how many others are above them: none, 1, 2 to 3, 4 to 7, and so on.
