@@ -86,16 +86,10 @@ impl Strategy for Foresight {
         } else {
             foresee(closure, max_layers as usize, &generations)
         };
-        Ok(Proposal { layers: layers.into_iter().map(|members| labelled(closure, members)).collect() })
+        Ok(Proposal {
+            layers: layers.into_iter().map(|members| ProposedLayer::after_its_largest(closure, members)).collect(),
+        })
     }
-}
-
-/// A layer is known by its largest member.
-fn labelled(closure: &Closure, mut members: Vec<NodeId>) -> ProposedLayer {
-    members.sort_unstable();
-    let largest = members.iter().max_by_key(|id| closure.node(**id).size);
-    let label = largest.map_or("", |id| closure.node(*id).lineage.as_str());
-    ProposedLayer::new(label, members)
 }
 
 fn foresee(closure: &Closure, max_layers: usize, generations: &[Generation]) -> Vec<Vec<NodeId>> {
