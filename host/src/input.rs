@@ -13,6 +13,10 @@ pub(crate) const MAX_GRAPH_BYTES: u64 = 512 << 20;
 /// Largest file of settings.
 pub(crate) const MAX_SETTINGS_BYTES: u64 = 16 << 20;
 
+/// Farthest back that a file packed with zstd may refer, as a power of two: what `zstd --long` packs with. So many bytes of
+/// memory may unpacking take.
+const MAX_ZSTD_WINDOW_LOG: u32 = 27;
+
 /// Opens a file; `-` is standard input.
 pub(crate) fn open(file: &Path) -> Result<Box<dyn Read>> {
     if file == Path::new("-") { Ok(Box::new(io::stdin().lock())) } else { Ok(Box::new(File::open(file)?)) }
@@ -29,9 +33,15 @@ fn unpack(mut file: impl Read + 'static) -> Result<Box<dyn Read>> {
     let whole = Cursor::new(start.clone()).chain(file);
     Ok(match start.as_slice() {
         [0x1f, 0x8b, ..] => Box::new(Unpacking { reader: MultiGzDecoder::new(whole), method: "gzip" }),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(Unpacking { reader: zstd::Decoder::new(whole)?, method: "zstd" }),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(Unpacking { reader: unpack_zstd(whole)?, method: "zstd" }),
         _ => Box::new(whole),
     })
+}
+
+fn unpack_zstd(packed: impl Read) -> io::Result<impl Read> {
+    let mut decoder = zstd::Decoder::new(packed)?;
+    decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+    Ok(decoder)
 }
 
 /// Says with its errors what went wrong.
@@ -72,6 +82,24 @@ mod tests {
         let cut = zstd[..zstd.len() - 3].to_vec();
         let error = read_text(unpack(Cursor::new(cut)).unwrap(), 2000).unwrap_err().to_string();
         assert!(error.starts_with("unpacking it with zstd: "), "{error}");
+    }
+
+    /// A frame of zstd whose one block holds the text as it is, and that claims to refer back 2^`window_log` bytes.
+    fn zstd_frame(window_log: u8, text: &str) -> Vec<u8> {
+        let magic = [0x28, 0xb5, 0x2f, 0xfd];
+        let window = (window_log - 10) << 3;
+        let last_raw_block = (u32::try_from(text.len()).unwrap() << 3 | 1).to_le_bytes();
+        [&magic[..], &[0, window], &last_raw_block[..3], text.as_bytes()].concat()
+    }
+
+    #[test]
+    fn zstd_may_refer_as_far_back_as_its_long_mode_does() {
+        let unpacked = |window_log| read_text(unpack(Cursor::new(zstd_frame(window_log, "[]"))).unwrap(), 9);
+        assert_eq!(unpacked(27).unwrap(), "[]");
+        for window_log in [28, 31, 41] {
+            let error = unpacked(window_log).unwrap_err().to_string();
+            assert!(error.starts_with("unpacking it with zstd: "), "{error}");
+        }
     }
 
     #[test]
