@@ -4,23 +4,11 @@ use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
-use anyhow::Result;
 use fs_err as fs;
 
-/// How each tool is asked for its version.
-const VERSIONS: [(&str, &str); 8] = [
-    ("tar", "--version"),
-    ("pigz", "--version"),
-    ("zstd", "--version"),
-    ("python3", "--version"),
-    ("skopeo", "--version"),
-    ("umoci", "--version"),
-    ("buildah", "--version"),
-    ("rustc", "--version"),
-];
-
-/// Describes the machine: pairs of a name and a value, in the order in which they are shown.
-pub(crate) fn describe(dir: &Path, program: &str) -> Result<Vec<(String, String)>> {
+/// Describes the machine, with the file system of a folder and the versions of these tools: pairs of a name and a value, in
+/// the order in which they are shown.
+pub(crate) fn describe(dir: &Path, program: &Path, tools: &[&str]) -> Vec<(String, String)> {
     let mut facts = vec![
         ("date".into(), first_line("date", &["-u", "+%Y-%m-%d"])),
         ("processor".into(), value_of("/proc/cpuinfo", "model name")),
@@ -30,10 +18,10 @@ pub(crate) fn describe(dir: &Path, program: &str) -> Result<Vec<(String, String)
         ("distribution".into(), distribution()),
         ("file system".into(), file_system(dir)),
         ("load before".into(), load()),
-        ("layerwright".into(), first_line(program, &["--version"])),
+        ("layerwright".into(), first_line(&program.display().to_string(), &["--version"])),
     ];
-    facts.extend(VERSIONS.map(|(tool, flag)| (tool.into(), first_line(tool, &[flag]))));
-    Ok(facts)
+    facts.extend(tools.iter().map(|tool| ((*tool).into(), first_line(tool, &["--version"]))));
+    facts
 }
 
 /// How many threads run at once here.

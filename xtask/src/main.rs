@@ -3,8 +3,11 @@
 mod architecture;
 mod bench;
 mod demo;
+mod machine;
+mod program;
 mod run;
 mod setup;
+mod table;
 mod test;
 
 use std::path::Path;

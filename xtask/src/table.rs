@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub(crate) struct Table {
+    /// Above the table; may be empty.
     pub(crate) title: String,
     /// Before the table; may be empty.
     pub(crate) note: String,
@@ -11,24 +12,25 @@ pub(crate) struct Table {
 }
 
 struct Column {
-    title: &'static str,
+    title: String,
     is_number: bool,
 }
 
 impl Table {
     /// Columns whose title ends in `>` hold numbers, and are aligned at their right.
-    pub(crate) fn new(title: impl Into<String>, note: impl Into<String>, columns: &[&'static str]) -> Self {
+    pub(crate) fn new(title: impl Into<String>, note: impl Into<String>, columns: &[&str]) -> Self {
         let column =
-            |title: &&'static str| Column { title: title.trim_end_matches('>'), is_number: title.ends_with('>') };
+            |title: &&str| Column { title: title.trim_end_matches('>').to_owned(), is_number: title.ends_with('>') };
         let columns = columns.iter().map(column).collect();
         Self { title: title.into(), note: note.into(), columns, rows: Vec::new() }
     }
 
     /// Adds a row of as many cells as there are columns.
-    pub(crate) fn push<const N: usize>(&mut self, cells: [String; N]) {
-        debug_assert_eq!(N, self.columns.len(), "each row has a cell for each column");
+    pub(crate) fn push(&mut self, cells: impl IntoIterator<Item = String>) {
         // In Markdown a bar ends a cell, even in code.
-        self.rows.push(cells.map(|cell| cell.replace('|', "\\|")).into());
+        let cells: Vec<String> = cells.into_iter().map(|cell| cell.replace('|', "\\|")).collect();
+        debug_assert_eq!(cells.len(), self.columns.len(), "each row has a cell for each column");
+        self.rows.push(cells);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -38,14 +40,18 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "## {}\n", self.title)?;
+        if !self.title.is_empty() {
+            writeln!(f, "## {}\n", self.title)?;
+        }
         if !self.note.is_empty() {
             writeln!(f, "{}\n", self.note)?;
         }
         let cells = |index: usize| self.rows.iter().map(move |row| row[index].chars().count());
-        let width = |(index, column): (usize, &Column)| cells(index).chain([column.title.len(), 3]).max().unwrap_or(3);
+        let width = |(index, column): (usize, &Column)| {
+            cells(index).chain([column.title.chars().count(), 3]).max().unwrap_or(3)
+        };
         let widths: Vec<usize> = self.columns.iter().enumerate().map(width).collect();
-        line(f, &self.columns, &widths, |index| self.columns[index].title)?;
+        line(f, &self.columns, &widths, |index| self.columns[index].title.as_str())?;
         let rule = |index: usize| match self.columns[index].is_number {
             true => format!("{}:", "-".repeat(widths[index] - 1)),
             false => "-".repeat(widths[index]),

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::closures::ClosureName::{self, Debian, ManyFiles, Skewed, Sparse, ThousandPaths};
-use super::machine::cores;
 use super::physics::Encoder;
 use super::results::{Results, Row};
+use crate::machine::cores;
 
 /// Memory that packing may take: once, and for each thread.
 const BASE_BYTES: u64 = 64 << 20;

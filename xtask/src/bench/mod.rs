@@ -7,7 +7,6 @@
 
 mod closures;
 mod goals;
-mod machine;
 mod measure;
 mod options;
 mod physics;
@@ -15,12 +14,10 @@ mod report;
 mod results;
 mod statistics;
 mod subjects;
-mod table;
 mod workplace;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use fs_err as fs;
@@ -32,11 +29,11 @@ use self::physics::Physics;
 use self::results::{Results, Row, Stages};
 use self::subjects::{Course, Subject, subjects};
 use self::workplace::Workplace;
-use crate::run::run as execute;
-use crate::setup;
+use crate::program::{program, target};
+use crate::{machine, setup};
 
-/// Names a program to measure instead of building this one.
-const PROGRAM: &str = "LAYERWRIGHT";
+/// Whose versions matter.
+const TOOLS: [&str; 8] = ["tar", "pigz", "zstd", "python3", "skopeo", "umoci", "buildah", "rustc"];
 
 /// Closures whose stages are measured one by one.
 const WITH_STAGES: [ClosureName; 2] = [ClosureName::Debian, ClosureName::SmallFiles];
@@ -47,14 +44,11 @@ const TIMED: [ClosureName; 3] = [ClosureName::Debian, ClosureName::Skewed, Closu
 /// Sets up, measures, and writes what came out.
 pub(crate) fn run(workspace: &Path, words: &[&str]) -> Result<()> {
     let options = Options::parse(words)?;
-    let target = workspace.join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from));
+    let target = target(workspace);
     let dir = target.join("bench");
     setup::bench_tools()?;
-    let program = match std::env::var_os(PROGRAM) {
-        Some(program) => PathBuf::from(program).canonicalize()?,
-        None => build(workspace, &target)?,
-    };
-    let machine = machine::describe(&target, &program.display().to_string())?;
+    let program = program(workspace)?;
+    let machine = machine::describe(&target, &program, &TOOLS);
     let subjects: Vec<Subject> = subjects().into_iter().filter(|subject| options.takes(&subject.id())).collect();
     let stages = WITH_STAGES.into_iter().filter(|name| options.takes(&format!("{}/physics", name.as_str())));
     let stages: BTreeMap<ClosureName, Stages> = stages.map(|name| (name, Stages::default())).collect();
@@ -75,13 +69,6 @@ pub(crate) fn run(workspace: &Path, words: &[&str]) -> Result<()> {
     measure_all(workspace, &workplace, &mut results)?;
     fs::remove_dir_all(&workplace.dir)?;
     write(workspace, &options, &dir, &results)
-}
-
-fn build(workspace: &Path, target: &Path) -> Result<PathBuf> {
-    setup::toolchain()?;
-    let mut cargo = Command::new("cargo");
-    execute(cargo.current_dir(workspace).args(["build", "--release", "--package", "layerwright", "--locked"]))?;
-    Ok(target.join("release/layerwright"))
 }
 
 fn make_closures(

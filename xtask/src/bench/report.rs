@@ -8,7 +8,7 @@ use super::goals::{Goal, Wanted};
 use super::physics::{Encoder, Load, Physics, STAGES};
 use super::results::{Results, Row, Stages};
 use super::statistics::median;
-use super::table::Table;
+use crate::table::Table;
 
 const INTRODUCTION: &str = "\
 # Benchmarks

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::closures::{Closure, ClosureName};
 use super::goals::Goal;
-use super::machine::cores;
 use super::measure::Sample;
 use super::physics::{Bound, Encoder, Physics};
 use super::statistics::median;
 use super::subjects::Subject;
 use super::workplace::Reason;
+use crate::machine::cores;
 
 pub(crate) struct Results {
     /// Names and values.

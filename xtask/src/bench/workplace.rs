@@ -9,9 +9,9 @@ use fs_err as fs;
 use serde_json::Value;
 
 use super::closures::{Closure, ClosureName};
-use super::machine::cores;
 use super::measure::{Sample, measure};
 use super::subjects::{Course, Subject};
+use crate::machine::cores;
 use crate::run::{exists, run as execute};
 
 /// GNU tar, so that equal files give equal tars.
