@@ -4,6 +4,7 @@ mod architecture;
 mod bench;
 mod demo;
 mod machine;
+mod planners;
 mod program;
 mod run;
 mod setup;
@@ -27,6 +28,12 @@ Usage: cargo xtask COMMAND
           --json FILE    figures [default: target/bench/results.json]
           --write        also write docs/benchmarks.md
           --scale N      smaller closures, such as 0.05, to try it out
+  planners
+          Compare the built-in planners over histories: what do updates cost with which?
+          --histories DIR  of other images [default: tests/histories]
+          --only WORD      rows whose name, such as web-pinned/foresight, contains the word; repeatable
+          --graph FILE     also measure how long planning this closure takes; repeatable
+          --write          also write docs/planners.md
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +45,7 @@ fn main() -> ExitCode {
         ["setup"] => setup::toolchain(),
         ["setup", "--clients"] => set_up_everything(),
         ["bench", ref words @ ..] => bench::run(workspace(), words),
+        ["planners", ref words @ ..] => planners::run(workspace(), words),
         // What `bench` runs each of its lines in.
         ["measure", ref line @ ..] => bench::child(line),
         ["help" | "--help" | "-h"] => {

@@ -22,7 +22,8 @@ pub(crate) fn exists(program: &str) -> bool {
     dirs.map(|dir| dir.join(program)).any(|file| file.is_file())
 }
 
-fn shown(command: &Command) -> String {
+/// A command as one would type it.
+pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ")
 }

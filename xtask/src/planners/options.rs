@@ -1,0 +1,70 @@
+//! What follows `cargo xtask planners`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    /// A folder of histories, instead of those of this repository.
+    pub(crate) histories: Option<PathBuf>,
+    /// Rows whose name contains one of these; all where there is none.
+    only: Vec<String>,
+    /// Graphs of closures that are planned to measure how long it takes.
+    pub(crate) graphs: Vec<PathBuf>,
+    /// Whether the page is written.
+    pub(crate) write: bool,
+}
+
+impl Options {
+    pub(crate) fn parse(words: &[&str]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+            match *word {
+                "--histories" => options.histories = Some(value()?.into()),
+                "--only" => options.only.push((*value()?).into()),
+                "--graph" => options.graphs.push(value()?.into()),
+                "--write" => options.write = true,
+                _ => bail!("planners knows no `{word}`; see `cargo xtask help`"),
+            }
+        }
+        if options.write && (options.histories.is_some() || !options.only.is_empty()) {
+            bail!("--write is for all rows over the histories of this repository: leave out --histories and --only");
+        }
+        Ok(options)
+    }
+
+    /// Whether to measure what has a name such as `web-pinned/foresight`.
+    pub(crate) fn takes(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| id.contains(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_is_read() {
+        let words = ["--histories", "a", "--only", "b", "--only", "c", "--graph", "d"];
+        let only = vec!["b".into(), "c".into()];
+        let expected = Options { histories: Some("a".into()), only, graphs: vec!["d".into()], write: false };
+        assert_eq!(Options::parse(&words).unwrap(), expected);
+        assert!(Options::parse(&["--write", "--graph", "d"]).unwrap().write);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (words, message) in [
+            (&["--graph"][..], "--graph needs a value"),
+            (&["--fast"], "planners knows no `--fast`; see `cargo xtask help`"),
+            (&["--write", "--only", "x"], "--write is for all rows"),
+            (&["--histories", "x", "--write"], "--write is for all rows"),
+        ] {
+            let error = Options::parse(words).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+}
