@@ -22,6 +22,7 @@ mod nix_library_files;
 mod planner_commands;
 mod planner_settings;
 mod planners;
+mod planners_page;
 mod plans;
 mod random_trees;
 mod reuse;
@@ -60,6 +61,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("planner_commands", planner_commands::CASES),
     ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),
+    ("planners_page", planners_page::CASES),
     ("plans", plans::CASES),
     ("random_trees", random_trees::CASES),
     ("reuse", reuse::CASES),

@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = &[
     case!(a_limit_that_cannot_be_kept_is_refused),
     case!(large_nodes_decide_what_shares_a_layer),
     case!(each_built_in_planner_that_needs_no_settings_plans),
+    case!(nodes_stay_where_the_plan_before_had_them),
     case!(operations_of_nixpkgs_make_layers),
     case!(an_operation_that_goes_wrong_is_named),
     case!(a_pin_is_checked, Guest),
@@ -146,6 +147,73 @@ fn each_built_in_planner_that_needs_no_settings_plans() -> Result<()> {
         let nodes: usize = layers.iter().filter_map(|layer| layer["nodes"].as_array()).map(Vec::len).sum();
         ensure!(nodes == 40 && layers.len() <= 7, "{planned}");
     }
+    Ok(())
+}
+
+/// An image with this version of `app`, and perhaps another path that is new.
+fn image_of_app(version: u32, size: u64, new: Option<&str>) -> Value {
+    let node =
+        |path: &str, size: u64, references: &[&str]| json!({"path": path, "narSize": size, "references": references});
+    let [base, data, lib, tool] = ["/nix/store/1-base", "/nix/store/1-data", "/nix/store/1-lib", "/nix/store/1-tool"];
+    let mut nodes = vec![
+        node(base, 11_000_000, &[]),
+        node(data, 10_000_000, &[]),
+        node(lib, 12_000_000, &[base]),
+        node(tool, 13_000_000, &[]),
+        node(&format!("/nix/store/{version}-app"), size, &[lib, data, tool]),
+    ];
+    nodes.extend(new.map(|name| node(&format!("/nix/store/1-{name}"), 9_000_000, &[])));
+    nodes.into()
+}
+
+/// What comes after the store hash, layer by layer.
+fn names_by_layer(plan: &Value) -> Result<Vec<String>> {
+    let layers = plan["layers"].as_array().context("layers")?.iter();
+    let name =
+        |node: &Value| node["name"].as_str().and_then(|path| path.split_once('-')).map(|(_, name)| name.to_owned());
+    let names = |layer: &Value| -> Option<String> {
+        let mut names = layer["nodes"].as_array()?.iter().map(name).collect::<Option<Vec<_>>>()?;
+        names.sort_unstable();
+        Some(names.join(" "))
+    };
+    layers.map(names).collect::<Option<Vec<_>>>().context("layers have nodes with names")
+}
+
+fn nodes_stay_where_the_plan_before_had_them() -> Result<()> {
+    let folder = Folder::new()?;
+    let before = folder.path("before.json");
+    let planned = |planner: &str, image: Value, more: &[&str]| -> Result<Value> {
+        let plan = layerwright(&["plan", "--from", "graph:-", "--max-layers", "3", "--planner", planner]);
+        plan.args(more).stdin(image.to_string()).ok()?.json()
+    };
+    let first = planned("expected-bytes", image_of_app(1, 9_000_000, None), &[])?;
+    fs::write(&before, first.to_string())?;
+    ensure!(names_by_layer(&first)? == ["app tool", "data lib", "base"], "{first}");
+
+    // The larger `app` and the new path would have layers that nobody has.
+    let next = image_of_app(2, 30_000_000, Some("new"));
+    let anew = ["data new tool", "app", "base lib"];
+    let kept = ["app tool", "data lib new", "base"];
+    let history = ["--history", &before];
+    for (planner, history, layers) in [
+        ("expected-bytes", &[][..], anew),
+        ("expected-bytes", &history, kept),
+        ("expected-bytes,learn=1", &history, anew),
+        ("expected-bytes,keep-previous=false", &history, anew),
+    ] {
+        let plan = planned(planner, next.clone(), history)?;
+        ensure!(names_by_layer(&plan)? == layers, "{planner} {history:?}: {plan}");
+    }
+
+    // The newest of several decides, and a plan of another closure keeps nothing.
+    let newest = folder.write("newest.json", planned("popularity", next.clone(), &[])?.to_string())?;
+    let plan = planned("expected-bytes", next.clone(), &["--history", &newest, &before])?;
+    ensure!(names_by_layer(&plan)? == kept, "{plan}");
+    let plan = planned("expected-bytes", next.clone(), &["--history", &before, &newest])?;
+    ensure!(names_by_layer(&plan)? == ["base", "data", "app lib new tool"], "{plan}");
+    let other = folder.write("other.json", planned("popularity", graph_of(9), &[])?.to_string())?;
+    let plan = planned("expected-bytes", next, &["--history", &other])?;
+    ensure!(names_by_layer(&plan)? == anew, "{plan}");
     Ok(())
 }
 
