@@ -62,8 +62,8 @@ fn its_figures_are_those_that_the_program_counts() -> Result<()> {
                     let counted = format!("{:.2}", pulled as f64 / floor as f64);
                     ensure!(
                         row[column] == counted,
-                        "{} pulls {counted} times the floor of {history} with {limit} layers, and the page says {}: run \
-                         `cargo xtask planners --write`",
+                        "{} pulls {counted} times the floor of {history} with {limit} layers, and the page says {}: \
+                         run `cargo xtask planners --write`",
                         row[0],
                         row[column]
                     );
