@@ -18,7 +18,7 @@ use crate::sandbox::{Compiler, Limits, Planned, Sandbox, Strategy, StrategyError
 use crate::settings::settings;
 
 /// Who plans where the user names nobody.
-const DEFAULT: &str = "popularity";
+const DEFAULT: &str = "foresight";
 
 /// Asks the planners about a closure, for a plan of up to so many layers, and returns the checked plan. `history` are
 /// earlier images, newest first.

@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
     execute(layerwright(&["plan", "--from", &from, "--max-layers", "40", "--format", "table", "--root"]).arg(&root))?;
 
     let destination = format!("docker-archive:{}:{name}:latest", image.display());
-    let mut build = layerwright(&["build", "--from", &from, "--planner", "popularity.wasm", "--max-layers", "40"]);
+    let mut build = layerwright(&["build", "--from", &from, "--max-layers", "40"]);
     // Anew each time: to see it work is what it is for.
     build.args(["--no-cache", "--to", &destination]).arg("--root").arg(&root).arg("--save-plan").arg(&plan);
     execute(build.args(entrypoint.iter().flat_map(|program| ["--entrypoint", program])))?;

@@ -16,7 +16,7 @@ use crate::toolchain::{TARGET, Toolchain};
 
 /// The built-in strategies: crates in `plugins/`, in the order in which they are listed.
 pub const BUILT_IN: [&str; 8] =
-    ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin", "expected-bytes", "foresight"];
+    ["foresight", "groups", "pipeline", "auto-layer", "popularity", "dominators", "origin", "expected-bytes"];
 
 /// Builds the crates `packages` of the workspace and returns their components, in the same order.
 ///

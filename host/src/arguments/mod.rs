@@ -61,9 +61,9 @@ Examples:
     podman load -i git.tar
     podman run --rm git:latest git --version
 
-  Pack a Nix build result, own groups first, popularity for the rest:
+  Pack a Nix build result, own groups first, the rest by what updates will change:
     layerwright build --from nix:./result --to oci:out \
-        --planner groups,config=groups.json --planner popularity
+        --planner groups,config=groups.json --planner foresight
 
   Look at a plan before anything is written:
     layerwright plan --from nix:./result --format table";
@@ -153,7 +153,7 @@ pub(crate) struct BuildArguments {
 Examples:
   layerwright plan --from nix:./result --format table
   layerwright plan --from graph:closure.json --format store-layers \\
-      --planner groups,config=groups.json --planner popularity
+      --planner groups,config=groups.json --planner foresight
   nix path-info --json -r ./result | layerwright plan --from graph:-")]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -315,7 +315,7 @@ pub(crate) struct ClosureArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Planning")]
 pub(crate) struct PlanningArguments {
-    /// A planner; repeat to form a chain, in which each gets what the ones before it left [default: popularity]
+    /// A planner; repeat to form a chain, in which each gets what the ones before it left [default: foresight]
     ///
     /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
     ///

@@ -17,7 +17,7 @@ use crate::planner_spec::PlannerSpec;
 #[command(after_help = "\
 Examples:
   layerwright simulate --history updates.jsonl.gz
-  layerwright simulate --history a.jsonl b.jsonl --planner popularity theirs.wasm --max-layers 20 40 100
+  layerwright simulate --history a.jsonl b.jsonl --planner foresight theirs.wasm --max-layers 20 40 100
   layerwright simulate --history updates.jsonl --planner mine.wasm --no-history --json")]
 pub(crate) struct SimulateArguments {
     /// What the images held: a line {"date": ..., "closure": [...]} for each, oldest first; repeatable
@@ -26,7 +26,7 @@ pub(crate) struct SimulateArguments {
     /// may be packed with gzip or zstd; - is standard input.
     #[arg(long, value_name = "FILE", required = true, num_args = 1.., verbatim_doc_comment)]
     pub(crate) history: Vec<PathBuf>,
-    /// A planner, written as for `plan`; several are compared, and form no chain [default: popularity]
+    /// A planner, written as for `plan`; several are compared, and form no chain [default: foresight]
     #[arg(long = "planner", value_name = "SPEC", num_args = 1..)]
     pub(crate) planners: Vec<PlannerSpec>,
     /// The most layers that an image may have; several are tried one after another

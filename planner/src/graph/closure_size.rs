@@ -1,7 +1,7 @@
 //! How much comes along with a node, or with several.
 
 use super::{ComponentId, Condensation, REACH_BLOCK, reach};
-use crate::{Closure, NodeId};
+use crate::{Closure, NodeId, name_before_hash};
 
 /// Returns for each node the bytes of everything it reaches, itself included; at most `u64::MAX`.
 #[must_use]
@@ -32,6 +32,17 @@ pub fn closure_sizes_of(closure: &Closure, sets: &[impl AsRef<[NodeId]>]) -> Vec
         }
     }
     sizes
+}
+
+/// Sorts sets of nodes by the bytes of everything that they reach, so that each comes after those that it needs. Of equal
+/// ones, first the one whose first member comes first by name without hash, then by all members.
+#[must_use]
+pub fn sort_by_closure_size(closure: &Closure, sets: Vec<Vec<NodeId>>) -> Vec<Vec<NodeId>> {
+    let first_name = |set: &[NodeId]| set.iter().map(|id| name_before_hash(&closure.node(*id).name)).min();
+    let keys = closure_sizes_of(closure, &sets).into_iter().zip(sets.iter().map(|set| first_name(set)));
+    let mut keyed: Vec<_> = keys.zip(sets.iter().cloned()).collect();
+    keyed.sort_unstable();
+    keyed.into_iter().map(|(_, set)| set).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! | [`dominators()`], [`dominators_with_entries()`] | through which node do all users come here? | e log n |
 //! | [`closure_sizes()`] | how many bytes come along with this node? | n · (n + e) / 64, and the pairs that reach each other |
 //! | [`closure_sizes_of()`] | how many bytes come along with these nodes? | the same for n sets |
+//! | [`sort_by_closure_size()`] | in which order does each set come after those that it needs? | the same |
 //! | [`reach()`] | which of 64 starting points reach this component? | n + e |
 //! | [`split_by_largest()`] | which nodes do the same large nodes need? | n · (n + e) / 64 |
 //! | [`popularity()`] | how much is built upon this node? | n · e / 64, and what reaches it but not its nearest referrer |
@@ -23,7 +24,7 @@ mod primaries;
 mod reach;
 mod referrers;
 
-pub use closure_size::{closure_sizes, closure_sizes_of};
+pub use closure_size::{closure_sizes, closure_sizes_of, sort_by_closure_size};
 pub use condensation::{ComponentId, Condensation, topological_order};
 pub use dominators::{dominators, dominators_with_entries};
 pub use popularity::{popularity, sort_by_popularity};

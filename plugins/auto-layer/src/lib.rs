@@ -1,5 +1,5 @@
-//! The layering of nixpkgs' `auto-layer.py`, the default of its dockerTools since 2024: nodes that the same large nodes
-//! need share a layer.
+//! The layering of nixpkgs' `auto-layer.py`, the default of its dockerTools: nodes that the same large nodes need share a
+//! layer.
 //!
 //! 1. In the beginning all nodes share one layer.
 //! 2. The largest node that is not *primary* yet becomes so; of equal ones, the last by name. A layer then holds the
@@ -29,10 +29,8 @@
 #[cfg(test)]
 mod tests;
 
-use layerwright_planner::graph::{Condensation, closure_sizes_of, split_by_largest};
-use layerwright_planner::{
-    Closure, Description, Failure, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings, name_before_hash,
-};
+use layerwright_planner::graph::{Condensation, sort_by_closure_size, split_by_largest};
+use layerwright_planner::{Description, Failure, Proposal, ProposedLayer, Request, Strategy, Surroundings};
 use serde::Deserialize;
 
 /// See the head of this file.
@@ -60,17 +58,7 @@ impl Strategy for AutoLayer {
         let closure = &request.closure;
         let condensation = Condensation::new(closure);
         let layers = split_by_largest(closure, &condensation, request.max_layers.get() as usize);
-        let ordered = by_closure_size(closure, layers);
-        let layers = ordered.into_iter().map(|members| ProposedLayer::after_its_largest(closure, members));
-        Ok(Proposal { layers: layers.collect() })
+        let ordered = sort_by_closure_size(closure, layers).into_iter();
+        Ok(Proposal { layers: ordered.map(|members| ProposedLayer::after_its_largest(closure, members)).collect() })
     }
-}
-
-fn by_closure_size(closure: &Closure, layers: Vec<Vec<NodeId>>) -> Vec<Vec<NodeId>> {
-    let first_name = |layer: &[NodeId]| layer.iter().map(|id| name_before_hash(&closure.node(*id).name)).min();
-    let sizes = closure_sizes_of(closure, &layers);
-    let keys = sizes.into_iter().zip(layers.iter().map(|layer| first_name(layer)));
-    let mut keyed: Vec<_> = keys.zip(layers.iter().cloned()).collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(_, layer)| layer).collect()
 }

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use arrange::{Group, arrange, total};
 use forecast::Forecast;
-use layerwright_planner::graph::{Condensation, split_by_largest};
+use layerwright_planner::graph::{Condensation, sort_by_closure_size, split_by_largest};
 use layerwright_planner::{
     Closure, Description, Failure, Generation, NodeId, Proposal, ProposedLayer, Request, Strategy, Surroundings,
 };
@@ -79,10 +79,8 @@ impl Strategy for Foresight {
         };
         let generations = surroundings.generations(MAX_UPDATES);
         let layers = if generations.iter().all(|generation| generation.layers.is_empty()) {
-            let mut layers = split_by_largest(closure, &Condensation::new(closure), max_layers as usize);
-            layers.iter_mut().for_each(|members| members.sort_unstable());
-            layers.sort();
-            layers
+            let layers = split_by_largest(closure, &Condensation::new(closure), max_layers as usize);
+            sort_by_closure_size(closure, layers)
         } else {
             foresee(closure, max_layers as usize, &generations)
         };

@@ -26,7 +26,7 @@ fn a_node_is_explained() -> Result<()> {
     let text = told.text()?;
     for part in [
         "/nix/store/d1-data-1.0, ",
-        "placed by popularity",
+        "placed by foresight",
         "here because of /nix/store/a3-app-3.0\n  -> /nix/store/d1-data-1.0",
         "2 nodes refer to it, 2 directly",
         "re-sends 3 layers",

@@ -295,7 +295,7 @@ fn a_pinned_component_is_checked() -> Result<()> {
 }
 
 fn planners_are_heard_when_asked() -> Result<()> {
-    library()?.nix_build("talkative.plan").ok()?.says(&["popularity"])
+    library()?.nix_build("talkative.plan").ok()?.says(&["foresight"])
 }
 
 /// A file, a folder, a package: always the same image.

@@ -42,7 +42,7 @@ fn plan(planners: &[&str]) -> Result<Invocation> {
 fn the_list_and_the_profiles_agree() -> Result<()> {
     let list = layerwright(&["planner", "list", "--json"]).ok()?.json()?;
     for name in
-        ["popularity", "groups", "pipeline", "auto-layer", "dominators", "origin", "expected-bytes", "foresight"]
+        ["foresight", "groups", "pipeline", "auto-layer", "popularity", "dominators", "origin", "expected-bytes"]
     {
         ensure!(column(&list, "name")?.contains(&name));
         let profile = layerwright(&["planner", "inspect", name, "--json"]).ok()?.json()?;
@@ -56,7 +56,7 @@ fn the_list_and_the_profiles_agree() -> Result<()> {
 }
 
 fn a_name_may_end_in_wasm() -> Result<()> {
-    ensure!(plan(&["popularity.wasm"])?.ok()?.json()?["layers"] == plan(&[])?.ok()?.json()?["layers"]);
+    ensure!(plan(&["foresight.wasm"])?.ok()?.json()?["layers"] == plan(&[])?.ok()?.json()?["layers"]);
     Ok(())
 }
 
@@ -363,7 +363,7 @@ fn a_planner_out_of_fuel_misbehaves() -> Result<()> {
     for (fuel, phase) in [("1000", "`describe`"), ("10000000", "`plan`")] {
         let graph = graph_of(20_000).to_string();
         let plan = layerwright(&["plan", "--from", "graph:-", "--planner-fuel", fuel]).stdin(graph).exits(4)?;
-        plan.says(&["--planner-fuel", phase, "popularity", "sha256:"])?;
+        plan.says(&["--planner-fuel", phase, "foresight", "sha256:"])?;
     }
     let planned = plan(&["popularity"])?.args(["--verbose"]).ok()?;
     planned.says(&["planner `popularity` used", "instructions"])

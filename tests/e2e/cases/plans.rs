@@ -136,7 +136,7 @@ fn a_table_is_for_people() -> Result<()> {
     let store = HandMade::sample()?;
     let shown = layerwright(&["plan", "--from", &store.source()?, "--format", "table"]).ok()?;
     let text = shown.text()?;
-    for part in ["LAYER", "SIZE", "popularity", "data", "lib", "app"] {
+    for part in ["LAYER", "SIZE", "foresight", "data", "lib", "app"] {
         ensure!(text.contains(part), "{part} is not in\n{text}");
     }
     ensure!(!text.contains('\u{1b}'), "{text:?}");

@@ -123,7 +123,7 @@ fn a_table_is_for_people() -> Result<()> {
     let heading = "-: 8 updates, 2026-01-01 to 2026-01-09; 2.45 MiB as a single layer, at least 46.88 KiB";
     ensure!(lines[0] == heading && lines[1].contains("OF FLOOR"), "{}", shown.report());
     let row: Vec<&str> = lines[2].split_whitespace().collect();
-    ensure!(row[..9] == ["popularity", "3", "3", "46.88", "KiB", "1.8", "%", "1.00", "x"], "{}", shown.report());
+    ensure!(row[..9] == ["foresight", "3", "3", "46.88", "KiB", "1.8", "%", "1.00", "x"], "{}", shown.report());
     ensure!(lines.len() == 3 && shown.stderr.is_empty(), "{}", shown.report());
     Ok(())
 }
