@@ -3,6 +3,7 @@
 use layerwright_planner::{Layer, Plan};
 
 use crate::base::BaseImage;
+use crate::contents::{CONTENTS, contents};
 use crate::destination::{Destination, ImageReference, IndexName};
 use crate::image_layers::{ImageLayer, LayerKind};
 use crate::layer::Blob;
@@ -50,11 +51,16 @@ impl Documents {
         let variant = variant.as_deref();
         let document = oci::Config { architecture, variant, os, created, config, rootfs, history };
         let config = Document::new(canonical_json(&document));
+        let contents = contents(plan);
+        let described = layers.iter().zip(blobs).map(|(layer, blob)| {
+            let contents = layer.place_in_plan().and_then(|place| contents.get(place));
+            describe_layer(layer, blob, compression, contents)
+        });
         let manifest = oci::Manifest {
             schema_version: 2,
             media_type: oci::MANIFEST,
             config: config.descriptor(oci::CONFIG),
-            layers: layers.iter().zip(blobs).map(|(layer, blob)| describe_layer(layer, blob, compression)).collect(),
+            layers: described.collect(),
             annotations: manifest_annotations(plan, created, compression),
         };
         let manifest = Document::new(canonical_json(&manifest));
@@ -89,8 +95,14 @@ impl Document {
     }
 }
 
-fn describe_layer(layer: &ImageLayer<'_>, blob: &Blob, compression: Compression) -> Descriptor {
+fn describe_layer(
+    layer: &ImageLayer<'_>,
+    blob: &Blob,
+    compression: Compression,
+    contents: Option<&String>,
+) -> Descriptor {
     let mut annotations = Annotations::new();
+    annotations.extend(contents.map(|contents| (CONTENTS.into(), contents.clone())));
     if layer.kind() == LayerKind::Planned {
         annotations.insert("org.layerwright.layer.nodes".into(), layer.nodes().to_string());
     }

@@ -44,6 +44,14 @@ impl<'a> ImageLayer<'a> {
         }
     }
 
+    /// Which layer of the plan it is, counting from 0.
+    pub(crate) fn place_in_plan(&self) -> Option<usize> {
+        match self {
+            Self::Planned(place, _) => Some(*place),
+            Self::Base(_) | Self::Customisation(_) => None,
+        }
+    }
+
     pub(crate) fn label(&self) -> &str {
         match self {
             Self::Planned(_, layer) => &layer.label,

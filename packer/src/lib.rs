@@ -16,7 +16,7 @@
 //! 3. [`verify()`] recomputes from the bytes of an image, ours or anybody's, what the image says about them.
 //!
 //! [`BaseImage`] is an image, ours or anybody's, that was verified to be built upon, and [`inherit()`] says what
-//! becomes of its config.
+//! becomes of its config. [`ImageOutline`] is one by its documents alone, for those who ask what is in its layers.
 //!
 //! Start at [`pack()`]. [`locate()`] finds files below a root as packing does, for those who list them. [`CacheDir`] is
 //! the user's folder for what can be made again, and [`LayerCache`] what is kept of packed layers there.
@@ -68,6 +68,7 @@ mod blob;
 mod cache;
 mod cache_dir;
 mod compress;
+mod contents;
 mod customisation;
 mod destination;
 mod digest;
@@ -94,10 +95,14 @@ mod verify;
 mod walk;
 mod work;
 
-pub use base::{BaseError, BaseImage, BaseLayer, Excess, Inherit, InheritError, MAX_BASE_LAYERS, Platform, inherit};
+pub use base::{
+    BaseError, BaseImage, BaseLayer, Excess, ImageOutline, Inherit, InheritError, MAX_BASE_LAYERS, OutlineLayer,
+    Platform, WantedPlatform, inherit,
+};
 pub use cache::{CacheInfo, CacheReport, LayerCache, Pruned};
 pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
+pub use contents::HeldNode;
 pub use customisation::{
     CopyMode, Customisation, CustomisationError, CustomisationProblem, LowerFile, LowerFiles, ModeChange,
     ModeChangeError, Operation,

@@ -1,4 +1,4 @@
-//! Why a base image is not taken.
+//! Why an image is not taken, to be built upon or to tell what it holds.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::image_files::{MembersError, shown};
 /// How many names an error lists.
 const NAMED: usize = 20;
 
-/// Why a base image is not taken. Texts that come from the image are escaped and cut off.
+/// Why an image is not taken. Texts that come from the image are escaped and cut off.
 #[derive(Debug, Error)]
 pub enum BaseError {
-    /// Nothing that could be built upon.
-    #[error("`{}` is no base image: {reason}", path.display())]
+    /// Nothing that could be taken.
+    #[error("`{}` is no image: {reason}", path.display())]
     NotAnImage {
         /// The file or directory.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum BaseError {
         reason: String,
     },
     /// The archive around the image is broken, so what follows cannot be found.
-    #[error("base image `{}` is damaged: {reason}", path.display())]
+    #[error("image `{}` is damaged: {reason}", path.display())]
     DamagedArchive {
         /// The file.
         path: PathBuf,
@@ -54,8 +54,18 @@ pub enum BaseError {
         /// What there is, at most 20.
         known: Vec<String>,
     },
+    /// There is none for the platform that was asked for, or several for others.
+    #[error("`{}` is for {}, and not for {wanted}", path.display(), list(known, "no platform at all"))]
+    OtherPlatform {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was asked for, OS and architecture.
+        wanted: String,
+        /// What there is, at most 20.
+        known: Vec<String>,
+    },
     /// It is not what it says about itself. `verify` lists everything that is wrong.
-    #[error("base image `{}` is not what it says: {mismatch}", path.display())]
+    #[error("image `{}` is not what it says: {mismatch}", path.display())]
     NotWhatItSays {
         /// The file or directory.
         path: PathBuf,
@@ -63,7 +73,7 @@ pub enum BaseError {
         mismatch: Box<Mismatch>,
     },
     /// A layer that is not in the image, or cannot be read without what is not in it.
-    #[error("layer {layer} of base image `{}` {reason}", path.display())]
+    #[error("layer {layer} of image `{}` {reason}", path.display())]
     UnusableLayer {
         /// The file or directory.
         path: PathBuf,
@@ -73,7 +83,7 @@ pub enum BaseError {
         reason: String,
     },
     /// An image made to fill memory, disk or time.
-    #[error("base image `{}` {what}", path.display())]
+    #[error("image `{}` {what}", path.display())]
     TooMuch {
         /// The file or directory.
         path: PathBuf,
@@ -81,7 +91,7 @@ pub enum BaseError {
         what: Excess,
     },
     /// A file of the image is longer than whoever reads it can use.
-    #[error("`{file}` in base image `{}` is longer than {limit} bytes", path.display())]
+    #[error("`{file}` in image `{}` is longer than {limit} bytes", path.display())]
     FileTooLong {
         /// The file or directory.
         path: PathBuf,
@@ -91,7 +101,7 @@ pub enum BaseError {
         limit: u64,
     },
     /// A circle of symlinks, most likely.
-    #[error("`{file}` in base image `{}` leads through more than 40 links", path.display())]
+    #[error("`{file}` in image `{}` leads through more than 40 links", path.display())]
     TooManyLinks {
         /// The file or directory.
         path: PathBuf,
@@ -102,7 +112,7 @@ pub enum BaseError {
     #[error("reading: {0}")]
     Read(io::Error),
     /// There is no place for the unpacked archive.
-    #[error("unpacking base image `{}` in `{}`", path.display(), scratch.display())]
+    #[error("unpacking image `{}` in `{}`", path.display(), scratch.display())]
     Scratch {
         /// The file.
         path: PathBuf,

@@ -16,8 +16,10 @@ mod error;
 mod inherit;
 mod lookup;
 mod lower;
+mod outline;
 mod place;
 mod scan;
+mod store_contents;
 mod store_paths;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 pub use error::{BaseError, Excess};
 pub use inherit::{Inherit, InheritError, inherit};
+pub use outline::{ImageOutline, OutlineLayer, WantedPlatform};
 
 use crate::customisation::LowerFiles;
 use crate::image_files::{Encoding, decompressed};

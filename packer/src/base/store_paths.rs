@@ -175,7 +175,7 @@ pub(super) fn take(room: &AtomicU64, too_much: Excess) -> Result<(), Excess> {
 }
 
 /// As Nix takes them: neither `.links`, nor locks of temporary names, nor what cannot be printed.
-fn is_store_name(name: &[u8]) -> bool {
+pub(super) fn is_store_name(name: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(byte);
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name[0] != b'.' && name.iter().all(is_part)
 }

@@ -1,13 +1,15 @@
-//! Base images in all their forms. What archives are made of is below; who means harm is in `hostile`, and what one
-//! sees of several layers in `merged`.
+//! Base images in all their forms. What archives are made of is below; who means harm is in `hostile`, what one
+//! sees of several layers in `merged`, and what is known without reading any in `outline`.
 
 mod hostile;
 mod kit;
 mod merged;
+mod outline;
 
 use serde_json::json;
 
 use super::*;
+use crate::contents::HeldNode;
 use crate::fixture::{Fixture, H, list, store_plan};
 use crate::oci;
 use kit::*;
@@ -255,7 +257,7 @@ fn first_image_for_the_platform_is_taken() {
     );
     layout.index(&[attestation]);
     let error = who(&layout).unwrap_err().to_string();
-    assert!(error.ends_with("is no base image: its index.json lists no image"), "{error}");
+    assert!(error.ends_with("is no image: its index.json lists no image"), "{error}");
 }
 
 #[test]
@@ -309,7 +311,7 @@ fn sources_of_the_wrong_kind_say_what_to_write() {
         (&nothing, "oci-archive:{}", "there is no index.json"),
     ] {
         let error = place.open(source).unwrap_err().to_string();
-        assert!(error.ends_with(&format!("is no base image: {expected}")), "{source}: {error}");
+        assert!(error.ends_with(&format!("is no image: {expected}")), "{source}: {error}");
     }
     assert!(matches!(TempPlace::new().open("{}"), Err(BaseError::Read(_))));
 }

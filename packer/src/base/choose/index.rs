@@ -13,6 +13,7 @@ use crate::base::Platform;
 use crate::base::config::{BaseConfig, parse};
 use crate::base::error::Problem;
 use crate::base::place::Place;
+use crate::contents::CONTENTS;
 use crate::image_files::{
     DOCKER_CONFIG, DOCKER_INDEX, DOCKER_REFERENCE_TYPE, Descriptor, Index, MAX_DEPTH, MAX_MANIFESTS, Manifest, shown,
 };
@@ -116,7 +117,10 @@ impl Search<'_> {
             let (digest, blob) = self.place.listed(layer)?;
             layers.push((label, Some(digest), blob));
         }
-        let layers = listed_layers(&config, &config_name, layers)?;
+        let mut layers = listed_layers(&config, &config_name, layers)?;
+        for (listed, layer) in layers.iter_mut().zip(&manifest.layers) {
+            listed.contents = layer.annotations.as_ref().and_then(|all| all.get(CONTENTS)).cloned();
+        }
         Ok(Some(Chosen { config, layers }))
     }
 }

@@ -93,7 +93,7 @@ fn layer(place: &Place, id: &str) -> Result<Listed, Problem> {
     let name = format!("{id}/layer.tar");
     let label = shown(name.as_bytes());
     match place.member(&name) {
-        Some(blob) => Ok(Listed { label, blob, digest: None, diff_id: None }),
+        Some(blob) => Ok(Listed { label, blob, digest: None, diff_id: None, contents: None }),
         None => Err(Mismatch::Missing { blob: label }.into()),
     }
 }

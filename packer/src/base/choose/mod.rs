@@ -34,6 +34,8 @@ pub(super) struct Listed {
     /// What they say about it.
     pub(super) digest: Option<Digest>,
     pub(super) diff_id: Option<DiffId>,
+    /// What a manifest's annotation says is in it, see [`mod@crate::contents`].
+    pub(super) contents: Option<String>,
 }
 
 /// Why there is no image to be taken.
@@ -76,6 +78,21 @@ pub(super) fn choose(source: &ImageSource, place: &Place, platform: &Platform) -
             BaseError::Platform { path: path.to_owned(), wanted: platform.to_string(), known }
         }
     })
+}
+
+/// Finds the image that is meant, as [`choose()`]; but of an archive with both lists that of layouts is taken, by which
+/// there are annotations.
+pub(super) fn choose_annotated(source: &ImageSource, place: &Place, platform: &Platform) -> Result<Chosen, BaseError> {
+    let name = match (source, place) {
+        (ImageSource::DockerArchive { reference, .. }, Place::Archive { .. }) => {
+            reference.as_ref().map(ToString::to_string)
+        }
+        (ImageSource::Path(_), Place::Archive { .. }) => None,
+        _ => return choose(source, place, platform),
+    };
+    let text = place.document(oci::INDEX_FILE).ok().flatten();
+    let chosen = text.and_then(|text| index::choose(place, &text, name.as_deref(), platform).ok());
+    chosen.map_or_else(|| choose(source, place, platform), Ok)
 }
 
 /// The file or directory that a source names.
@@ -164,6 +181,7 @@ fn listed_layers(
         blob,
         digest,
         diff_id: Some(*diff_id),
+        contents: None,
     };
     Ok(layers.into_iter().zip(diff_ids).map(listed).collect())
 }

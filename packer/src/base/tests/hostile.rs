@@ -64,7 +64,7 @@ fn names_that_lead_out_are_only_names() {
 #[test]
 fn lies_are_told() {
     check("config's name", |members| members[2].content.push(b' '), "has the digest");
-    check("layer", |members| members[0].content[0] ^= 1, "layer 0/layer.tar of base image");
+    check("layer", |members| members[0].content[0] ^= 1, "layer 0/layer.tar of image");
     check("diff ID", |members| members[0].content[3 * 512] ^= 1, "0/layer.tar has the diff ID");
     check("missing", |members| drop(members.remove(1)), "1/layer.tar is missing");
     check(

@@ -19,11 +19,12 @@ pub(super) struct Item {
     pub(super) kind: tar::EntryType,
     pub(super) link: Vec<u8>,
     pub(super) content: Vec<u8>,
+    pub(super) mode: u32,
 }
 
 impl Item {
     fn new(name: &str, kind: tar::EntryType, link: &str, content: &[u8]) -> Self {
-        Self { name: name.into(), kind, link: link.into(), content: content.to_vec() }
+        Self { name: name.into(), kind, link: link.into(), content: content.to_vec(), mode: 0 }
     }
 
     pub(super) fn named(mut self, name: impl Fn(&str) -> String) -> Self {
@@ -59,6 +60,9 @@ pub(super) fn tar(items: &[Item]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(item.kind);
         header.set_size(item.content.len() as u64);
+        if item.mode != 0 {
+            header.set_mode(item.mode);
+        }
         let old = header.as_old_mut();
         old.name[..item.name.len()].copy_from_slice(&item.name);
         old.linkname[..item.link.len()].copy_from_slice(&item.link);

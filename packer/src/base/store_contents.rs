@@ -1,0 +1,71 @@
+//! Which store paths a layer holds, and how large they are: for images that do not say so.
+//!
+//! A layer counts if it has nothing else: `/nix`, `/nix/store`, and store paths, each of them with the path itself. Then
+//! all of it is known. One with other files, such as a customisation layer, or that removes something, is not.
+//!
+//! The size of a store path is that of its NAR, which follows from names, kinds and lengths: the same that Nix tells. Of
+//! a hard link one does not know how long its file is, so that it counts as an empty one.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::atomic::AtomicU64;
+
+use super::error::{Excess, Problem};
+use super::store_paths::{WHITEOUT, is_store_name, take};
+use crate::contents::HeldNode;
+use crate::image_files::{Member, MemberKind, Members};
+
+/// What a NAR has before its first file.
+const NAR_START: u64 = 24;
+
+/// Reads a tar to its end. Returns the store paths ascending by name, and `None` where they are not all that there is.
+/// `room` is how many paths may still be noted.
+pub(super) fn store_contents(tar: impl Read, room: &AtomicU64) -> Result<Option<Vec<HeldNode>>, Problem> {
+    let mut members = Members::new(tar);
+    let mut found = BTreeMap::new();
+    let mut has_only_these = true;
+    while let Some(member) = members.next()? {
+        let parts: Vec<&[u8]> = member.name.split(|byte| *byte == b'/').collect();
+        let is_directory = member.kind == MemberKind::Directory;
+        match parts.as_slice() {
+            [b""] | [b"nix"] | [b"nix", b"store"] if is_directory => {}
+            [b"nix", b"store", name, below @ ..] if is_store_name(name) && !is_removal(below) => {
+                let is_executable = members.attributes().is_ok_and(|said| said.mode & 0o100 != 0);
+                if !found.contains_key(*name) {
+                    take(room, Excess::StorePaths).map_err(Problem::TooMuch)?;
+                    // The path itself comes before what is in it.
+                    has_only_these &= below.is_empty();
+                    found.insert(name.to_vec(), 0_u64);
+                }
+                let bytes = nar_bytes(&member, below.last().copied(), is_executable);
+                found.entry(name.to_vec()).and_modify(|size| *size = size.saturating_add(bytes));
+            }
+            _ => has_only_these = false,
+        }
+    }
+    let node = |(name, size): (Vec<u8>, u64)| {
+        let name = format!("/nix/store/{}", String::from_utf8_lossy(&name));
+        HeldNode { name, size }
+    };
+    Ok((has_only_these && !found.is_empty()).then(|| found.into_iter().map(node).collect()))
+}
+
+fn is_removal(below: &[&[u8]]) -> bool {
+    below.last().is_some_and(|name| name.starts_with(WHITEOUT))
+}
+
+/// What a file adds to a NAR, with its name in its directory; a store path itself has none there.
+fn nar_bytes(member: &Member, name: Option<&[u8]>, is_executable: bool) -> u64 {
+    let entry = name.map_or(NAR_START, |name| 80 + string(name.len() as u64));
+    entry.saturating_add(match &member.kind {
+        MemberKind::Directory => 72,
+        MemberKind::Symlink(target) => 80 + string(target.len() as u64),
+        _ if is_executable => 112 + string(member.size),
+        _ => 80 + string(member.size),
+    })
+}
+
+/// A length, and as many bytes, filled up.
+fn string(bytes: u64) -> u64 {
+    bytes.saturating_add(7) / 8 * 8 + 8
+}
