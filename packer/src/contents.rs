@@ -1,13 +1,14 @@
 //! What an image says of the nodes in its layers, so that whoever plans the next one need not read them.
 //!
-//! An annotation of each planned layer has a line for each node: its size in bytes, a space, and its name. It is text,
-//! because nothing would be won by packing it: most of it are the hashes of store paths.
+//! An annotation of each planned layer has a line for each node: its size in bytes, a space, and its name; then, where the
+//! name alone does not tell it, a tab and its lineage. It is text, because little would be won by packing it: most of it
+//! are the hashes of store paths.
 //!
 //! The manifest is pulled at each update, and a store path adds about 65 bytes to it: 800 of them 50 KiB. So it is
 //! bounded. An image that would need more than [`MAX_CONTENTS_BYTES`], one of a plan that knows no sizes, and one with a
 //! name that would not fit on a line, say nothing: what is in a layer of store paths can still be read in the layer.
 
-use layerwright_planner::{Layer, Plan, is_printable};
+use layerwright_planner::{Layer, Node, Plan, is_printable, lineage_of_node};
 
 /// Of a descriptor of a layer.
 pub(crate) const CONTENTS: &str = "org.layerwright.layer.contents";
@@ -20,15 +21,18 @@ const MAX_CONTENTS_BYTES: usize = 256 << 10;
 pub struct HeldNode {
     /// As in the plan that the image was made of.
     pub name: String,
+    /// As in that plan, or what the name tells.
+    pub lineage: String,
     /// Bytes, uncompressed: as the plan said, or the NAR size of a store path that was read in a layer.
     pub size: u64,
 }
 
 /// What is said of each layer of a plan, in their order; nothing at all where it would be too much.
 pub(crate) fn contents(plan: &Plan) -> Vec<String> {
-    let is_line = |name: &str| !name.is_empty() && name.chars().all(is_printable);
     let nodes = plan.closure().nodes();
-    if nodes.iter().all(|node| node.size == 0) || !nodes.iter().all(|node| is_line(&node.name)) {
+    if nodes.iter().all(|node| node.size == 0)
+        || !nodes.iter().all(|node| is_text(&node.name) && is_text(&node.lineage))
+    {
         return Vec::new();
     }
     let contents: Vec<String> = plan.layers().iter().map(|layer| lines(plan, layer)).collect();
@@ -38,56 +42,87 @@ pub(crate) fn contents(plan: &Plan) -> Vec<String> {
 
 fn lines(plan: &Plan, layer: &Layer) -> String {
     let nodes = layer.nodes.iter().map(|id| plan.closure().node(*id));
-    nodes.map(|node| format!("{} {}", node.size, node.name)).collect::<Vec<_>>().join("\n")
+    nodes.map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(Node { name, lineage, size, .. }: &Node) -> String {
+    match *lineage == lineage_of_node(name) {
+        true => format!("{size} {name}"),
+        false => format!("{size} {name}\t{lineage}"),
+    }
+}
+
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_printable)
 }
 
 /// Reads what [`contents`] wrote of a layer: at least one node. `None` for anything else.
 pub(crate) fn parse(text: &str) -> Option<Vec<HeldNode>> {
     let node = |line: &str| {
         let (size, name) = line.split_once(' ')?;
-        let is_name = !name.is_empty() && name.chars().all(is_printable);
-        is_name.then_some(HeldNode { name: name.to_owned(), size: size.parse().ok()? })
+        let (name, lineage) = match name.split_once('\t') {
+            Some((name, lineage)) => (name, lineage.to_owned()),
+            None => (name, lineage_of_node(name)),
+        };
+        let is_node = is_text(name) && is_text(&lineage);
+        is_node.then_some(HeldNode { name: name.to_owned(), lineage, size: size.parse().ok()? })
     };
     text.split('\n').map(node).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn plan(nodes: &[(&str, u64)]) -> Plan {
-        let node = |(name, size): &(&str, u64)| serde_json::json!({"name": name, "lineage": "x", "size": size, "references": []});
-        let layer = |nodes| serde_json::json!({"label": "", "planner": null, "nodes": nodes});
-        let layers: Vec<_> = nodes.chunks(2).map(|nodes| layer(nodes.iter().map(node).collect::<Vec<_>>())).collect();
-        let plan = serde_json::json!({
-            "format": "layerwright.plan/1", "nodes": "store-path", "planners": [], "roots": [], "layers": layers,
-        });
+    /// Of names, lineages and sizes, two in a layer.
+    fn plan(nodes: &[(&str, &str, u64)]) -> Plan {
+        let node = |(name, lineage, size): &(&str, &str, u64)| json!({"name": name, "lineage": lineage, "size": size, "references": []});
+        let layer = |nodes: &[_]| {
+            let nodes: Vec<Value> = nodes.iter().map(node).collect();
+            json!({"label": "", "planner": null, "nodes": nodes})
+        };
+        let layers: Vec<Value> = nodes.chunks(2).map(layer).collect();
+        let format = "layerwright.plan/1";
+        let plan = json!({"format": format, "nodes": "store-path", "planners": [], "roots": [], "layers": layers});
         Plan::from_json(&plan.to_string()).unwrap()
     }
 
     #[test]
     fn what_is_said_is_read_again() {
-        let said = contents(&plan(&[("/a b", 7), ("/c", 0), ("/d", u64::MAX)]));
-        assert_eq!(said, ["7 /a b\n0 /c", "18446744073709551615 /d"]);
-        let held = |name: &str, size| HeldNode { name: name.into(), size };
-        assert_eq!(parse(&said[0]), Some(vec![held("/a b", 7), held("/c", 0)]));
-        assert_eq!(parse(&said[1]), Some(vec![held("/d", u64::MAX)]));
+        let said = contents(&plan(&[("/h-a b-1", "a b", 7), ("/h-c-2", "other", 0), ("/d", "d", u64::MAX)]));
+        assert_eq!(said, ["7 /h-a b-1\n0 /h-c-2\tother", "18446744073709551615 /d"]);
+        let held = |name: &str, lineage: &str, size| HeldNode { name: name.into(), lineage: lineage.into(), size };
+        assert_eq!(parse(&said[0]), Some(vec![held("/h-a b-1", "a b", 7), held("/h-c-2", "other", 0)]));
+        assert_eq!(parse(&said[1]), Some(vec![held("/d", "d", u64::MAX)]));
     }
 
     #[test]
     fn what_is_too_much_or_not_known_is_not_said() {
-        assert!(contents(&plan(&[("/a", 0), ("/b", 0)])).is_empty());
-        assert!(contents(&plan(&[("/a", 1), ("/b\n9 /c", 1)])).is_empty());
-        let long = format!("/{}", "x".repeat(MAX_CONTENTS_BYTES - 3));
-        assert_eq!(contents(&plan(&[(&long, 1)])).len(), 1);
-        assert!(contents(&plan(&[(&long, 10)])).is_empty());
+        assert!(contents(&plan(&[("/a", "a", 0), ("/b", "b", 0)])).is_empty());
+        assert!(contents(&plan(&[("/a", "a", 1), ("/b\n9 /c", "b", 1)])).is_empty());
+        assert!(contents(&plan(&[("/a", "a", 1), ("/b", "\t", 1)])).is_empty());
+        let long = "x".repeat(MAX_CONTENTS_BYTES - 2);
+        assert_eq!(contents(&plan(&[(&long, &long, 1)])).len(), 1);
+        assert!(contents(&plan(&[(&long, &long, 10)])).is_empty());
     }
 
     #[test]
     fn what_nobody_says_is_not_believed() {
-        for text in
-            ["", "7", "7 ", "x /a", "-1 /a", "7 /a\n", "7 /a\n\n7 /b", "7 /\u{1b}[2J", "99999999999999999999 /a"]
-        {
+        for text in [
+            "",
+            "7",
+            "7 ",
+            "x /a",
+            "-1 /a",
+            "7 /a\n",
+            "7 /a\n\n7 /b",
+            "7 /a\t",
+            "7 /a\tb\tc",
+            "7 /\u{1b}[2J",
+            "99999999999999999999 /a",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -57,7 +57,7 @@ pub use closure::{Closure, ClosureError, NamedNode, Node, NodeId};
 #[cfg(feature = "guest")]
 #[doc(hidden)]
 pub use guest::bindings as __bindings;
-pub use lineage::{lineage_of, lineage_of_store_path, name_before_hash, origin_of};
+pub use lineage::{lineage_of, lineage_of_node, lineage_of_store_path, name_before_hash, origin_of};
 pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource};
 pub use proposal::{Proposal, ProposedLayer};
 pub use request::Request;

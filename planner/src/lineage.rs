@@ -41,6 +41,28 @@ pub fn lineage_of_store_path(path: &str) -> String {
     lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
 }
 
+/// Returns the lineage of a node by how its name looks: a Debian package `NAME_VERSION_ARCHITECTURE`, or else a store path.
+///
+/// Only dpkg knows which architecture is a foreign one, and puts that into the lineage.
+///
+/// ```
+/// # use layerwright_planner::lineage_of_node;
+/// assert_eq!(lineage_of_node("libc6_2.36-9_amd64"), "libc6");
+/// assert_eq!(lineage_of_node("/nix/store/00000000000000000000000000000000-glibc-2.40-66"), "glibc");
+/// ```
+#[must_use]
+pub fn lineage_of_node(name: &str) -> String {
+    match is_package_name(name) {
+        true => name.split('_').next().unwrap_or(name).to_owned(),
+        false => lineage_of_store_path(name),
+    }
+}
+
+/// `NAME_VERSION_ARCHITECTURE` has two underscores, which neither of the three may have, and no slash.
+pub(crate) fn is_package_name(name: &str) -> bool {
+    !name.contains('/') && name.matches('_').count() == 2
+}
+
 /// Returns the lineage that all outputs of a derivation have in common, such as `glibc` for `glibc-2.40-66-dev`, whose own
 /// lineage is `glibc-dev`: they are built together, and change together.
 ///

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::check::check_label;
-use crate::{Breach, Closure, ClosureError, NamedNode, NodeId, lineage_of_store_path};
+use crate::lineage::{is_package_name, lineage_of_node};
+use crate::{Breach, Closure, ClosureError, NamedNode, NodeId};
 
 /// The value of `format` in a plan file.
 const FORMAT: &str = "layerwright.plan/1";
@@ -158,13 +159,10 @@ impl Plan {
         let kind = kind_of_names(lists.iter().flatten());
         let mut named = Vec::new();
         for (layer, name) in lists.iter().enumerate().flat_map(|(at, list)| list.iter().map(move |name| (at, name))) {
-            let lineage = match kind {
-                NodeKind::StorePath if !name.starts_with('/') => {
-                    return Err(PlanError::NotAPath { layer, name: name.clone() });
-                }
-                NodeKind::StorePath => lineage_of_store_path(name),
-                NodeKind::DpkgPackage => name.split('_').next().unwrap_or(name).to_owned(),
-            };
+            if kind == NodeKind::StorePath && !name.starts_with('/') {
+                return Err(PlanError::NotAPath { layer, name: name.clone() });
+            }
+            let lineage = lineage_of_node(name);
             named.push(NamedNode { name: name.clone(), lineage, size: 0, references: Vec::new() });
         }
         let shells = lists.into_iter().map(|names| (String::new(), None, names)).collect();
@@ -222,6 +220,21 @@ impl Plan {
         }
     }
 
+    /// Returns what later plans may want to know of this one, as a plan file on one line, with a newline at the end: the
+    /// layers, with names, lineages and sizes of nodes. References, roots, labels and planners are left out.
+    #[must_use]
+    pub fn to_history_line(&self) -> String {
+        let layers = self.layers.iter().map(|layer| {
+            let FileLayer { mut nodes, .. } = self.file_layer(layer);
+            nodes.iter_mut().for_each(|node| node.references.clear());
+            FileLayer { label: String::new(), planner: None, nodes }
+        });
+        let layers = layers.collect();
+        let (planners, roots) = (Vec::new(), Vec::new());
+        let file = PlanFile { format: FORMAT.into(), nodes: self.kind, planners, roots, layers };
+        serde_json::to_string(&file).expect("a plan has string keys only") + "\n"
+    }
+
     /// Returns the plan as a JSON list of lists of names, bottom-most layer first: dockerTools' `store_layers`.
     #[must_use]
     pub fn to_store_layers(&self) -> String {
@@ -265,11 +278,9 @@ impl Plan {
     }
 }
 
-/// `NAME_VERSION_ARCHITECTURE` has two underscores, which neither of the three may have, and no slash.
 fn kind_of_names<'a>(mut names: impl Iterator<Item = &'a String>) -> NodeKind {
-    let is_package = |name: &String| !name.contains('/') && name.matches('_').count() == 2;
     match names.next() {
-        Some(first) if is_package(first) && names.all(is_package) => NodeKind::DpkgPackage,
+        Some(first) if is_package_name(first) && names.all(|name| is_package_name(name)) => NodeKind::DpkgPackage,
         _ => NodeKind::StorePath,
     }
 }
@@ -324,6 +335,20 @@ mod tests {
         assert_eq!(plan.closure().nodes()[0].lineage, "glibc");
         assert_eq!(Plan::from_store_layers(&plan.to_store_layers()).unwrap(), plan);
         assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+    }
+
+    #[test]
+    fn a_line_of_history_is_a_plan_without_references() {
+        let text = r#"{"format": "layerwright.plan/1", "nodes": "store-path", "planners": [], "roots": ["/a"], "layers": [
+            {"label": "x", "planner": null, "nodes": [{"name": "/a", "lineage": "l", "size": 7, "references": ["/b"]}]},
+            {"label": "", "planner": null, "nodes": [{"name": "/b", "lineage": "", "size": 0, "references": []}]}]}"#;
+        let line = Plan::from_json(text).unwrap().to_history_line();
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
+        let plan = Plan::from_json(&line).unwrap();
+        assert_eq!(plan.to_history_line(), line);
+        assert_eq!(plan.to_store_layers(), "[\n  [\n    \"/a\"\n  ],\n  [\n    \"/b\"\n  ]\n]\n");
+        let node = &plan.closure().nodes()[0];
+        assert_eq!((node.lineage.as_str(), node.size, node.references.len()), ("l", 7, 0));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::AtomicU64;
 
+use layerwright_planner::lineage_of_node;
+
 use super::error::{Excess, Problem};
 use super::store_paths::{WHITEOUT, is_store_name, take};
 use crate::contents::HeldNode;
@@ -44,8 +46,9 @@ pub(super) fn store_contents(tar: impl Read, room: &AtomicU64) -> Result<Option<
         }
     }
     let node = |(name, size): (Vec<u8>, u64)| {
-        let name = format!("/nix/store/{}", String::from_utf8_lossy(&name));
-        HeldNode { name, size }
+        // Names of store paths are ASCII.
+        let name: String = "/nix/store/".chars().chain(name.into_iter().map(char::from)).collect();
+        HeldNode { lineage: lineage_of_node(&name), name, size }
     };
     Ok((has_only_these && !found.is_empty()).then(|| found.into_iter().map(node).collect()))
 }

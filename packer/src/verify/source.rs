@@ -42,10 +42,10 @@ pub enum SourceError {
     #[error(transparent)]
     Spelling(#[from] DestinationError),
     /// A stream has gone by before one knows what it should have been.
-    #[error("an image on standard input cannot be verified: write it to a file")]
+    #[error("an image on standard input cannot be read: write it to a file")]
     Stream,
     /// Only what is on this machine can be read.
-    #[error("`{0}`: an image in a registry cannot be verified; use `skopeo copy {0} oci:DIR` and verify oci:DIR")]
+    #[error("`{0}`: an image in a registry cannot be read; use `skopeo copy {0} oci:DIR`, and name oci:DIR")]
     Registry(String),
 }
 
