@@ -15,6 +15,7 @@ mod input;
 mod interrupt;
 mod nar_hash;
 mod nix_db;
+mod outline;
 mod planner_file;
 mod planner_spec;
 mod planners;

@@ -4,6 +4,7 @@
 
 mod cache;
 mod customisation;
+mod history;
 mod lock;
 mod new;
 mod planner;
@@ -21,6 +22,7 @@ pub(crate) use self::cache::{
     CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
 };
 pub(crate) use self::customisation::CustomisationArguments;
+pub(crate) use self::history::HistoryArguments;
 pub(crate) use self::lock::LockArguments;
 pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{
@@ -130,7 +132,8 @@ pub(crate) enum Command {
 Examples:
   layerwright build --from nix:./result --to oci:out
   layerwright build --from dpkg:git --to docker-archive:git.tar:git:latest
-  layerwright build --from nix:./result --tag app:1.2 --to - | docker load")]
+  layerwright build --from nix:./result --tag app:1.2 --to - | docker load
+  layerwright build --from nix:./result --state .layerwright --planner foresight --to oci:out")]
 pub(crate) struct BuildArguments {
     #[command(flatten)]
     pub(crate) closure: ClosureArguments,
@@ -139,6 +142,15 @@ pub(crate) struct BuildArguments {
     /// Also write the plan to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) save_plan: Option<PathBuf>,
+    /// Keep in this folder what the next build of this image should know: planners are told of the plans of earlier builds
+    ///
+    /// The folder is made if there is none. It holds one small file with the last 64 plans,
+    /// to which a build that succeeds adds its own; a CI job that saves and restores it gets
+    /// plans that leave most layers as they are. Give each image a folder of its own. What
+    /// --history names is older. To look at a plan without adding to the folder:
+    /// `layerwright plan --history DIR`.
+    #[arg(long, value_name = "DIR", help_heading = "Planning", verbatim_doc_comment)]
+    pub(crate) state: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArguments,
     /// Add the database of a Nix store that has the closure, and what the base image has, for a Nix in the image
@@ -265,12 +277,19 @@ pub(crate) struct ExplainArguments {
 #[command(after_help = "\
 Examples:
   layerwright compare last-week.json plan.json
-  layerwright compare oci:last-week oci:out")]
+  layerwright compare oci:last-week oci:out
+  layerwright compare oci:last-week plan.json
+
+Images are compared by what their documents say; `verify` checks that they are
+that. Sizes are those of blobs, and with a plan those of nodes.")]
 pub(crate) struct CompareArguments {
     /// What users have: a plan, or an image as `verify` takes it
     pub(crate) old: String,
-    /// What they are going to pull: another one of the same kind
+    /// What they are going to pull: a plan, or an image
     pub(crate) new: String,
+    /// Of images for several architectures, take this one, as Go names it [default: of this machine]
+    #[arg(long, value_name = "GOARCH")]
+    pub(crate) architecture: Option<String>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -329,14 +348,8 @@ pub(crate) struct PlanningArguments {
     /// The most layers that the image may have
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) max_layers: NonZeroU32,
-    /// What planners may know of earlier images, oldest first: plans, or histories as `simulate` takes them
-    ///
-    /// A plan, as `plan` or --save-plan wrote it, tells the layers of one image. A history
-    /// has a line {"date": ..., "closure": [...]} for each image, oldest first, and tells
-    /// no layers: planners see each node in a layer of its own. Either may be packed with
-    /// gzip or zstd; - is standard input.
-    #[arg(long, value_name = "FILE", num_args = 1.., verbatim_doc_comment)]
-    pub(crate) history: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) history: HistoryArguments,
     #[command(flatten)]
     pub(crate) lock: LockArguments,
     #[command(flatten)]

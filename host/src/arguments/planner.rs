@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use layerwright_planner::shapes::{self, Shape};
 
-use super::{NewArguments, SandboxArguments};
+use super::{HistoryArguments, NewArguments, SandboxArguments};
 use crate::planner_spec::PlannerSpec;
 use crate::source::Source;
 
@@ -86,6 +86,9 @@ Examples:
   With settings, on the packages of this Debian machine, with few layers:
     layerwright planner run mine.wasm,config=mine.json --from dpkg:git --max-layers 5
 
+  As it plans the next image, where there are earlier ones:
+    layerwright planner run mine.wasm --from nix:./result --history oci:last-week plan.json
+
   In a script: which nodes does it leave to the next planner?
     layerwright planner run mine.wasm --from nix:./result --format json | jq .unplaced
 
@@ -105,6 +108,8 @@ pub(crate) struct RunArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) subject: SubjectArguments,
+    #[command(flatten)]
+    pub(crate) history: HistoryArguments,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
 }
@@ -147,6 +152,8 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) history: HistoryArguments,
+    #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
 }
 
@@ -184,6 +191,8 @@ pub(crate) struct BenchArguments {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) history: HistoryArguments,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
 }

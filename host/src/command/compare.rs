@@ -1,38 +1,41 @@
 //! `layerwright compare`
 //!
 //! A layer of plans is kept if the other one has a layer of the very same nodes: a store path's name tells its content, and a
-//! package's its version. A layer of images is kept if the other one has its blob.
+//! package's its version. A layer of images is kept if the other one has its blob, by its digest, or by its diff ID where an
+//! archive does not tell that. Images are not read for it: what their documents say is believed.
+//!
+//! An image can be compared with a plan where it says what is in its layers. Those of which it does not, as those of a base
+//! image and the customisation layer, are in no plan, and left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use indicatif::BinaryBytes;
-use layerwright_packer::{BaseImage, ImageSettings, ImageSource, Platform};
-use layerwright_planner::Plan;
+use layerwright_packer::{ImageOutline, ImageSource, OutlineLayer};
+use layerwright_planner::{NodeId, Plan};
 use serde::Serialize;
 
 use super::output::{counted, print, print_json};
 use super::pack::read_plan;
 use crate::arguments::CompareArguments;
 use crate::console::Console;
-use crate::interrupt::TemporaryFolder;
-use crate::progress::Progress;
+use crate::outline::open_outline;
 
 pub(crate) fn run(arguments: &CompareArguments, console: &Console) -> Result<ExitCode> {
-    let CompareArguments { old, new, json } = arguments;
-    let comparison = match (is_plan(old), is_plan(new)) {
-        (true, true) => Comparison::of_plans(&read_plan(Path::new(old))?, &read_plan(Path::new(new))?),
-        (false, false) => Comparison::of_images(&open(old, console)?, &open(new, console)?),
-        _ => bail!("a plan cannot be compared with an image; write two plans, or two images"),
+    let CompareArguments { old, new, architecture, json } = arguments;
+    let read = |text: &str| match is_plan(text) {
+        true => Ok(Side::Plan(read_plan(Path::new(text))?)),
+        false => open(text, architecture.as_deref(), console).map(Side::Image),
     };
+    let comparison = Comparison::of(&read(old)?, &read(new)?)?;
     let printed = if *json { print_json(&comparison) } else { print(&comparison.text()) };
     printed.map(|()| ExitCode::SUCCESS)
 }
 
-/// What whoever has the old one must pull for the new one. What `--json` prints. Bytes of plans are sizes of nodes, those
-/// of images sizes of blobs.
+/// What whoever has the old one must pull for the new one. What `--json` prints. Bytes of layers are sizes of blobs where
+/// both are images, and of nodes otherwise.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Comparison {
     /// Layers that both have.
@@ -44,7 +47,7 @@ struct Comparison {
     /// Layers of the old one that are of no use any more.
     old_layers: usize,
     old_bytes: u64,
-    /// `None` for images, which do not tell.
+    /// `None` for images that do not tell. Sizes of nodes are those of plans.
     nodes: Option<NodeComparison>,
 }
 
@@ -59,35 +62,79 @@ struct NodeComparison {
     sent_again_bytes: u64,
 }
 
+/// One of the two.
+enum Side {
+    Plan(Plan),
+    Image(ImageOutline),
+}
+
+/// A layer of a plan, or of an image that says so: its place, counted from the bottom, from 0, and names and sizes of its
+/// nodes.
+type Contents<'a> = (usize, BTreeMap<&'a str, u64>);
+
 /// A layer, by what tells it from others, and its size.
 type Known<K> = (K, u64);
 
-impl Comparison {
-    fn of_plans(old: &Plan, new: &Plan) -> Self {
-        let layers = |plan: &Plan| -> Vec<Known<BTreeSet<String>>> {
-            let known = |layer| (plan.names(layer).map(str::to_owned).collect(), plan.size(layer));
-            plan.layers().iter().map(known).collect()
-        };
-        let mut comparison = Self::of_layers(&layers(old), &layers(new));
-        let mut nodes = NodeComparison { new: 0, new_bytes: 0, sent_again: 0, sent_again_bytes: 0 };
-        for node in comparison.new_layers.iter().flat_map(|layer| &new.layers()[*layer].nodes) {
-            let node = new.closure().node(*node);
-            let (count, bytes) = match old.closure().find(&node.name) {
-                None => (&mut nodes.new, &mut nodes.new_bytes),
-                Some(_) => (&mut nodes.sent_again, &mut nodes.sent_again_bytes),
-            };
-            *count += 1;
-            *bytes = bytes.saturating_add(node.size);
+impl Side {
+    /// Empty where it is not known.
+    fn contents(&self) -> Vec<Contents<'_>> {
+        match self {
+            Self::Plan(plan) => {
+                let node = |id: &NodeId| (plan.closure().node(*id).name.as_str(), plan.closure().node(*id).size);
+                plan.layers().iter().map(|layer| layer.nodes.iter().map(node).collect()).enumerate().collect()
+            }
+            Self::Image(image) => {
+                let layers = image.layers().iter().enumerate();
+                layers.filter_map(|(place, layer)| Some((place, held(layer)?))).collect()
+            }
         }
-        comparison.nodes = Some(nodes);
+    }
+}
+
+fn held(layer: &OutlineLayer) -> Option<BTreeMap<&str, u64>> {
+    Some(layer.contents.as_ref()?.iter().map(|node| (node.name.as_str(), node.size)).collect())
+}
+
+impl Comparison {
+    fn of(old: &Side, new: &Side) -> Result<Self> {
+        let contents = (old.contents(), new.contents());
+        let mut comparison = match (old, new) {
+            (Side::Image(old), Side::Image(new)) => Self::of_images(old.layers(), new.layers())?,
+            _ if contents.0.is_empty() || contents.1.is_empty() => {
+                bail!(
+                    "the image does not say what is in its layers, so that it cannot be compared with a plan; write two plans, or two images"
+                )
+            }
+            _ => Self::of_contents(&contents.0, &contents.1),
+        };
+        if !contents.0.is_empty() && !contents.1.is_empty() {
+            comparison.nodes = Some(NodeComparison::new(&contents.0, &contents.1, &comparison.new_layers));
+        }
+        Ok(comparison)
+    }
+
+    fn of_contents(old: &[Contents<'_>], new: &[Contents<'_>]) -> Self {
+        let known = |(_, nodes): &Contents<'_>| -> Known<BTreeSet<String>> {
+            let names = nodes.keys().map(|name| (*name).to_owned()).collect();
+            (names, nodes.values().fold(0, |sum: u64, size| sum.saturating_add(*size)))
+        };
+        let [in_old, in_new] = [old, new].map(|layers| layers.iter().map(known).collect::<Vec<_>>());
+        let mut comparison = Self::of_layers(&in_old, &in_new);
+        comparison.new_layers.iter_mut().for_each(|layer| *layer = new[*layer].0);
         comparison
     }
 
-    fn of_images(old: &BaseImage, new: &BaseImage) -> Self {
-        let layers = |image: &BaseImage| -> Vec<Known<String>> {
-            image.layers().iter().map(|layer| (layer.digest.to_string(), layer.blob_bytes)).collect()
+    fn of_images(old: &[OutlineLayer], new: &[OutlineLayer]) -> Result<Self> {
+        let known = |tell: fn(&OutlineLayer) -> Option<String>| -> Option<[Vec<Known<String>>; 2]> {
+            let layer = |layer: &OutlineLayer| Some((tell(layer)?, layer.blob_bytes));
+            Some([old.iter().map(layer).collect::<Option<_>>()?, new.iter().map(layer).collect::<Option<_>>()?])
         };
-        Self::of_layers(&layers(old), &layers(new))
+        let by_digest = || known(|layer| layer.digest.map(|digest| digest.to_string()));
+        let by_diff_id = || known(|layer| layer.diff_id.map(|diff_id| diff_id.to_string()));
+        match by_digest().or_else(by_diff_id) {
+            Some([old, new]) => Ok(Self::of_layers(&old, &new)),
+            None => bail!("one of the images tells no digests; convert it with `skopeo copy`"),
+        }
     }
 
     fn of_layers<K: Ord>(old: &[Known<K>], new: &[Known<K>]) -> Self {
@@ -133,6 +180,24 @@ impl Comparison {
     }
 }
 
+impl NodeComparison {
+    /// `pulled` are layers of the new one.
+    fn new(old: &[Contents<'_>], new: &[Contents<'_>], pulled: &[usize]) -> Self {
+        let in_old: BTreeSet<&str> = old.iter().flat_map(|(_, nodes)| nodes.keys().copied()).collect();
+        let mut compared = Self { new: 0, new_bytes: 0, sent_again: 0, sent_again_bytes: 0 };
+        let pulled = new.iter().filter(|(place, _)| pulled.contains(place));
+        for (name, size) in pulled.flat_map(|(_, nodes)| nodes) {
+            let (count, bytes) = match in_old.contains(name) {
+                false => (&mut compared.new, &mut compared.new_bytes),
+                true => (&mut compared.sent_again, &mut compared.sent_again_bytes),
+            };
+            *count += 1;
+            *bytes = bytes.saturating_add(*size);
+        }
+        compared
+    }
+}
+
 /// A plan is a JSON file; nothing that holds an image begins like one.
 fn is_plan(text: &str) -> bool {
     let path = Path::new(text);
@@ -144,13 +209,9 @@ fn begins_like_json(file: impl std::io::Read) -> bool {
     bytes.find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'{' | b'['))
 }
 
-fn open(image: &str, console: &Console) -> Result<BaseImage> {
+fn open(image: &str, architecture: Option<&str>, console: &Console) -> Result<ImageOutline> {
     let source: ImageSource = image.parse()?;
-    let ImageSettings { os, architecture, .. } = ImageSettings::default();
-    let scratch = TemporaryFolder::new().context("making a temporary folder")?;
-    let progress = Progress::new(console, "layers");
-    let platform = Platform { os, architecture };
-    BaseImage::open(&source, &platform, scratch.path(), &progress).with_context(|| format!("reading {image}"))
+    open_outline(&source, architecture, console).with_context(|| format!("reading {image}"))
 }
 
 #[cfg(test)]
@@ -186,8 +247,9 @@ mod tests {
             old_bytes: 11,
             nodes: Some(NodeComparison { new: 1, new_bytes: 16, sent_again: 3, sent_again_bytes: 11 }),
         };
-        assert_eq!(Comparison::of_plans(&old, &new), expected);
-        assert_eq!(Comparison::of_plans(&old, &old).new_bytes, 0);
+        let [old, new] = [old, new].map(Side::Plan);
+        assert_eq!(Comparison::of(&old, &new).unwrap(), expected);
+        assert_eq!(Comparison::of(&old, &old).unwrap().new_bytes, 0);
     }
 
     #[test]

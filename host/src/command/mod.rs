@@ -14,5 +14,6 @@ pub(crate) mod plan;
 mod plan_table;
 pub(crate) mod planner;
 pub(crate) mod simulate;
+mod state;
 mod surroundings;
 pub(crate) mod verify;

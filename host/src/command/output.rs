@@ -38,15 +38,15 @@ pub(crate) fn check_writable(file: &Path) -> Result<()> {
 }
 
 /// Writes a file under a temporary name and renames it. What is no regular file, such as a pipe, is written into.
-pub(crate) fn write_file(file: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_file(file: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     let _writing = Writing::start();
     let context = || format!("writing {}", file.display());
     if is_special(file) {
-        return File::options().write(true).open(file)?.write_all(text.as_bytes()).with_context(context);
+        return File::options().write(true).open(file)?.write_all(content.as_ref()).with_context(context);
     }
     let place = FileInPlace::new(file)?;
     let mut temporary = place.create()?;
-    temporary.write_all(text.as_bytes()).with_context(context)?;
+    temporary.write_all(content.as_ref()).with_context(context)?;
     Ok(place.commit(temporary)?)
 }
 

@@ -8,6 +8,7 @@ use layerwright_planner::{Closure, NodeId, Plan};
 
 use super::output::{check_writable, print, write_file};
 use super::plan_table::plan_table;
+use super::state::State;
 use super::surroundings::Surroundings;
 use crate::arguments::{ClosureArguments, PlanArguments, PlanFormat, PlanningArguments};
 use crate::console::Console;
@@ -22,7 +23,7 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
     let settings = platform(arguments);
     let PlanArguments { surroundings, closure, nix_db, .. } = arguments;
     let surroundings = Surroundings::open(surroundings, &closure.root, &settings, *nix_db, console)?;
-    let Made { plan, .. } = make_plan(closure, &arguments.planning, &surroundings, console)?;
+    let Made { plan, .. } = make_plan(closure, &arguments.planning, &surroundings, None, console)?;
     let text = match arguments.format {
         PlanFormat::Plan => plan.to_json(),
         PlanFormat::StoreLayers => plan.to_store_layers(),
@@ -59,20 +60,23 @@ impl Made {
     }
 }
 
-/// Reads the closure and asks the planners.
+/// Reads the closure and asks the planners. `state` is of earlier builds, and newer than the history.
 pub(super) fn make_plan(
     arguments: &ClosureArguments,
     planning: &PlanningArguments,
     surroundings: &Surroundings,
+    state: Option<&State>,
     console: &Console,
 ) -> Result<Made> {
     let max_layers = surroundings.planned_layers(planning.max_layers).map_err(Usage)?;
     let spinner = spinner(console, "reading the history");
-    let history = read_generations(&planning.history)?;
+    let older = read_generations(&planning.history.history, console)?;
     spinner.set_message("reading the closure");
     let ReadClosure { closure, files } = arguments.from.read(&arguments.root, surroundings.references())?;
     let closure = without(&closure, &arguments.exclude).map_err(Usage)?;
     surroundings.check_references(&closure, files.kind(), console)?;
+    let mut history = state.map_or(Ok(Vec::new()), |state| state.generations(files.kind(), console))?;
+    history.extend(older);
     let to_pack = surroundings.without_held(&closure);
     spinner.set_message(format!("planning {} nodes", to_pack.len()));
     let plan = spinner.suspend(|| match to_pack.is_empty() {

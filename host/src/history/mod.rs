@@ -1,11 +1,13 @@
-//! `--history FILE...`: earlier images of the same thing.
+//! `--history FILE|DIR|IMAGE...`: earlier images of the same thing.
 //!
-//! | file | what it tells |
+//! | what | what it tells |
 //! |---|---|
-//! | a plan | the layers of one image, and what is in them |
+//! | a plan, or several one after another, oldest first | the layers of each image, and what is in them |
+//! | an image | the same, as far as it is known, see [`mod@image`] |
 //! | a history: lines of `{"date": ..., "closure": [...]}`, oldest first | what was in each of several images, and no layers |
+//! | a folder | all of these that are in it, see [`folder`] |
 //!
-//! Either may be packed with gzip or zstd. Strategies get both as generations. One that comes from a history has every node
+//! Files may be packed with gzip or zstd. Strategies get all as generations. One that comes from a history has every node
 //! in a layer of its own: it still tells what changed when, and claims of no two nodes that they were ever sent together. A
 //! single layer would claim that of all, and strategies that leave things where they are would keep it.
 //!
@@ -13,30 +15,41 @@
 //! may hold.
 
 mod error;
+mod folder;
+mod image;
 mod lines;
+mod named;
 
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use layerwright_packer::{ImageSource, SourceError};
 use layerwright_planner::{Generation, Node, PastNode, Plan};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
 
 pub(crate) use self::error::HistoryError;
 use self::lines::Lines;
 pub(crate) use self::lines::{Budget, Image, SaidHash};
+use self::named::Named;
+use crate::console::Console;
 use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text};
 
 /// As much of a file as is looked at to tell what it is.
 const START_BYTES: u64 = 1 << 10;
 
-/// Reads earlier images, oldest first over all files. Returns them newest first, as strategies get them.
-pub(crate) fn read_generations(files: &[PathBuf]) -> Result<Vec<Arc<Generation>>> {
+/// Where the header of a tar says that it is one.
+const TAR_MAGIC: std::ops::Range<usize> = 257..262;
+
+/// Reads earlier images, oldest first over all that is named. Returns them newest first, as strategies get them.
+pub(crate) fn read_generations(named: &[PathBuf], console: &Console) -> Result<Vec<Arc<Generation>>> {
     let mut budget = Budget::default();
     let mut generations = Vec::new();
-    for file in files {
-        let read = open_packed(file).and_then(|open| generations_in(open, &mut budget));
-        generations.extend(read.with_context(|| reading(file))?);
+    for word in named {
+        let read = read_named(word, &mut budget, console);
+        generations.extend(read.with_context(|| reading(word))?);
     }
     generations.reverse();
     Ok(generations.into_iter().map(Arc::new).collect())
@@ -64,17 +77,60 @@ fn reading(file: &Path) -> String {
     format!("reading the history {}", file.display())
 }
 
-/// Oldest first.
-fn generations_in(open: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
-    let (start, open) = with_start(open)?;
+fn read_named(word: &Path, budget: &mut Budget, console: &Console) -> Result<Vec<Generation>> {
+    if Named::new(word)? != Named::Folder {
+        return read_one(word, budget, console);
+    }
+    let mut generations = Vec::new();
+    for entry in folder::entries(word)? {
+        let read = read_one(&entry, budget, console);
+        generations.extend(read.with_context(|| entry.display().to_string())?);
+    }
+    Ok(generations)
+}
+
+/// Reads an image, or a file of anything, oldest first.
+fn read_one(word: &Path, budget: &mut Budget, console: &Console) -> Result<Vec<Generation>> {
+    let source = match Named::new(word)? {
+        Named::Image(source) => source,
+        Named::File | Named::Folder => {
+            let (start, open) = with_start(open_packed(word)?)?;
+            if start.get(TAR_MAGIC) != Some(b"ustar") {
+                return generations_in(start, open, budget);
+            }
+            match word == Path::new("-") {
+                true => return Err(SourceError::Stream.into()),
+                false => ImageSource::Path(word.to_owned()),
+            }
+        }
+    };
+    Ok(vec![image::generation(&source, budget, console)?])
+}
+
+/// The images of plans or of a history, oldest first. `start` is how it begins.
+fn generations_in(start: Vec<u8>, open: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
     if is_plan(&start) {
-        let plan = Plan::from_json(&read_text(open, MAX_GRAPH_BYTES)?)?;
-        budget.take_image(plan.closure().len())?;
-        return Ok(vec![generation_of(&plan)]);
+        let text = read_text(open, MAX_GRAPH_BYTES)?;
+        let generation = |plan: Result<Plan>| {
+            let plan = plan?;
+            budget.take_image(plan.closure().len())?;
+            Ok(generation_of(&plan))
+        };
+        return plans_in(&text).map(generation).collect();
     }
     images_in(open, budget, |image| {
         let layers = image.closure.nodes().iter().map(|node| vec![past(node)]);
         Generation { layers: layers.collect() }
+    })
+}
+
+/// The plans of a text, one after another.
+pub(crate) fn plans_in(text: &str) -> impl Iterator<Item = Result<Plan>> {
+    let values = Deserializer::from_str(text).into_iter::<&RawValue>();
+    let plan = |value: serde_json::Result<&RawValue>| Plan::from_json(value?.get());
+    values.map(plan).enumerate().map(|(at, plan)| match at {
+        0 => Ok(plan?),
+        _ => plan.with_context(|| format!("plan {} in it", at + 1)),
     })
 }
 

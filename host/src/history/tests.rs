@@ -23,7 +23,7 @@ fn two_images() -> String {
 fn shown(files: &[PathBuf]) -> Vec<Vec<String>> {
     let node = |PastNode { name, lineage, size }: &PastNode| format!("{name} {lineage} {size}");
     let layer = |nodes: &Vec<PastNode>| nodes.iter().map(node).collect::<Vec<_>>().join(" + ");
-    let generations = read_generations(files).unwrap();
+    let generations = read_generations(files, &Console::new(0, true)).unwrap();
     generations.iter().map(|generation| generation.layers.iter().map(layer).collect()).collect()
 }
 
@@ -52,6 +52,35 @@ fn plans_and_histories_are_generations_newest_first() {
 }
 
 #[test]
+fn plans_one_after_another_are_as_many_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = |name: &str| Plan::from_store_layers(&format!("[[\"{name}\"]]")).unwrap();
+    let lines = plan("/a-a").to_history_line() + &plan("/b-b").to_json() + &plan("/c-c").to_history_line();
+    let file = dir.path().join("plans.json");
+    fs_err::write(&file, &lines).unwrap();
+    assert_eq!(shown(std::slice::from_ref(&file)), [["/c-c c 0"], ["/b-b b 0"], ["/a-a a 0"]]);
+    fs_err::write(&file, plan("/a-a").to_json() + "{}").unwrap();
+    let error = format!("{:#}", read_generations(&[file], &Console::new(0, true)).unwrap_err());
+    assert!(error.contains("plans.json: plan 2 in it: not a plan: missing field `format`"), "{error}");
+}
+
+#[test]
+fn a_folder_is_all_that_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs_err::write(dir.path().join(name), text).unwrap();
+    assert_eq!(shown(&[dir.path().into()]), [[""; 0]; 0]);
+    write("2026-01.json", PLAN);
+    let error = format!("{:#}", read_generations(&[dir.path().into()], &Console::new(0, true)).unwrap_err());
+    assert!(error.contains("2026-01.json: line 1 is no image"), "{error}");
+    write("2026-01.json", &Plan::from_store_layers(r#"[["/a-a"]]"#).unwrap().to_json());
+    write("2026-02.jsonl", &two_images());
+    write(".notes", "nothing of ours");
+    let tuesday = vec!["/nix/store/h1-lib-1 lib 5", "/nix/store/h2-app-2 app 8"];
+    let monday = vec!["/nix/store/h1-app-1 app 7", "/nix/store/h1-lib-1 lib 5"];
+    assert_eq!(shown(&[dir.path().into()]), [tuesday, monday, vec!["/a-a a 0"]]);
+}
+
+#[test]
 fn hashes_are_those_of_their_nodes() {
     let hash = "0".repeat(64);
     let with_hash = entry("a", 1, &[]).replace("\"narSize\"", &format!("\"narHash\": \"sha256:{hash}\", \"narSize\""));
@@ -63,8 +92,13 @@ fn hashes_are_those_of_their_nodes() {
     assert_eq!(images[0].hashes, [hash, SaidHash::Nothing, SaidHash::Other("\"sha256:x\"".into())]);
 }
 
+fn read_text_of(text: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
+    let (start, open) = with_start(text)?;
+    generations_in(start, open, budget)
+}
+
 fn error(text: &[u8]) -> String {
-    format!("{:#}", generations_in(text, &mut Budget::default()).unwrap_err())
+    format!("{:#}", read_text_of(text, &mut Budget::default()).unwrap_err())
 }
 
 #[test]
@@ -113,7 +147,7 @@ fn a_simulation_takes_no_plan() {
 fn what_files_may_hold_together_is_bounded() {
     let text = two_images();
     let bytes = text.len() as u64;
-    let read = |budget: &mut Budget| generations_in(text.as_bytes(), budget).map(|read| read.len());
+    let read = |budget: &mut Budget| read_text_of(text.as_bytes(), budget).map(|read| read.len());
     let error = |mut budget: Budget| read(&mut budget).unwrap_err().to_string();
     assert!(error(Budget::of(bytes - 1, 2, 4)).starts_with("it has more than 4 GiB"));
     assert!(error(Budget::of(bytes, 1, 4)).starts_with("it tells of more than 10000 images"));
@@ -124,6 +158,6 @@ fn what_files_may_hold_together_is_bounded() {
     // Packed without end, on one line.
     let packed = zstd::encode_all(std::io::repeat(b' ').take(64 << 20), 3).unwrap();
     let unpacked = zstd::Decoder::new(packed.as_slice()).unwrap();
-    let error = generations_in(unpacked, &mut Budget::of(1 << 20, 9, 9)).unwrap_err().to_string();
+    let error = read_text_of(unpacked, &mut Budget::of(1 << 20, 9, 9)).unwrap_err().to_string();
     assert!(error.starts_with("it has more than 4 GiB"), "{error}");
 }

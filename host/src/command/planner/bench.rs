@@ -1,6 +1,7 @@
 //! `layerwright planner bench`
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use comfy_table::{Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 use layerwright_planner::chain::ChainError;
 use layerwright_planner::shapes::Shape;
-use layerwright_planner::{PlannerRecord, Request};
+use layerwright_planner::{Generation, PlannerRecord, Request};
 use serde::Serialize;
 
 use super::cost::{micros, shown};
@@ -17,6 +18,7 @@ use crate::arguments::BenchArguments;
 use crate::command::output::{counted, print, print_json};
 use crate::command::plan_table::with_numbers_right;
 use crate::console::Console;
+use crate::history::read_generations;
 use crate::planner_file::{self, Unpinned};
 use crate::planners::{self, Configured};
 use crate::progress::spinner;
@@ -63,6 +65,7 @@ pub(super) fn run(arguments: &BenchArguments, console: &Console) -> Result<()> {
     let spinner = spinner(console, "reading the closures");
     let read = arguments.from.iter().map(|source| Subject::read(source, &arguments.root));
     let read = read.collect::<Result<Vec<_>>>()?;
+    let history = read_generations(&arguments.history.history, console)?;
     spinner.set_message("measuring how it is loaded");
     let compile = load(&planners::sandbox_without_cache(&arguments.sandbox)?, arguments)?;
     // The planner has been loaded once, so that its code is there now.
@@ -72,7 +75,7 @@ pub(super) fn run(arguments: &BenchArguments, console: &Console) -> Result<()> {
     let mut plans = Vec::new();
     for subject in shapes(arguments).into_iter().map(Subject::generated).chain(read) {
         spinner.set_message(format!("measuring {}", subject.name));
-        plans.push(measure(&planner, subject, arguments)?);
+        plans.push(measure(&planner, subject, &history, arguments)?);
     }
     spinner.finish_and_clear();
     let (samples, max_layers) = (arguments.samples, max_layers(arguments));
@@ -117,7 +120,12 @@ fn start(planner: &Configured<'_>, arguments: &BenchArguments) -> Duration {
     median((0..arguments.samples).map(time).collect())
 }
 
-fn measure(planner: &Configured<'_>, subject: Subject, arguments: &BenchArguments) -> Result<Measured> {
+fn measure(
+    planner: &Configured<'_>,
+    subject: Subject,
+    history: &[Arc<Generation>],
+    arguments: &BenchArguments,
+) -> Result<Measured> {
     let references = subject.references();
     let Subject { name: closure_name, closure, .. } = subject;
     let request = Request { closure, max_layers: max_layers(arguments), config: planner.config() };
@@ -125,7 +133,7 @@ fn measure(planner: &Configured<'_>, subject: Subject, arguments: &BenchArgument
     let mut last = None;
     for _ in 0..arguments.samples {
         let start = Instant::now();
-        let planned = planner.strategy.plan(&request, &[])?;
+        let planned = planner.strategy.plan(&request, history)?;
         times.push(start.elapsed());
         last = Some(planned);
     }

@@ -11,6 +11,7 @@ use super::subject::Subject;
 use crate::arguments::{AnswerFormat, RunArguments};
 use crate::command::output::{print, print_json};
 use crate::console::Console;
+use crate::history::read_generations;
 use crate::planners;
 use crate::progress::spinner;
 use crate::sandbox::{Planned, StrategyError, Usage};
@@ -21,10 +22,11 @@ pub(super) fn run(arguments: &RunArguments, console: &Console) -> Result<()> {
     let planner = planners::load(&sandbox, &arguments.planner)?;
     let spinner = spinner(console, "reading the closure");
     let Subject { kind, closure, .. } = Subject::of_arguments(&arguments.subject)?;
+    let history = read_generations(&arguments.history.history, console)?;
     spinner.set_message(format!("planning {} nodes", closure.len()));
     let max_layers = arguments.planner.max_layers.map_or(arguments.max_layers, |own| own.min(arguments.max_layers));
     let request = Request { closure, max_layers, config: planner.config() };
-    let planned = planner.strategy.plan(&request, &[]);
+    let planned = planner.strategy.plan(&request, &history);
     spinner.finish_and_clear();
 
     if let Err(StrategyError::Refused { log, .. }) = &planned {

@@ -1,8 +1,9 @@
 //! One question, what came back, and what is wrong with it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use layerwright_planner::{Failure, Proposal, Request};
+use layerwright_planner::{Failure, Generation, Proposal, Request};
 use serde::Serialize;
 
 use crate::command::planner::cost::Cost;
@@ -67,8 +68,9 @@ impl fmt::Display for FaultKind {
 }
 
 impl Asked {
-    pub(super) fn ask(strategy: &Strategy<'_>, request: &Request) -> Self {
-        match strategy.plan(request, &[]) {
+    /// `history` are earlier images, newest first.
+    pub(super) fn ask(strategy: &Strategy<'_>, request: &Request, history: &[Arc<Generation>]) -> Self {
+        match strategy.plan(request, history) {
             Ok(Planned { proposal, usage, log }) => {
                 Self { reply: Reply::Proposed(proposal), log, cost: Some(usage.into()) }
             }

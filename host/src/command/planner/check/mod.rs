@@ -14,8 +14,10 @@ mod report;
 mod tests;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
+use layerwright_planner::Generation;
 use layerwright_planner::shapes::{Shape, layer_limits};
 
 use self::asked::Asked;
@@ -26,6 +28,7 @@ use crate::arguments::CheckArguments;
 use crate::command::output::{print, print_json};
 use crate::console::Console;
 use crate::exit;
+use crate::history::read_generations;
 use crate::planners::{self, Configured};
 use crate::progress::spinner;
 use crate::sandbox::Sandbox;
@@ -50,6 +53,7 @@ fn check(sandbox: &Sandbox, arguments: &CheckArguments, console: &Console) -> Re
     let spinner = spinner(console, "reading the closures");
     let read = arguments.from.iter().map(|source| Subject::read(source, &arguments.root));
     let read = read.collect::<Result<Vec<_>>>()?;
+    let history = read_generations(&arguments.history.history, console)?;
 
     let mut report = Report::new(planner.record(), arguments);
     if !describes_the_same {
@@ -63,7 +67,7 @@ fn check(sandbox: &Sandbox, arguments: &CheckArguments, console: &Console) -> Re
             continue;
         }
         spinner.set_message(format!("checking {}", subject.name));
-        let examined = check_closure(&planner, &subject, arguments);
+        let examined = check_closure(&planner, &subject, &history, arguments);
         exhausted += usize::from(examined.is_over_budget);
         report.add(&subject, examined);
     }
@@ -78,10 +82,15 @@ fn describes_itself_the_same(sandbox: &Sandbox, planner: &Configured<'_>, argume
     Ok(again.strategy.description() == planner.strategy.description())
 }
 
-fn check_closure(planner: &Configured<'_>, subject: &Subject, arguments: &CheckArguments) -> Examined {
+fn check_closure(
+    planner: &Configured<'_>,
+    subject: &Subject,
+    history: &[Arc<Generation>],
+    arguments: &CheckArguments,
+) -> Examined {
     let own = arguments.planner.max_layers;
     let mut limits = layer_limits(&subject.closure);
     limits.iter_mut().for_each(|limit| *limit = own.map_or(*limit, |own| own.min(*limit)));
     limits.dedup();
-    examine(&subject.closure, &limits, &planner.config(), |request| Asked::ask(&planner.strategy, request))
+    examine(&subject.closure, &limits, &planner.config(), |request| Asked::ask(&planner.strategy, request, history))
 }

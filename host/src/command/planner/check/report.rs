@@ -39,6 +39,8 @@ pub(super) struct Report {
     planner_words: Vec<String>,
     #[serde(skip)]
     limit_flags: Vec<String>,
+    /// Of `run` only.
+    history_flags: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +92,7 @@ impl Report {
             skipped: Vec::new(),
             planner_words: vec![arguments.planner.to_string()],
             limit_flags: arguments.sandbox.flags(),
+            history_flags: arguments.history.flags(),
         }
     }
 
@@ -122,12 +125,12 @@ impl Report {
             cost: examined.cost,
         });
         for (max_layers, Fault { kind, what, said }) in examined.faults {
-            let repeat = self.command("run", &asked_with(subject, max_layers));
+            let repeat = self.command("run", &self.asked_with(subject, max_layers));
             let (closure, max_layers) = (Some(subject.name.clone()), Some(max_layers));
             self.fail(Failure { kind, what, said, closure, max_layers, repeat });
         }
         for (what, (times, max_layers)) in examined.refusals {
-            let repeat = self.command("run", &asked_with(subject, max_layers));
+            let repeat = self.command("run", &self.asked_with(subject, max_layers));
             match self.refusals.iter_mut().find(|refusal| refusal.what == what) {
                 Some(known) => known.times += times,
                 None => self.refusals.push(Refusal { what, times, repeat }),
@@ -161,6 +164,11 @@ impl Report {
         let program = ["layerwright", "planner", command].map(str::to_owned);
         let words = program.iter().chain(&self.planner_words).chain(words).chain(&self.limit_flags);
         shlex::try_join(words.map(String::as_str)).expect("no argument of a program has a zero byte in it")
+    }
+
+    fn asked_with(&self, subject: &Subject, max_layers: NonZeroU32) -> Vec<String> {
+        let limit = ["--max-layers".to_owned(), max_layers.to_string()];
+        subject.flags.iter().cloned().chain(limit).chain(self.history_flags.clone()).collect()
     }
 
     /// A table of all closures, then what failed, what was refused, and what was not asked; then one line of totals.
@@ -254,9 +262,4 @@ impl Row {
             if kinds.is_empty() { "ok".into() } else { kinds.join(", ") },
         ]
     }
-}
-
-fn asked_with(subject: &Subject, max_layers: NonZeroU32) -> Vec<String> {
-    let limit = ["--max-layers".to_owned(), max_layers.to_string()];
-    subject.flags.iter().cloned().chain(limit).collect()
 }

@@ -54,7 +54,7 @@ fn examined(plan: &str, shape: Shape) -> Examined {
     let sandbox = Sandbox::new(limits, Compiler::Here).unwrap();
     let strategy = sandbox.load("bad.wasm", &component(plan)).unwrap();
     let closure = shape.closure();
-    examine(&closure, &layer_limits(&closure), "{}", |request| Asked::ask(&strategy, request))
+    examine(&closure, &layer_limits(&closure), "{}", |request| Asked::ask(&strategy, request, &[]))
 }
 
 fn faults(plan: &str, shape: Shape) -> Vec<(u32, FaultKind, String)> {
