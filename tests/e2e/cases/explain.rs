@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
+use crate::image::skopeo;
 use crate::run::{Folder, layerwright};
 
 pub(super) const CASES: &[Case] = &[
@@ -14,7 +15,8 @@ pub(super) const CASES: &[Case] = &[
     case!(what_is_no_node_is_told),
     case!(plans_are_compared),
     case!(images_are_compared),
-    case!(a_plan_is_not_compared_with_an_image),
+    case!(images_are_compared_without_being_read, Skopeo),
+    case!(a_plan_is_compared_with_an_image_that_tells),
 ];
 
 fn a_node_is_explained() -> Result<()> {
@@ -85,12 +87,59 @@ fn images_are_compared() -> Result<()> {
     Ok(())
 }
 
-fn a_plan_is_not_compared_with_an_image() -> Result<()> {
+/// Of whichever platform: what is pulled is for another machine more often than not.
+fn images_are_compared_without_being_read() -> Result<()> {
+    let (store, folder) = (HandMade::sample()?, Folder::new()?);
+    let image = |name: &str| format!("oci:{}:{name}", folder.path("oci"));
+    let build = |name: &str, architecture: &str, max_layers: &str| {
+        let from = ["build", "--from", &store.source()?, "--root", &store.root(), "--max-layers", max_layers];
+        layerwright(&from).args(["--to", &image(name), "--architecture", architecture]).ok()
+    };
+    build("old", "s390x", "3")?;
+    build("new", "s390x", "2")?;
+    let docker = |name: &str| format!("docker-archive:{}:app:1", folder.path(name));
+    for name in ["old", "new"] {
+        skopeo(&["--override-arch", "s390x", "copy", &image(name), &docker(name)]).ok()?;
+    }
+    let compared = |old: &str, new: &str| layerwright(&["compare", old, new, "--json"]).ok()?.json();
+    let by_digest = compared(&image("old"), &image("new"))?;
+    ensure!(by_digest["kept_layers"] == 1 && by_digest["nodes"]["sent_again"] == 2, "{by_digest}");
+    let by_diff_id = compared(&docker("old"), &docker("new"))?;
+    ensure!(by_diff_id["kept_layers"] == 1 && by_diff_id["nodes"].is_null(), "{by_diff_id}");
+    for blob in fs::read_dir(folder.path("oci/blobs/sha256"))? {
+        let path = blob?.path();
+        let bytes = fs::read(&path)?;
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            fs::write(&path, vec![0; bytes.len()])?;
+        }
+    }
+    ensure!(compared(&image("old"), &image("new"))? == by_digest);
+    let refused = layerwright(&["compare", &image("old"), &image("new"), "--architecture", "riscv64"]).exits(1)?;
+    refused.says(&["is for `linux/s390x`, and not for linux/riscv64"])
+}
+
+fn a_plan_is_compared_with_an_image_that_tells() -> Result<()> {
     let (store, folder) = (HandMade::sample()?, Folder::new()?);
     let (plan, image) = (folder.path("plan.json"), format!("oci:{}", folder.path("oci")));
-    layerwright(&["build", "--from", &store.source()?, "--root", &store.root(), "--to", &image, "--save-plan", &plan])
-        .ok()?;
-    layerwright(&["compare", &plan, &image]).exits(1)?.says(&["two plans, or two images"])?;
-    ensure!(fs::exists(&plan)?);
-    Ok(())
+    let from = ["build", "--from", &store.source()?, "--root", &store.root(), "--mkdir", "/tmp:1777"];
+    layerwright(&from).args(["--to", &image, "--save-plan", &plan]).ok()?;
+    for (old, new) in [(&plan, &image), (&image, &plan)] {
+        let compared = layerwright(&["compare", old, new, "--json"]).ok()?.json()?;
+        ensure!(compared["kept_layers"] == 3 && compared["new_layers"] == json!([]), "{compared}");
+    }
+    let other = folder.path("other.json");
+    layerwright(&["plan", "--from", &store.source()?, "--max-layers", "2", "-o", &other]).ok()?;
+    let compared = layerwright(&["compare", &other, &image, "--json"]).ok()?.json()?;
+    ensure!(compared["kept_layers"] == 1 && compared["new_layers"] == json!([1, 2]), "{compared}");
+    ensure!(
+        compared["nodes"] == json!({"new": 0, "new_bytes": 0, "sent_again": 2, "sent_again_bytes": 2020}),
+        "{compared}"
+    );
+
+    let says_nothing = format!("oci:{}", folder.path("nothing"));
+    let lists = r#"[["/nix/store/d1-data-1.0"]]"#;
+    layerwright(&["pack", "--plan", "-", "--root", &store.root(), "--to", &says_nothing]).stdin(lists).ok()?;
+    layerwright(&["compare", &plan, &says_nothing])
+        .exits(1)?
+        .says(&["does not say what is in its layers", "two images"])
 }

@@ -13,6 +13,7 @@ mod dpkg;
 mod explain;
 mod failures;
 mod graph;
+mod history;
 mod layer;
 mod load;
 mod memory;
@@ -52,6 +53,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("explain", explain::CASES),
     ("failures", failures::CASES),
     ("graph", graph::CASES),
+    ("history", history::CASES),
     ("layer", layer::CASES),
     ("load", load::CASES),
     ("memory", memory::CASES),
