@@ -1,0 +1,139 @@
+// The figures that one wants to know first.
+
+/** How many runs are compared by bars. */
+const BARS = 12;
+
+/** Any of `image`, `comparison` and `histories` may be missing. */
+function showSummary(box, { image, comparison, histories }) {
+  const parts = [];
+  if (histories.length) parts.push(...ofHistories(histories));
+  if (comparison) parts.push(...ofComparison(comparison));
+  if (!histories.length && image) parts.push(ofImage(image));
+  box.replaceChildren(...parts);
+}
+
+function ofImage(image) {
+  const [top] = byDescending(image.layers, (layer) => layer.size);
+  const figures = [figure(formatBytes(image.size), "image size")];
+  if (image.names.length)
+    figures.push(figure(formatCount(image.names.length), image.names.length === 1 ? image.noun : `${image.noun}s`));
+  figures.push(figure(formatCount(image.layers.length), image.layers.length === 1 ? "layer" : "layers"));
+  if (top) {
+    const name = top.label || `layer ${top.index}`;
+    figures.push(figure(formatShare(top.size, image.size), ["in the largest layer, ", isolated(name, "clipped")]));
+  }
+  return element("div", { class: "figures" }, figures);
+}
+
+function ofComparison({ kept_layers, kept_bytes, new_layers, new_bytes, old_layers, old_bytes, nodes }) {
+  const figures = [
+    figure(formatBytes(new_bytes), `to pull, in ${counted(new_layers.length, "layer")}`, "alarming"),
+    figure(formatBytes(kept_bytes), `kept, in ${counted(kept_layers, "layer")}`),
+    figure(formatBytes(old_bytes), `dropped, in ${counted(old_layers, "layer")}`),
+  ];
+  if (nodes) {
+    figures.push(figure(formatBytes(nodes.new_bytes), `of it new, in ${counted(nodes.new, "node")}`));
+    figures.push(
+      figure(
+        formatBytes(nodes.sent_again_bytes),
+        `sent again, in ${counted(nodes.sent_again, "node")}, for sharing a layer`,
+      ),
+    );
+  }
+  return [element("div", { class: "figures" }, figures), comparisonBar(kept_bytes, new_bytes, nodes)];
+}
+
+function comparisonBar(kept, pulled, nodes) {
+  const isNew = nodes ? nodes.new_bytes : pulled;
+  const parts = [
+    { amount: kept, class: "kept", text: "kept" },
+    { amount: isNew, class: "changed", text: nodes ? "new" : "to pull" },
+    { amount: pulled - isNew, class: "shared", text: "only shares a layer" },
+  ];
+  const keys = parts
+    .filter((part) => part.amount > 0)
+    .map((part) => keyed(part.class, `${part.text} ${formatShare(part.amount, kept + pulled)}`));
+  return element("div", { class: "comparison" }, stackedBar(parts), element("div", { class: "keys" }, keys));
+}
+
+/** Runs of the same planner and limit are added up over all histories. */
+function ofHistories(histories) {
+  const floor = sum(histories.map((history) => history.floorTotal));
+  const single = sum(histories.map((history) => history.singleTotal));
+  const totals = addedUp(histories);
+  const best = totals[0];
+  const updates = sum(histories.map((history) => history.dates.length));
+  const what = updates === 1 ? "update" : "updates";
+  const when = histories.length === 1 ? isolated(span(histories[0])) : `in ${histories.length} histories`;
+  const figures = [
+    figure(formatCount(updates), [`${what}, `, when]),
+    figure(formatBytes(floor), "floor: only what changed"),
+    figure(formatBytes(single), "as a single layer"),
+  ];
+  if (best)
+    figures.push(
+      figure(formatMultiple(best.total, floor), ["of the floor is the least, by ", isolated(best.name, "clipped")]),
+    );
+  return [element("div", { class: "figures" }, figures), runBars(totals, floor)];
+}
+
+function span({ dates }) {
+  return dates.length > 1 ? `${dates[0]} to ${dates.at(-1)}` : (dates[0] ?? "");
+}
+
+/** What each planner with each limit pulled, least first. */
+function addedUp(histories) {
+  const totals = new Map();
+  for (const run of histories.flatMap((history) => history.runs)) {
+    const entry = totals.get(run.name) ?? { name: run.name, series: run.series, total: 0 };
+    entry.total += run.total;
+    totals.set(run.name, entry);
+  }
+  return [...totals.values()].sort((a, b) => a.total - b.total);
+}
+
+/** A bar for each run, its part above the floor set off. */
+function runBars(totals, floor) {
+  const most = largest(
+    totals.map((entry) => entry.total),
+    1,
+  );
+  const rows = totals.slice(0, BARS).map((entry) => {
+    const bar = element(
+      "div",
+      { class: `run-bar series-${entry.series % SERIES_COLOURS}`, "aria-hidden": "true" },
+      lengthened("floor-part", Math.min(floor, entry.total) / most),
+      lengthened("excess-part", Math.max(entry.total - floor, 0) / most),
+    );
+    return element(
+      "li",
+      {},
+      isolated(entry.name, "clipped"),
+      bar,
+      element("span", { class: "number" }, formatBytes(entry.total)),
+      element("span", { class: "number strong" }, formatMultiple(entry.total, floor)),
+    );
+  });
+  const left = totals.length - rows.length;
+  return element(
+    "div",
+    { class: "run-bars" },
+    element(
+      "p",
+      { class: "hint" },
+      `Pulled by all updates, and as a multiple of the floor${left > 0 ? `; ${left} more in the table below` : ""}`,
+    ),
+    element("ol", {}, rows),
+  );
+}
+
+function lengthened(className, share) {
+  const piece = element("span", { class: className });
+  piece.style.width = `${(share * 100).toFixed(2)}%`;
+  return piece;
+}
+
+/** A number, and what it is. */
+function figure(number, what, className = "") {
+  return element("div", { class: `stat ${className}` }, element("strong", {}, number), element("span", {}, what));
+}

@@ -1,0 +1,210 @@
+// The map of an image: layers, and what is in them, by bytes.
+//
+// `Painter` draws it. Where the pointer and the keyboard are is told by two elements that only move, so that ten
+// thousand tiles are not drawn again for each step.
+//
+// The keyboard goes among layers until it goes into one, and then among the nodes of it.
+
+const ZOOM_MS = 220;
+/** No name in a heading is longer, in characters; the details have all of it. */
+const NAME_LENGTH = 120;
+
+class Treemap {
+  /** `onSelect` hears `{ node }`, `{ layer }` or null; `onZoom` the layer gone into, or null. */
+  constructor({ box, tooltip, onSelect, onZoom }) {
+    Object.assign(this, { box, tooltip, onSelect, onZoom });
+    this.painter = new Painter(box);
+    this.hoverFrame = element("div", { class: "frame hover", hidden: true });
+    this.cursorFrame = element("div", { class: "frame cursor", hidden: true });
+    box.append(this.hoverFrame, this.cursorFrame);
+    this.marked = { whatIf: null, matches: null, selection: null };
+    this.listen();
+    onResize(box, () => this.layOut());
+    onPixelRatio(() => this.draw());
+  }
+
+  show(image, paintOf) {
+    Object.assign(this, { image, paintOf, zoomed: null, cursor: null });
+    this.layOut();
+  }
+
+  recolour(paintOf) {
+    this.paintOf = paintOf;
+    this.draw();
+  }
+
+  /** Marks what a change makes new, what was found (a flag for each node) and what is selected; each may be null. */
+  mark(marked) {
+    this.marked = marked;
+    this.drawMarks();
+  }
+
+  draw() {
+    if (!this.blocks) return;
+    this.painter.draw(this.image, this.blocks, this.paintOf);
+    this.drawMarks();
+  }
+
+  drawMarks() {
+    if (this.blocks) this.painter.drawMarks(this.image, this.blocks, this.marked);
+  }
+
+  /** Goes into a layer, or with null back to all of them. */
+  zoom(layer) {
+    if (layer === this.zoomed) return;
+    const from = layer ?? this.zoomed;
+    const before = this.blockOf(from)?.box;
+    this.zoomed = layer;
+    this.layOut();
+    const after = layer ? before : this.blockOf(from)?.box;
+    if (after) this.painter.animate(after, layer ? "in" : "out");
+    this.cursor = this.places()[layer ? 0 : this.blocks.indexOf(this.blockOf(from))] ?? null;
+    this.showFrame(this.cursorFrame, this.cursor);
+    this.onZoom(layer);
+  }
+
+  /** Puts the keyboard where a selection is. */
+  moveTo(selection) {
+    const layer = selectedLayer(this.image, selection);
+    const tile = this.zoomed && this.blocks[0].tiles.find(({ node }) => node === selection?.node);
+    this.cursor = tile || (this.zoomed ? this.cursor : (this.blockOf(layer) ?? this.cursor));
+    this.showFrame(this.cursorFrame, this.cursor);
+  }
+
+  layOut() {
+    const { clientWidth: width, clientHeight: height } = this.box;
+    if (!this.image || width === 0 || height === 0) return;
+    const isAt = this.cursor;
+    this.blocks = layOut(this.image, this.zoomed, { x: 0, y: 0, width, height });
+    this.cursor =
+      isAt && (this.places().find((place) => place.layer === isAt.layer && place.node === isAt.node) ?? null);
+    this.showFrame(this.cursorFrame, this.cursor);
+    this.showFrame(this.hoverFrame, null);
+    this.draw();
+  }
+
+  blockOf(layer) {
+    return this.blocks?.find((block) => block.layer === layer);
+  }
+
+  /** What the keyboard goes among. */
+  places() {
+    return this.zoomed ? this.blocks[0].tiles : this.blocks;
+  }
+
+  showFrame(frame, place) {
+    frame.hidden = !place;
+    if (!place) return;
+    const { x, y, width, height } = place.box;
+    Object.assign(frame.style, {
+      left: `${x}px`,
+      top: `${y}px`,
+      width: `${Math.max(width, 3)}px`,
+      height: `${Math.max(height, 3)}px`,
+    });
+  }
+
+  // Pointer and keyboard
+
+  listen() {
+    this.box.addEventListener("pointermove", (event) => this.hover(event));
+    this.box.addEventListener("pointerleave", () => this.hover(null));
+    this.box.addEventListener("click", (event) => this.click(event));
+    this.box.addEventListener("dblclick", (event) => this.doubleClick(event));
+    this.box.addEventListener("keydown", (event) => this.press(event));
+    this.box.addEventListener("focus", () => this.enter());
+  }
+
+  /** The tile, or the heading of the block, that an event is at. */
+  at(event) {
+    const bounds = this.box.getBoundingClientRect();
+    const point = { x: event.clientX - bounds.left, y: event.clientY - bounds.top };
+    const block = this.blocks?.find(({ box }) => contains(box, point));
+    return block && (block.tiles.find(({ box }) => contains(box, point)) ?? block);
+  }
+
+  hover(event) {
+    const place = event && event.pointerType !== "touch" ? this.at(event) : null;
+    this.showFrame(this.hoverFrame, place);
+    if (place) this.tooltip.show(describe(this.image, place), event);
+    else this.tooltip.hide();
+  }
+
+  click(event) {
+    const place = this.at(event);
+    if (!place) return;
+    this.onSelect(selectionOf(place));
+    this.moveTo(selectionOf(place));
+  }
+
+  doubleClick(event) {
+    const place = this.at(event);
+    if (place) this.zoom(this.zoomed ? null : place.layer);
+  }
+
+  /** With the first arrow or on focus there must be a place to start from. */
+  enter() {
+    this.cursor ??= this.places()[0] ?? null;
+    this.showFrame(this.cursorFrame, this.cursor);
+  }
+
+  press(event) {
+    const { key } = event;
+    if (event.altKey || event.ctrlKey || event.metaKey || !this.blocks) return;
+    if (key in DIRECTIONS) this.step(neighbour(this.places(), this.cursor ?? this.places()[0], DIRECTIONS[key]));
+    else if (key === "Home") this.step(this.places()[0]);
+    else if (key === "End") this.step(this.places().at(-1));
+    else if (key === "Enter" && !this.zoomed && this.cursor) this.goInto(this.cursor.layer);
+    else if ((key === "Enter" || key === " ") && this.cursor) this.onSelect(selectionOf(this.cursor));
+    else if (key === "Escape") this.leave();
+    else return;
+    event.preventDefault();
+  }
+
+  step(place) {
+    if (!place) return;
+    this.cursor = place;
+    this.showFrame(this.cursorFrame, place);
+    announce(describe(this.image, place).join(", "));
+  }
+
+  goInto(layer) {
+    this.zoom(layer);
+    const first = this.cursor ? `; ${describe(this.image, this.cursor).join(", ")}` : "";
+    announce(`${layer.title}: ${counted(layer.nodes.length, this.image.noun)}${first}`);
+  }
+
+  /** Out of the layer first, then out of the selection. */
+  leave() {
+    if (this.zoomed) this.zoom(null);
+    else this.onSelect(null);
+  }
+}
+
+function selectionOf({ node, layer }) {
+  return node >= 0 ? { node } : { layer };
+}
+
+/** The layer that a selection is or is in, or undefined. */
+function selectedLayer(image, selection) {
+  return selection?.layer ?? image.layers[image.layerOf[selection?.node]];
+}
+
+/** What a tile or block is, line by line. */
+function describe(image, { node, layer }) {
+  const state = layer.state ? `, ${layer.state}` : "";
+  if (!(node >= 0)) {
+    return [
+      layer.title + state,
+      `${formatBytes(layer.size)}, ${formatShare(layer.size, image.size)} of the image`,
+      counted(layer.nodes.length, image.noun),
+    ];
+  }
+  const lines = [
+    shortened(image.shortName(node), NAME_LENGTH),
+    `${formatBytes(image.sizes[node])} in ${layer.title}${state}`,
+  ];
+  if (image.popularity.length) lines.push(`popularity ${formatPermille(image.popularity[node])}`);
+  if (image.hasChanges) lines.push(`changed in ${image.changes[node]} of ${counted(image.updates, "update")}`);
+  return lines;
+}

@@ -1,0 +1,74 @@
+// How numbers and names are written: as the program prints them.
+
+const BINARY_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+/** `1.50 MiB`; bytes below a KiB have no decimals. */
+function formatBytes(bytes) {
+  const power = Math.min(binaryPower(bytes), BINARY_UNITS.length - 1);
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(2)} ${BINARY_UNITS[power]}`;
+}
+
+/** How often 1024 goes into a size. */
+function binaryPower(bytes) {
+  let power = 0;
+  for (let rest = bytes; rest >= 1024; rest /= 1024) power += 1;
+  return power;
+}
+
+/** `10,000` */
+function formatCount(count) {
+  return count.toLocaleString("en");
+}
+
+/** `1 layer`, `2 layers` */
+function counted(count, one, several = `${one}s`) {
+  return `${formatCount(count)} ${count === 1 ? one : several}`;
+}
+
+/** `12.3 %`, rounded down; `-` for a share of nothing. */
+function formatShare(part, whole) {
+  return whole > 0 ? formatPermille(Math.floor((part / whole) * 1000)) : "-";
+}
+
+/** `12.3 %` */
+function formatPermille(permille) {
+  return `${(permille / 10).toFixed(1)} %`;
+}
+
+/** `1.14 x`, rounded down; `-` for a multiple of nothing. */
+function formatMultiple(part, whole) {
+  return whole > 0 ? `${(Math.floor((part / whole) * 100) / 100).toFixed(2)} x` : "-";
+}
+
+/** `46.33 ms` */
+function formatMicros(micros) {
+  if (micros < 1000) return `${micros} µs`;
+  return micros < 1e6 ? `${(micros / 1e3).toFixed(2)} ms` : `${(micros / 1e6).toFixed(2)} s`;
+}
+
+function sum(numbers) {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+}
+
+/** The largest of any number of numbers, and of `least`. */
+function largest(numbers, least = 0) {
+  return numbers.reduce((most, number) => Math.max(most, number), least);
+}
+
+/** The smallest of the ascending values that so many percent do not exceed. */
+function percentile(ascending, percent) {
+  return ascending[Math.ceil((ascending.length * percent) / 100) - 1] ?? 0;
+}
+
+/** With a replacement for characters that only command, such as those that turn around the direction of texts. */
+function visible(text) {
+  return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+}
+
+/** At most so many characters, the last of them an ellipsis if it is not all. */
+function shortened(text, length) {
+  const characters = Array.from(visible(text));
+  return characters.length > length ? `${characters.slice(0, length - 1).join("")}…` : text;
+}
