@@ -21,6 +21,7 @@ mod planner_spec;
 mod planners;
 mod progress;
 mod project_name;
+mod report;
 mod sandbox;
 mod settings;
 mod source;

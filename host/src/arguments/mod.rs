@@ -8,6 +8,7 @@ mod history;
 mod lock;
 mod new;
 mod planner;
+mod report;
 mod sandbox;
 mod simulate;
 mod surroundings;
@@ -28,6 +29,7 @@ pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{
     AnswerFormat, BenchArguments, CheckArguments, PlannerCommand, RunArguments, SubjectArguments, WitArguments,
 };
+pub(crate) use self::report::ReportArguments;
 pub(crate) use self::sandbox::SandboxArguments;
 pub(crate) use self::simulate::SimulateArguments;
 pub(crate) use self::surroundings::SurroundingsArguments;
@@ -90,6 +92,7 @@ Examples:
   layerwright cache clear";
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them, as long as the program runs")]
 pub(crate) enum Command {
     /// Read a closure, plan its layers and write the image
     Build(BuildArguments),
@@ -152,6 +155,8 @@ pub(crate) struct BuildArguments {
     #[arg(long, value_name = "DIR", help_heading = "Planning", verbatim_doc_comment)]
     pub(crate) state: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) report: ReportArguments,
+    #[command(flatten)]
     pub(crate) surroundings: SurroundingsArguments,
     /// Add the database of a Nix store that has the closure, and what the base image has, for a Nix in the image
     #[arg(long, help_heading = "Image")]
@@ -178,6 +183,8 @@ pub(crate) struct PlanArguments {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArguments,
     /// Leave a layer for a Nix database, as `build` does
@@ -287,6 +294,8 @@ pub(crate) struct CompareArguments {
     pub(crate) old: String,
     /// What they are going to pull: a plan, or an image
     pub(crate) new: String,
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
     /// Of images for several architectures, take this one, as Go names it [default: of this machine]
     #[arg(long, value_name = "GOARCH")]
     pub(crate) architecture: Option<String>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{LockArguments, SandboxArguments};
+use super::{LockArguments, ReportArguments, SandboxArguments};
 use crate::planner_spec::PlannerSpec;
 
 /// Replay a history of closures: what do updates cost with which planner?
@@ -38,6 +38,8 @@ pub(crate) struct SimulateArguments {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportArguments,
     #[command(flatten)]
     pub(crate) lock: LockArguments,
     #[command(flatten)]

@@ -7,6 +7,8 @@
 //! An image can be compared with a plan where it says what is in its layers. Those of which it does not, as those of a base
 //! image and the customisation layer, are in no plan, and left out.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,21 +19,36 @@ use layerwright_packer::{ImageOutline, ImageSource, OutlineLayer};
 use layerwright_planner::{NodeId, Plan};
 use serde::Serialize;
 
-use super::output::{counted, print, print_json};
+use super::output::{check_writable, counted, print, print_json};
 use super::pack::read_plan;
+use super::places::check_apart;
 use crate::arguments::CompareArguments;
 use crate::console::Console;
+use crate::exit::Usage;
 use crate::outline::open_outline;
+use crate::report::LayerState;
 
 pub(crate) fn run(arguments: &CompareArguments, console: &Console) -> Result<ExitCode> {
-    let CompareArguments { old, new, architecture, json } = arguments;
+    let CompareArguments { old, new, report, architecture, json } = arguments;
+    let report = report.file.as_deref();
+    for (name, side) in [("OLD", old), ("NEW", new)] {
+        check_apart(&[(name, Some(Path::new(side))), ("--report", report)]).map_err(Usage)?;
+    }
+    report.map_or(Ok(()), check_writable)?;
     let read = |text: &str| match is_plan(text) {
         true => Ok(Side::Plan(read_plan(Path::new(text))?)),
         false => open(text, architecture.as_deref(), console).map(Side::Image),
     };
-    let comparison = Comparison::of(&read(old)?, &read(new)?)?;
-    let printed = if *json { print_json(&comparison) } else { print(&comparison.text()) };
-    printed.map(|()| ExitCode::SUCCESS)
+    let sides = (read(old)?, read(new)?);
+    let comparison = Comparison::of(&sides.0, &sides.1)?;
+    match json {
+        true => print_json(&comparison)?,
+        false => print(&comparison.text())?,
+    }
+    if let Some(file) = report {
+        report::write_of(file, &format!("{old} and {new}"), &sides, &comparison, console)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What whoever has the old one must pull for the new one. What `--json` prints. Bytes of layers are sizes of blobs where
@@ -49,6 +66,9 @@ struct Comparison {
     old_bytes: u64,
     /// `None` for images that do not tell. Sizes of nodes are those of plans.
     nodes: Option<NodeComparison>,
+    /// Of layers of the new one, all that are compared, by their place.
+    #[serde(skip)]
+    states: BTreeMap<usize, LayerState>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -121,6 +141,7 @@ impl Comparison {
         let [in_old, in_new] = [old, new].map(|layers| layers.iter().map(known).collect::<Vec<_>>());
         let mut comparison = Self::of_layers(&in_old, &in_new);
         comparison.new_layers.iter_mut().for_each(|layer| *layer = new[*layer].0);
+        comparison.states = comparison.states.into_iter().map(|(layer, state)| (new[layer].0, state)).collect();
         comparison
     }
 
@@ -157,6 +178,7 @@ impl Comparison {
             old_layers: dropped.len(),
             old_bytes: sum(&dropped),
             nodes: None,
+            states: new.iter().map(|(key, _)| LayerState::of(in_old.contains(key))).enumerate().collect(),
         }
     }
 
@@ -246,6 +268,7 @@ mod tests {
             old_layers: 2,
             old_bytes: 11,
             nodes: Some(NodeComparison { new: 1, new_bytes: 16, sent_again: 3, sent_again_bytes: 11 }),
+            states: [LayerState::Kept, LayerState::New, LayerState::New].into_iter().enumerate().collect(),
         };
         let [old, new] = [old, new].map(Side::Plan);
         assert_eq!(Comparison::of(&old, &new).unwrap(), expected);
@@ -257,6 +280,8 @@ mod tests {
         let comparison = Comparison::of_layers(&[("a", 1), ("a", 1)], &[("b", 2), ("b", 2), ("a", 1)]);
         assert_eq!((comparison.new_layers, comparison.new_bytes), (vec![0], 2));
         assert_eq!((comparison.kept_layers, comparison.old_layers), (1, 0));
+        let states: Vec<LayerState> = comparison.states.into_values().collect();
+        assert_eq!(states, [LayerState::New, LayerState::New, LayerState::Kept]);
     }
 
     #[test]

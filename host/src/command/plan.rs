@@ -1,13 +1,16 @@
 //! `layerwright plan`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use layerwright_packer::ImageSettings;
-use layerwright_planner::{Closure, NodeId, Plan};
+use layerwright_planner::{Closure, Generation, NodeId, Plan};
 
 use super::output::{check_writable, print, write_file};
+use super::places::check_apart;
 use super::plan_table::plan_table;
+use super::report::write_of_plan;
 use super::state::State;
 use super::surroundings::Surroundings;
 use crate::arguments::{ClosureArguments, PlanArguments, PlanFormat, PlanningArguments};
@@ -19,19 +22,25 @@ use crate::progress::spinner;
 use crate::source::{NodeFilesByName, ReadClosure, Registrations};
 
 pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCode> {
-    arguments.output.as_deref().map_or(Ok(()), check_writable)?;
+    let (output, report) = (arguments.output.as_deref(), arguments.report.file.as_deref());
+    check_apart(&[("--output", output), ("--report", report)]).map_err(Usage)?;
+    output.into_iter().chain(report).try_for_each(check_writable)?;
     let settings = platform(arguments);
     let PlanArguments { surroundings, closure, nix_db, .. } = arguments;
     let surroundings = Surroundings::open(surroundings, &closure.root, &settings, *nix_db, console)?;
-    let Made { plan, .. } = make_plan(closure, &arguments.planning, &surroundings, None, console)?;
+    let made = make_plan(closure, &arguments.planning, &surroundings, None, console)?;
+    let plan = &made.plan;
     let text = match arguments.format {
         PlanFormat::Plan => plan.to_json(),
         PlanFormat::StoreLayers => plan.to_store_layers(),
-        PlanFormat::Table => plan_table(&plan),
+        PlanFormat::Table => plan_table(plan),
     };
-    match &arguments.output {
+    match output {
         Some(file) => write_file(file, &text)?,
         None => print(&text)?,
+    }
+    if let Some(file) = report {
+        write_of_plan(file, "plan", closure.from.to_string(), &made, console)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -49,6 +58,8 @@ pub(super) struct Made {
     pub(super) files: NodeFilesByName,
     /// Also what the base image holds, which is not in the plan.
     pub(super) closure: Closure,
+    /// What the planners knew, newest first.
+    pub(super) history: Vec<Arc<Generation>>,
 }
 
 impl Made {
@@ -56,7 +67,7 @@ impl Made {
     pub(super) fn nothing() -> Result<Self> {
         let plan = Plan::from_store_layers("[]")?;
         let files = NodeFilesByName::StorePaths(Registrations::default());
-        Ok(Self { plan, files, closure: Closure::default() })
+        Ok(Self { plan, files, closure: Closure::default(), history: Vec::new() })
     }
 }
 
@@ -84,7 +95,7 @@ pub(super) fn make_plan(
         false => planners::plan(to_pack, files.kind(), planning, max_layers, &history, console),
     })?;
     spinner.finish_and_clear();
-    Ok(Made { plan, files, closure })
+    Ok(Made { plan, files, closure, history })
 }
 
 fn without(closure: &Closure, excluded: &[String]) -> Result<Closure> {

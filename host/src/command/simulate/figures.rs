@@ -31,10 +31,10 @@ pub(super) struct Figures {
     /// Of its image, in thousandths: the largest share that any layer had.
     pub(super) largest_layer_permille: u64,
     /// All plans together, and the one that took longest. These differ from run to run.
-    planning_us: u64,
+    pub(super) planning_us: u64,
     slowest_plan_us: u64,
     /// Update by update.
-    pulled_bytes_by_update: Vec<u64>,
+    pub(super) pulled_bytes_by_update: Vec<u64>,
     #[serde(skip)]
     pub(super) planning: Duration,
 }
@@ -47,7 +47,7 @@ impl Figures {
         memory: Memory,
         replay: Replay,
     ) -> Self {
-        let Replay { pulled_bytes: pulled, layers_used, largest_layer, planning, slowest_plan } = replay;
+        let Replay { pulled_bytes: pulled, layers_used, largest_layer, planning, slowest_plan, .. } = replay;
         let mut ranked = pulled.clone();
         ranked.sort_unstable();
         Self {

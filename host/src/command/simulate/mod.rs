@@ -5,6 +5,7 @@
 
 mod figures;
 mod replay;
+mod report;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,36 +24,52 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use self::figures::Figures;
-use self::replay::{Memory, Timed, replay};
+use self::replay::{LastImage, Memory, Timed, replay};
 use self::timeline::Timeline;
-use super::output::{print, print_json};
+use super::output::{check_writable, print, print_json};
+use super::places::check_apart;
 use crate::arguments::SimulateArguments;
 use crate::console::Console;
+use crate::exit::Usage;
 use crate::history::{Budget, read_images};
 use crate::planners::{self, ChainLink, Configured};
 use crate::progress::{counter, spinner};
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Report {
-    results: Vec<Figures>,
+struct Report<'a> {
+    results: &'a [Figures],
 }
 
 pub(crate) fn run(arguments: &SimulateArguments, console: &Console) -> Result<ExitCode> {
+    let file = arguments.report.file.as_deref();
+    check_places(arguments).map_err(Usage)?;
+    file.map_or(Ok(()), check_writable)?;
     let sandbox = planners::sandbox(&arguments.sandbox, console)?;
     let planners = planners::load_all(&sandbox, &arguments.planners, &arguments.lock)?;
     let spinner = spinner(console, "reading the history");
     let timelines = read(arguments)?;
     spinner.finish_and_clear();
 
-    let runs = runs(&timelines, &arguments.max_layers, &planners);
+    let mut runs = runs(&timelines, &arguments.max_layers, &planners);
+    if file.is_some() {
+        report::choose_drawn(&mut runs, console);
+    }
     let memory = if arguments.no_history { Memory::Nothing } else { Memory::OwnPlans };
-    let results = simulate(&runs, memory, console)?;
+    let (results, images): (Vec<_>, Vec<_>) = simulate(&runs, memory, console)?.into_iter().unzip();
     match arguments.json {
-        true => print_json(&Report { results })?,
+        true => print_json(&Report { results: &results })?,
         false => print(&table::shown(&timelines, &results))?,
     }
+    if let Some(file) = file {
+        report::write_of(file, &timelines, &results, &images, console)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_places(arguments: &SimulateArguments) -> Result<()> {
+    let report = ("--report", arguments.report.file.as_deref());
+    arguments.history.iter().try_for_each(|file| check_apart(&[("--history", Some(file)), report]))
 }
 
 fn read(arguments: &SimulateArguments) -> Result<Vec<Timeline>> {
@@ -73,19 +90,29 @@ struct Run<'a> {
     timeline: &'a Timeline,
     max_layers: NonZeroU32,
     planner: &'a Configured<'a>,
+    /// Whether what it ends with goes into the report.
+    is_drawn: bool,
 }
 
 fn runs<'a>(timelines: &'a [Timeline], limits: &[NonZeroU32], planners: &'a [Configured<'a>]) -> Vec<Run<'a>> {
     let mut runs = Vec::new();
     for timeline in timelines {
         for max_layers in limits {
-            runs.extend(planners.iter().map(|planner| Run { timeline, max_layers: *max_layers, planner }));
+            runs.extend(planners.iter().map(|planner| Run {
+                timeline,
+                max_layers: *max_layers,
+                planner,
+                is_drawn: false,
+            }));
         }
     }
     runs
 }
 
-fn simulate(runs: &[Run<'_>], memory: Memory, console: &Console) -> Result<Vec<Figures>> {
+/// What came of a run, and what it ended with, if that is drawn.
+type Outcome = (Figures, Option<LastImage>);
+
+fn simulate(runs: &[Run<'_>], memory: Memory, console: &Console) -> Result<Vec<Outcome>> {
     let plans: usize = runs.iter().map(|run| run.timeline.steps.len()).sum();
     let progress = counter(console, plans as u64, "plans");
     let console = &console.for_repetition();
@@ -94,26 +121,26 @@ fn simulate(runs: &[Run<'_>], memory: Memory, console: &Console) -> Result<Vec<F
     let failed = AtomicUsize::new(usize::MAX);
     let simulate = |(at, run): (usize, &Run<'_>)| {
         let is_needed = || failed.load(Ordering::Relaxed) > at;
-        let figures = run.figures(memory, &is_needed, &progress, console);
-        if figures.is_err() {
+        let outcome = run.outcome(memory, &is_needed, &progress, console);
+        if outcome.is_err() {
             failed.fetch_min(at, Ordering::Relaxed);
         }
-        figures
+        outcome
     };
-    let results: Vec<Result<Figures>> = threads.install(|| runs.par_iter().enumerate().map(simulate).collect());
+    let results: Vec<Result<Outcome>> = threads.install(|| runs.par_iter().enumerate().map(simulate).collect());
     progress.finish_and_clear();
     results.into_iter().collect()
 }
 
 impl Run<'_> {
-    fn figures(
+    fn outcome(
         &self,
         memory: Memory,
         is_needed: &dyn Fn() -> bool,
         progress: &ProgressBar,
         console: &Console,
-    ) -> Result<Figures> {
-        let Self { timeline, max_layers, planner } = *self;
+    ) -> Result<Outcome> {
+        let Self { timeline, max_layers, planner, is_drawn } = *self;
         let plan = |closure: &Closure, history: &[Arc<Generation>]| {
             if !is_needed() {
                 bail!("another one failed");
@@ -123,7 +150,8 @@ impl Run<'_> {
             progress.inc(1);
             Ok(Timed { plan, time: links[0].time() })
         };
-        let replay = replay(timeline, memory, plan)?;
-        Ok(Figures::new(timeline, planner.spec.to_string(), max_layers, memory, replay))
+        let mut replay = replay(timeline, memory, plan)?;
+        let last = replay.last.take().filter(|_| is_drawn);
+        Ok((Figures::new(timeline, planner.spec.to_string(), max_layers, memory, replay), last))
     }
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use layerwright_planner::{Closure, Generation, Layer, Plan};
 
-use super::timeline::{Content, Step, Timeline, sorted};
+use super::timeline::{Content, Step, Timeline, sorted, sum};
 use crate::history::generation_of;
+use crate::report::LayerState;
 
 /// What planners know of earlier images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(super) struct Timed {
 }
 
 /// What came of it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Replay {
     /// At each step but the first.
     pub(super) pulled_bytes: Vec<u64>,
@@ -43,6 +44,16 @@ pub(super) struct Replay {
     /// All plans together.
     pub(super) planning: Duration,
     pub(super) slowest_plan: Duration,
+    /// What it ended with.
+    pub(super) last: Option<LastImage>,
+}
+
+/// The newest image.
+#[derive(Debug, PartialEq)]
+pub(super) struct LastImage {
+    pub(super) plan: Plan,
+    /// Of each layer.
+    pub(super) states: Vec<LayerState>,
 }
 
 /// Asks `plan` about the image of each step, with earlier generations, newest first.
@@ -57,23 +68,28 @@ pub(super) fn replay(
     for (at, step) in timeline.steps.iter().enumerate() {
         let context = || format!("planning step {} of {}, {}", at + 1, timeline.name, step.date);
         let Timed { plan, time } = plan(&step.closure, &generations).with_context(context)?;
-        let pulled = pull(&plan, step, &mut had);
+        let states = pull(&plan, step, &mut had);
         if at > 0 {
-            replay.pulled_bytes.push(pulled);
+            replay.pulled_bytes.push(pulled_bytes(&plan, &states));
         }
         replay.look_at(&plan, time);
         if memory == Memory::OwnPlans {
             generations.insert(0, Arc::new(generation_of(&plan)));
         }
+        replay.last = Some(LastImage { plan, states });
     }
     Ok(replay)
 }
 
-/// Pulls what is not had, and returns how many bytes that took.
-fn pull(plan: &Plan, step: &Step, had: &mut BTreeSet<Vec<Content>>) -> u64 {
+/// Pulls the layers that are not had, and returns which these are.
+fn pull(plan: &Plan, step: &Step, had: &mut BTreeSet<Vec<Content>>) -> Vec<LayerState> {
     let contents = |layer: &Layer| sorted(layer.nodes.iter().map(|id| step.contents[id.index()]).collect());
-    let pulled = plan.layers().iter().filter(|layer| had.insert(contents(layer)));
-    pulled.fold(0, |sum, layer| sum.saturating_add(plan.size(layer)))
+    plan.layers().iter().map(|layer| LayerState::of(!had.insert(contents(layer)))).collect()
+}
+
+fn pulled_bytes(plan: &Plan, states: &[LayerState]) -> u64 {
+    let pulled = plan.layers().iter().zip(states).filter(|(_, state)| **state == LayerState::New);
+    sum(pulled.map(|(layer, _)| plan.size(layer)))
 }
 
 impl Replay {

@@ -1,0 +1,137 @@
+//! How often nodes were other ones in earlier images.
+//!
+//! A node has changed in an update where the names of its lineage are not those of the image before, unless its own name
+//! is in both. So of several nodes with one lineage only those count that are not there any more, and of those that came
+//! later than others, all changes of the lineage before. That is good enough to be looked at; planners that rely on it
+//! look closer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use layerwright_planner::{Closure, Generation};
+
+/// The names of the nodes of one image, by lineage.
+#[derive(Debug)]
+pub(crate) struct Names<'a>(BTreeMap<&'a str, BTreeSet<&'a str>>);
+
+impl<'a> From<&'a Closure> for Names<'a> {
+    fn from(closure: &'a Closure) -> Self {
+        Self::new(closure.nodes().iter().map(|node| (&*node.lineage, &*node.name)))
+    }
+}
+
+impl<'a> From<&'a Generation> for Names<'a> {
+    fn from(generation: &'a Generation) -> Self {
+        Self::new(generation.layers.iter().flatten().map(|node| (&*node.lineage, &*node.name)))
+    }
+}
+
+impl<'a> Names<'a> {
+    /// Of lineages and names.
+    pub(crate) fn new(nodes: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut names = BTreeMap::<_, BTreeSet<_>>::new();
+        for (lineage, name) in nodes {
+            names.entry(lineage).or_default().insert(name);
+        }
+        Self(names)
+    }
+
+    fn lineages(&self) -> impl Iterator<Item = &'a str> {
+        self.0.keys().copied()
+    }
+
+    fn has(&self, lineage: &str, name: &str) -> bool {
+        self.0.get(lineage).is_some_and(|names| names.contains(name))
+    }
+
+    /// Lineages whose names are not those of the other image.
+    fn different_from(&self, other: &Self) -> BTreeSet<&'a str> {
+        let differs = |lineage: &&str| self.0.get(lineage) != other.0.get(lineage);
+        self.lineages().chain(other.lineages()).filter(differs).collect()
+    }
+}
+
+pub(super) struct Changes {
+    /// How many updates there were.
+    pub(super) updates: usize,
+    /// In how many of them each node has changed.
+    pub(super) counts: Vec<u32>,
+}
+
+/// `past` are earlier images, newest first. Two of them are in memory at a time.
+pub(super) fn changes<'a>(closure: &'a Closure, past: impl Iterator<Item = Names<'a>>) -> Changes {
+    let mut changes = Changes { updates: 0, counts: vec![0; closure.len()] };
+    let mut members = BTreeMap::<_, Vec<usize>>::new();
+    for (id, node) in closure.nodes().iter().enumerate() {
+        members.entry(&*node.lineage).or_default().push(id);
+    }
+    let mut newer = Names::from(closure);
+    for older in past {
+        for lineage in newer.different_from(&older) {
+            for id in members.get(lineage).into_iter().flatten() {
+                let name = closure.nodes()[*id].name.as_str();
+                let has_stayed = newer.has(lineage, name) && older.has(lineage, name);
+                changes.counts[*id] += u32::from(!has_stayed);
+            }
+        }
+        changes.updates += 1;
+        newer = older;
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use layerwright_planner::NamedNode;
+
+    use super::*;
+
+    /// Nodes are called LINEAGE-VERSION.
+    fn image(names: &str) -> Closure {
+        let node = |name: &str| NamedNode {
+            name: name.into(),
+            lineage: name.split('-').next().unwrap().into(),
+            size: 1,
+            references: Vec::new(),
+        };
+        Closure::new(names.split_whitespace().map(node).collect(), None).unwrap()
+    }
+
+    /// Images are given oldest first.
+    fn counted(images: &[&str]) -> (usize, Vec<u32>) {
+        let images: Vec<Closure> = images.iter().map(|names| image(names)).collect();
+        let (newest, past) = images.split_last().unwrap();
+        let Changes { updates, counts } = changes(newest, past.iter().rev().map(Names::from));
+        (updates, counts)
+    }
+
+    #[test]
+    fn nodes_change_where_their_lineage_has_another_name() {
+        assert_eq!(counted(&["app-1 lib-1", "app-2 lib-1", "app-3 lib-2", "app-3 lib-2"]), (3, vec![2, 1]));
+        assert_eq!(counted(&["app-1"]), (0, vec![0]));
+        assert_eq!(counted(&["", "app-1", ""]), (2, vec![]));
+    }
+
+    #[test]
+    fn a_node_that_came_new_has_changed() {
+        assert_eq!(counted(&["lib-1", "app-1 lib-1", "app-1 lib-1"]), (2, vec![1, 0]));
+        assert_eq!(counted(&["app-1", "lib-1", "app-1"]), (2, vec![2]));
+    }
+
+    #[test]
+    fn siblings_that_stay_have_not_changed() {
+        assert_eq!(counted(&["lib-1 lib-2", "lib-1 lib-3"]), (1, vec![0, 1]));
+        assert_eq!(counted(&["lib-1 lib-2", "lib-1"]), (1, vec![0]));
+    }
+
+    #[test]
+    fn layers_make_no_difference() {
+        let newest = image("app-2 lib-1");
+        let past = |name: &str| layerwright_planner::PastNode {
+            name: name.into(),
+            lineage: name.split('-').next().unwrap().into(),
+            size: 1,
+        };
+        let generation = Generation { layers: vec![vec![past("lib-1")], vec![past("app-1")]] };
+        assert_eq!(changes(&newest, [Names::from(&generation)].into_iter()).counts, [1, 0]);
+    }
+}
