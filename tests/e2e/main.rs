@@ -4,6 +4,7 @@
 //! missing, the case is reported as ignored, or fails with the environment variable `CI=true`. `LAYERWRIGHT_BIN` names
 //! another program to be tested than the one that Cargo builds.
 
+mod browser;
 mod case;
 mod cases;
 mod docker;

@@ -11,6 +11,7 @@ use crate::run;
 pub(crate) enum Need {
     Bash,
     Busybox,
+    Chromium,
     Debian,
     Docker,
     Fakeroot,
@@ -73,6 +74,7 @@ impl Need {
         match self {
             Self::Bash => "apt-get install bash",
             Self::Busybox => "apt-get install busybox-static",
+            Self::Chromium => "apt-get install chromium",
             Self::Debian => "run it on Debian or Ubuntu",
             Self::Docker => "apt-get install docker.io",
             Self::Fakeroot => "apt-get install fakeroot",
@@ -101,6 +103,7 @@ impl Need {
         match self {
             Self::Bash => &["bash"],
             Self::Busybox => &["busybox"],
+            Self::Chromium => &["chromium"],
             Self::Docker => &["docker", "dockerd", "setpriv"],
             Self::Fakeroot => &["fakeroot"],
             Self::Git => &["git"],

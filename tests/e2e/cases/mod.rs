@@ -26,6 +26,7 @@ mod planners;
 mod planners_page;
 mod plans;
 mod random_trees;
+mod report;
 mod reuse;
 mod settings;
 mod simulate;
@@ -66,6 +67,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("planners_page", planners_page::CASES),
     ("plans", plans::CASES),
     ("random_trees", random_trees::CASES),
+    ("report", report::CASES),
     ("reuse", reuse::CASES),
     ("settings", settings::CASES),
     ("simulate", simulate::CASES),

@@ -49,7 +49,7 @@ fn images(steps: u64) -> Vec<Value> {
     (0..steps).map(image).collect()
 }
 
-fn history(steps: u64) -> String {
+pub(super) fn history(steps: u64) -> String {
     images(steps).iter().map(|image| format!("{image}\n")).collect()
 }
 

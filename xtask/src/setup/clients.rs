@@ -18,7 +18,7 @@ enum Sign {
 }
 
 /// What the tests need, and the Debian packages that bring it.
-const CLIENTS: [(Sign, &str); 22] = [
+const CLIENTS: [(Sign, &str); 23] = [
     (Sign::Program("qemu-x86_64"), "qemu-user"),
     (Sign::Program("skopeo"), "skopeo"),
     (Sign::Program("umoci"), "umoci"),
@@ -33,6 +33,8 @@ const CLIENTS: [(Sign, &str); 22] = [
     (Sign::Program("zstd"), "zstd"),
     (Sign::Program("tar"), "tar"),
     (Sign::Program("proot"), "proot"),
+    // Reports
+    (Sign::Program("chromium"), "chromium"),
     // Strategies in other languages
     (Sign::PythonModule("ensurepip"), "python3-venv"),
     (Sign::Program("npm"), "npm"),

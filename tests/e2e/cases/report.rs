@@ -1,0 +1,405 @@
+//! Reports, in a real browser: what is read of them, with keys and clicks, and that they run and fetch nothing else.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use super::simulate::history;
+use crate::browser::{Browser, Key, Scheme};
+use crate::case::{Case, case};
+use crate::hand_made::{HandMade, graph_of};
+use crate::run::{Folder, layerwright};
+
+pub(super) const CASES: &[Case] = &[
+    case!(a_report_of_real_packages_opens_and_is_searched, Chromium, Debian, Git),
+    case!(what_if_says_what_explain_says, Chromium),
+    case!(keys_alone_lead_everywhere, Chromium),
+    case!(dark_and_light_follow_the_system_and_the_reader, Chromium),
+    case!(hostile_names_are_texts, Chromium),
+    case!(nothing_else_runs_or_is_fetched, Chromium),
+    case!(a_simulation_has_a_line_for_each_run, Chromium),
+    case!(a_comparison_tells_kept_layers_from_new_ones, Chromium),
+    case!(ten_thousand_paths_are_searched, Chromium),
+    case!(too_many_nodes_are_not_drawn, Chromium),
+    case!(little_is_shown_where_there_is_little, Chromium),
+    case!(changes_are_those_of_the_history),
+    case!(a_report_comes_beside_other_results),
+    case!(a_report_is_written_to_a_place_of_its_own_or_not_at_all),
+];
+
+/// Writes the report of a plan and returns where it is.
+fn plan_report(folder: &Folder, graph: &Value, more: &[&str]) -> Result<String> {
+    let (source, report) = (folder.write("graph.json", graph.to_string())?, folder.path("report.html"));
+    let plan = ["plan", "--from", &format!("graph:{source}"), "-o", &folder.path("plan.json"), "--report", &report];
+    layerwright(&plan).args(more).ok()?.says(&["wrote ", "report.html"])?;
+    Ok(report)
+}
+
+/// Finds nodes by a part of their name, with keys alone, and selects the first.
+fn search(browser: &mut Browser, text: &str) -> Result<()> {
+    let is_there = "document.activeElement.id === 'search'";
+    // What was typed before goes; elsewhere it would be the selection.
+    let key = if browser.value(is_there)? == true { Key::Escape } else { Key::Slash };
+    browser.press(key)?;
+    browser.holds(is_there)?;
+    browser.write(text)?;
+    browser.eventually("document.querySelectorAll('#search-results [role=option]').length > 0")?;
+    browser.press(Key::ArrowDown)?;
+    browser.press(Key::Enter)?;
+    browser.eventually("document.querySelector('#what-if') !== null")
+}
+
+/// The data of a page, as a browser finds it.
+fn data_of(report: &str) -> Result<Value> {
+    let page = fs::read_to_string(report)?;
+    let (_, data) = page.split_once(r#"id="data">"#).context("the page has data")?;
+    let (data, _) = data.split_once("</script>").context("the data end")?;
+    Ok(serde_json::from_str(data)?)
+}
+
+fn a_report_of_real_packages_opens_and_is_searched() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = folder.path("git.html");
+    let plan = ["plan", "--from", "dpkg:git", "--max-layers", "20", "--format", "table", "--report", &report];
+    let told = layerwright(&plan).ok()?;
+    let totals = told.text()?.lines().last().context("a table ends with totals")?.to_owned();
+    let size = totals.split(", ").nth(1).context("totals tell a size")?;
+
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    let summary = browser.text_of("#summary")?;
+    ensure!(summary.contains(size) && summary.contains("20"), "{summary} should tell {totals}");
+    browser.holds("document.querySelectorAll('#layers tbody tr').length === 20")?;
+    search(&mut browser, "libc6")?;
+    let details = browser.text_of("#details")?;
+    ensure!(details.contains("libc6"), "{details}");
+    // Another version of a package renames nothing.
+    let what_if = browser.text_of("#what-if")?;
+    ensure!(what_if.contains("1 layer of 20") && what_if.contains("1 package"), "{what_if}");
+    browser.is_content()
+}
+
+fn what_if_says_what_explain_says() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = plan_report(&folder, &graph_of(300), &["--max-layers", "9"])?;
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    for name in ["h40-node-40", "h299-node-299", "h3-node-3"] {
+        let explain = ["explain", "--plan", &folder.path("plan.json"), name];
+        let told = layerwright(&explain).args(["--json"]).ok()?.json()?;
+        let text = layerwright(&explain).ok()?.text()?.to_owned();
+        // The last line ends with `(SIZE) and re-sends N layers (SIZE)`.
+        let sizes: Vec<&str> = text.split('(').rev().take(2).filter_map(|rest| Some(rest.split_once(')')?.0)).collect();
+
+        search(&mut browser, name)?;
+        let what_if = browser.text_of("#what-if")?;
+        let (layers, nodes) = (&told["update"]["layers"], &told["update"]["nodes"]);
+        let count = layers.as_array().context("layers")?.len();
+        for part in [sizes[0], sizes[1], &format!("{count} layer"), &format!("{nodes} path")] {
+            ensure!(what_if.contains(part), "{name}: expected `{part}` in\n{what_if}\nafter\n{text}");
+        }
+        let listed = "[...document.querySelectorAll('#what-if .rows button')].map(row => parseInt(row.textContent)).sort((a, b) => a - b)";
+        let listed = browser.value(listed)?;
+        ensure!(listed == *layers, "{name}: {listed} and {layers}");
+    }
+    browser.is_content()
+}
+
+fn keys_alone_lead_everywhere() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = plan_report(&folder, &graph_of(60), &["--max-layers", "6"])?;
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    let whole = browser.text_of("#trail")?;
+
+    browser.tab_to("#treemap")?;
+    browser.press(Key::ArrowRight)?;
+    browser.press(Key::ArrowDown)?;
+    browser.press(Key::Enter)?;
+    let inside = browser.text_of("#trail")?;
+    ensure!(inside != whole && inside.contains("layer"), "{inside}");
+    browser.press(Key::Enter)?;
+    let details = browser.text_of("#details")?;
+    ensure!(details.contains("/nix/store/h"), "{details}");
+    browser.holds("location.hash.startsWith('#node=')")?;
+    browser.press(Key::Escape)?;
+    ensure!(browser.text_of("#trail")? == whole);
+
+    // A link of the details leads to another node, a button of the table to a layer.
+    browser.tab_to("#details button")?;
+    browser.press(Key::Enter)?;
+    browser.holds("location.hash !== ''")?;
+    browser.tab_to("#layers tbody button")?;
+    browser.press(Key::Enter)?;
+    browser.holds("location.hash === '#layer=0'")?;
+    browser.holds("getComputedStyle(document.activeElement).outlineStyle !== 'none'")?;
+
+    search(&mut browser, "node-7")?;
+    browser.press(Key::Escape)?;
+    browser.holds("document.querySelector('#search').value === ''")?;
+    browser.is_content()
+}
+
+fn dark_and_light_follow_the_system_and_the_reader() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = plan_report(&folder, &graph_of(20), &[])?;
+    let mut browser = Browser::open(&report, Scheme::Dark)?;
+    let looks = "[document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor, \
+                 document.querySelector('#treemap canvas').toDataURL()]";
+    let dark = browser.value(looks)?;
+    browser.prefer(Scheme::Light)?;
+    browser.eventually("document.documentElement.dataset.theme === 'light'")?;
+    let light = browser.value(looks)?;
+    ensure!((0..3).all(|at| dark[at] != light[at]), "{dark}\n{light}");
+    browser.click("#theme")?;
+    let chosen = browser.value(looks)?;
+    ensure!(chosen == dark, "{chosen}");
+    browser.is_content()
+}
+
+fn hostile_names_are_texts() -> Result<()> {
+    let names = [
+        "</script><img src=x onerror=window.gone=1>",
+        "<!--<script>window.gone=1</script>",
+        "\u{2028}line\u{2029}",
+        "{{script}}",
+        "__proto__",
+        "\"'&amp;\\u003c",
+        "\u{202e}txt.exe",
+        "שכבה-图层-🦀",
+    ];
+    // A plan may come from anywhere; what reads graphs is stricter.
+    let path = |name: &str| format!("/nix/store/h0-{name}");
+    let node = |name: &&str| json!({"name": path(name), "lineage": name, "size": 1000, "references": []});
+    let layers: Vec<Value> =
+        names.iter().map(|name| json!({"label": "<b>", "planner": null, "nodes": [node(name)]})).collect();
+    let plan =
+        json!({"format": "layerwright.plan/1", "nodes": "store-path", "planners": [], "roots": [], "layers": layers});
+    let folder = Folder::new()?;
+    let plan = folder.write("<script>window.gone=1<!--.json", plan.to_string())?;
+    let report = folder.path("report.html");
+    layerwright(&["compare", &plan, &plan, "--report", &report]).ok()?;
+    let data = data_of(&report)?;
+    let known = data["images"][0]["nodes"]["names"].as_array().context("names")?;
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    for name in names.map(path) {
+        ensure!(known.contains(&name.as_str().into()), "{name}: {known:?}");
+        browser.value(&format!("location.hash = '#node=' + encodeURIComponent({})", json!(name)))?;
+        browser.eventually("document.querySelector('#what-if') !== null")?;
+        let details = browser.text("document.querySelector('#details').textContent")?;
+        // What would turn text around is shown, and does nothing.
+        let shown = name.replace('\u{202e}', "\u{fffd}");
+        ensure!(details.contains(&shown), "{shown}: {details}");
+        browser.value("document.querySelector('#treemap').focus()")?;
+        browser.press(Key::Escape)?;
+        browser.eventually("document.querySelector('#what-if') === null")?;
+    }
+    browser.holds("window.gone === undefined && document.querySelector('img') === null")?;
+    browser.is_content()
+}
+
+/// The policy of the page is in force, and what it forbids is seen by these tests.
+fn nothing_else_runs_or_is_fetched() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = plan_report(&folder, &graph_of(5), &[])?;
+    for (attempt, directive) in [
+        (
+            "const s = document.createElement('script'); s.textContent = 'window.gone = 1'; document.body.append(s)",
+            "script-src",
+        ),
+        ("document.body.insertAdjacentHTML('beforeend', '<img src=https://localhost:9/x>')", "default-src"),
+        ("document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\">')", "style-src"),
+        ("fetch('https://localhost:9/x').catch(() => 0)", "default-src"),
+    ] {
+        let mut browser = Browser::open(&report, Scheme::Light)?;
+        browser.is_content()?;
+        browser.value(attempt)?;
+        browser.holds("window.gone === undefined")?;
+        let complaints = browser.complaints()?;
+        let is_refused =
+            |complaint: &String| complaint.contains("Content Security Policy") && complaint.contains(directive);
+        ensure!(complaints.iter().any(is_refused), "{attempt}: {complaints:?}");
+    }
+    Ok(())
+}
+
+fn a_simulation_has_a_line_for_each_run() -> Result<()> {
+    let folder = Folder::new()?;
+    let (one, two) = (folder.write("one.jsonl", history(9))?, folder.write("two.jsonl", history(4))?);
+    let report = folder.path("report.html");
+    let simulate =
+        ["simulate", "--history", &one, &two, "--planner", "popularity", "auto-layer", "--max-layers", "1", "3"];
+    let told = layerwright(&simulate).args(["--json", "--report", &report]).ok()?;
+    told.says(&["wrote "])?;
+    let results = told.json()?;
+
+    let mut browser = Browser::open(&report, Scheme::Dark)?;
+    let lines = "document.querySelectorAll('#curve g.line:not(.floor):not(.single)').length";
+    browser.holds(&format!("{lines} === 4"))?;
+    browser.holds("document.querySelectorAll('#runs tbody tr').length === 4")?;
+    browser.holds("document.querySelectorAll('#runs tbody button').length === 4")?;
+    browser.tab_to("#curve")?;
+    let value = "document.querySelector('#curve').getAttribute('aria-valuetext')";
+    let last = browser.text(value)?;
+    browser.press(Key::ArrowRight)?;
+    ensure!(last.contains("2026-01-09") && browser.text(value)? == last, "{last}");
+
+    // What is in the page is what was printed.
+    let data = data_of(&report)?;
+    let runs = data["histories"]
+        .as_array()
+        .context("histories")?
+        .iter()
+        .flat_map(|history| history["runs"].as_array().cloned());
+    let pulled: Vec<Value> = runs.flatten().map(|run| run["pulled_bytes"].clone()).collect();
+    let printed = results["results"].as_array().context("results")?.iter();
+    ensure!(pulled == printed.map(|result| result["pulled_bytes_by_update"].clone()).collect::<Vec<_>>(), "{data}");
+    ensure!(data["images"].as_array().map(Vec::len) == Some(8), "{data}");
+    ensure!(data["images"][0]["name"] == format!("popularity, at most 1 layer, of {one}"), "{data}");
+    // Of the last image of `one`, app and lib were new.
+    let states = |image: usize| {
+        data["images"][image]["layers"]
+            .as_array()
+            .map(|layers| layers.iter().filter(|layer| layer["state"] == "new").count())
+    };
+    ensure!((states(0), states(2)) == (Some(1), Some(2)), "{data}");
+    ensure!(data["images"][2]["nodes"]["changes"] == json!([0, 2, 8]), "{data}");
+    browser.is_content()
+}
+
+fn a_comparison_tells_kept_layers_from_new_ones() -> Result<()> {
+    let (mut store, folder) = (HandMade::sample()?, Folder::new()?);
+    let (old, new, report) = (folder.path("old.json"), folder.path("new.json"), folder.path("plans.html"));
+    layerwright(&["plan", "--from", &store.source()?, "-o", &old]).ok()?;
+    store.add("n4-new-4.0", &["d1-data-1.0"])?;
+    layerwright(&["plan", "--from", &store.source()?, "-o", &new]).ok()?;
+    let told = layerwright(&["compare", &old, &new, "--json", "--report", &report]).ok()?.json()?;
+    ensure!(data_of(&report)?["comparison"] == told);
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    let states = "[...document.querySelectorAll('#layers tbody tr')].map(row => /kept|new$/m.exec(row.innerText.replaceAll('\\t', '\\n'))?.[0] ?? '').sort()";
+    let found = browser.value(states)?;
+    ensure!(found == json!(["kept", "kept", "kept", "new"]), "{found}");
+    ensure!(browser.text_of("#summary")?.contains("to pull"));
+    browser.holds("document.querySelector('#colour').value === 'state'")?;
+    browser.is_content()?;
+
+    // Images do not tell what is in their layers.
+    let [one, two] = ["1", "2"].map(|tag| format!("oci:{}:{tag}", folder.path("oci")));
+    for (to, layers) in [
+        (&one, r#"[["/nix/store/d1-data-1.0"], ["/nix/store/l2-lib-2.0"]]"#),
+        (&two, r#"[["/nix/store/d1-data-1.0"], ["/nix/store/a3-app-3.0"]]"#),
+    ] {
+        layerwright(&["pack", "--plan", "-", "--root", &store.root(), "--to", to]).stdin(layers).ok()?;
+    }
+    let report = folder.path("images.html");
+    layerwright(&["compare", &one, &two, "--report", &report]).ok()?;
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    browser.holds("document.querySelectorAll('#layers tbody tr').length === 2")?;
+    ensure!(browser.text_of("#layers")?.contains("sha256:"));
+    browser.is_content()
+}
+
+fn ten_thousand_paths_are_searched() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = plan_report(&folder, &graph_of(10_000), &[])?;
+    let bytes = fs::metadata(&report)?.len();
+    ensure!(bytes < 4 << 20, "the page has {bytes} bytes");
+    let start = Instant::now();
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    let opened = start.elapsed();
+    search(&mut browser, "node-9999")?;
+    println!("10,000 paths: {bytes} bytes, opened after {opened:?}, searched after {:?}", start.elapsed() - opened);
+    let found = browser.text_of("#details")?;
+    ensure!(found.contains("/nix/store/h9999-node-9999"), "{found}");
+    browser.click("#treemap")?;
+    browser.eventually("!document.querySelector('#details').textContent.includes('h9999-node-9999')")?;
+    browser.is_content()
+}
+
+fn too_many_nodes_are_not_drawn() -> Result<()> {
+    let folder = Folder::new()?;
+    let names: Vec<String> = (0..100_001).map(|at| format!("/nix/store/h{at}-x")).collect();
+    let (plan, report) = (folder.write("plan.json", json!([names]).to_string())?, folder.path("report.html"));
+    let told = layerwright(&["compare", &plan, &plan, "--report", &report]).ok()?;
+    told.says(&["draws no map: 100,001 nodes"])?;
+    ensure!(fs::metadata(&report)?.len() < 1 << 20);
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    ensure!(browser.text_of("#summary")?.contains("kept, in 1 layer"));
+    browser.is_content()
+}
+
+fn little_is_shown_where_there_is_little() -> Result<()> {
+    let folder = Folder::new()?;
+    let nothing = plan_report(&folder, &json!([]), &[])?;
+    Browser::open(&nothing, Scheme::Light)?.is_content()?;
+    let weightless = json!([{"path": "/nix/store/h0-x", "narSize": 0, "references": ["/nix/store/h0-x"]}]);
+    Browser::open(&plan_report(&folder, &weightless, &[])?, Scheme::Dark)?.is_content()?;
+    let (jsonl, report) = (folder.write("history.jsonl", history(2))?, folder.path("simulation.html"));
+    layerwright(&["simulate", "--history", &jsonl, "--report", &report]).ok()?;
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    browser.holds("document.querySelectorAll('#curve g.line:not(.floor):not(.single)').length === 1")?;
+    browser.is_content()
+}
+
+fn changes_are_those_of_the_history() -> Result<()> {
+    let folder = Folder::new()?;
+    let jsonl = folder.write("history.jsonl", history(6))?;
+    let closure: Value = serde_json::from_str(history(9).lines().last().context("a line")?)?;
+    let report = plan_report(&folder, &closure["closure"], &["--history", &jsonl])?;
+    let image = &data_of(&report)?["images"][0];
+    // From the 6th image to the 9th in one update; `lib` changed there and before.
+    ensure!(image["updates"] == 6 && image["nodes"]["lineages"] == json!(["data", "lib", "app"]), "{image}");
+    ensure!(image["nodes"]["changes"] == json!([0, 2, 6]), "{image}");
+    ensure!(image["nodes"]["popularity"] == json!([1000, 500, 0]) && image["roots"] == json!([2]), "{image}");
+    let without = plan_report(&folder, &closure["closure"], &[])?;
+    let image = &data_of(&without)?["images"][0];
+    ensure!(image["updates"] == 0 && image["nodes"]["changes"] == json!([]), "{image}");
+    Ok(())
+}
+
+fn a_report_comes_beside_other_results() -> Result<()> {
+    let (store, folder) = (HandMade::sample()?, Folder::new()?);
+    let (report, plan, image) = (folder.path("report.html"), folder.path("plan.json"), folder.path("image.tar"));
+    let (source, root, to) = (store.source()?, store.root(), format!("docker-archive:{image}"));
+    let build = ["build", "--from", &source, "--root", &root, "--to", &to, "--save-plan", &plan, "--report", &report];
+    let told = layerwright(&build).args(["--json"]).ok()?;
+    ensure!(told.json()?["layers"].as_array().map(Vec::len) == Some(3), "{}", told.report());
+    told.says(&[&format!("wrote {report}")])?;
+    let first = fs::read(&report)?;
+    layerwright(&build).ok()?;
+    ensure!(fs::read(&report)? == first, "the same plan makes the same page");
+    ensure!(data_of(&report)?["command"] == "build" && data_of(&report)?["title"] == to.as_str());
+    // Nobody is told, but it is written.
+    fs::remove_file(&report)?;
+    let quiet = layerwright(&["--quiet", "plan", "--from", &source, "--report", &report]).ok()?;
+    ensure!(quiet.stderr.is_empty() && fs::exists(&report)? && quiet.json()?["layers"].is_array());
+    ensure!(folder.names()? == ["image.tar", "plan.json", "report.html"], "{:?}", folder.names()?);
+    Ok(())
+}
+
+fn a_report_is_written_to_a_place_of_its_own_or_not_at_all() -> Result<()> {
+    let (store, folder) = (HandMade::sample()?, Folder::new()?);
+    let (source, root, report) = (store.source()?, store.root(), folder.path("report.html"));
+    let layout = format!("oci:{}", folder.path("oci"));
+    let build =
+        |to: &str, more: &[&str]| layerwright(&["build", "--from", &source, "--root", &root, "--to", to]).args(more);
+    let same = "name the same place";
+    build(&layout, &["--report", &folder.path("oci/report.html")]).exits(2)?.says(&["--report", same])?;
+    build(&format!("oci-archive:{report}"), &["--report", &report]).exits(2)?.says(&["--to and --report", same])?;
+    build(&layout, &["--report", &report, "--save-plan", &report])
+        .exits(2)?
+        .says(&["--save-plan and --report", same])?;
+    layerwright(&["plan", "--from", &source, "-o", &report, "--report", &report]).exits(2)?.says(&[same])?;
+    let jsonl = folder.write("history.jsonl", history(3))?;
+    layerwright(&["simulate", "--history", &jsonl, "--report", &jsonl]).exits(2)?.says(&["--history and --report"])?;
+    layerwright(&["compare", &jsonl, &jsonl, "--report", &jsonl]).exits(2)?.says(&["--report", same])?;
+    ensure!(fs::read_to_string(&jsonl)? == history(3));
+
+    // A place that cannot be written to is refused before any work, and what fails leaves nothing.
+    let nowhere = folder.path("missing/report.html");
+    build(&layout, &["--report", &nowhere]).exits(1)?.says(&["missing"])?;
+    layerwright(&["simulate", "--history", &jsonl, "--report", &nowhere]).exits(1)?.says(&["missing"])?;
+    let refused = ["--report", &report, "--max-layers", "1", "--planner", "groups,config=/missing.json"];
+    build(&layout, &refused).finish()?;
+    ensure!(folder.names()? == ["history.jsonl"], "{:?}", folder.names()?);
+    Ok(())
+}
