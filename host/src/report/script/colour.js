@@ -82,7 +82,7 @@ const SCHEMES = {
     isKnown: (image) => image.hasStates,
     paints: (image, theme) => statePaints(theme),
     legend: () => ({
-      meaning: "Whether the old one has the very same layer.",
+      meaning: "Whether it was a layer before, of the very same contents.",
       keys: [
         { state: "kept", text: "kept: need not be pulled" },
         { state: "new", text: "new: is pulled" },
