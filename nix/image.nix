@@ -48,6 +48,8 @@ function:
   # What dockerTools does not have.
   planner ? null,
   plannerConfig ? null,
+  # Plans, images and histories of closures, oldest first: what planners may know of earlier images.
+  history ? [ ],
   inheritFromImage ? "env",
   copyMode ? "links",
   # Who owns `contents` and what `extraCommands` makes.
@@ -163,6 +165,7 @@ let
       "--no-compile-cache"
     ]
     ++ planners function { inherit planner plannerConfig layeringPipeline; }
+    ++ when (text.toList history != [ ]) ([ "--history" ] ++ map (earlier: "${earlier}") (text.toList history))
     ++ aroundFlags
     ++ when includeNixDB [ "--nix-db" ];
     attributes = graph // {

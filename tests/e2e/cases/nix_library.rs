@@ -31,6 +31,7 @@ pub(super) const CASES: &[Case] = &[
     case!(an_image_by_build_image_has_one_layer_of_store_paths, Nix, Busybox),
     case!(images_share_layers, Nix, Busybox),
     case!(a_planner_is_a_name_a_component_or_a_chain, Nix, Busybox, Guest),
+    case!(layers_of_earlier_images_are_kept, Nix, Busybox),
     case!(a_layering_pipeline_is_run, Nix, Busybox),
     case!(a_pinned_component_is_checked, Nix, Busybox, Guest),
     case!(planners_are_heard_when_asked, Nix, Busybox),
@@ -270,6 +271,19 @@ fn a_planner_is_a_name_a_component_or_a_chain() -> Result<()> {
     let built = library.nix_build("byComponent").args(["--arg", "component", &component]).ok()?;
     let built = Layout::open(&library.physical(built.text()?.trim()), "1")?;
     expect(&built.manifest["layers"], &layout(library, "byName")?.manifest["layers"])
+}
+
+fn layers_of_earlier_images_are_kept() -> Result<()> {
+    let library = library()?;
+    let paths = |attribute: &str| {
+        let mut layers = layer_paths(&layout(library, attribute)?)?;
+        layers.sort();
+        anyhow::Ok(layers)
+    };
+    let earlier = paths("earlier")?;
+    ensure!(paths("forgetful")? != earlier, "any planner would have made these: {earlier:?}");
+    expect(&paths("remembering")?, &earlier)?;
+    expect(&paths("rememberingImage")?, &earlier)
 }
 
 fn a_layering_pipeline_is_run() -> Result<()> {
