@@ -136,7 +136,7 @@ Examples:
   layerwright build --from nix:./result --to oci:out
   layerwright build --from dpkg:git --to docker-archive:git.tar:git:latest
   layerwright build --from nix:./result --tag app:1.2 --to - | docker load
-  layerwright build --from nix:./result --state .layerwright --planner foresight --to oci:out")]
+  layerwright build --from nix:./result --state .layerwright --to oci:out")]
 pub(crate) struct BuildArguments {
     #[command(flatten)]
     pub(crate) closure: ClosureArguments,
