@@ -30,11 +30,9 @@ pub(crate) const ONE: u64 = 1 << 16;
 const SIZE_BITS: u32 = 36;
 /// How many updates the graph's opinion counts for.
 const GRAPH_WEIGHT: u64 = 8;
-/// How many updates of a node's class a node starts with.
-const NODE_PRIOR_UPDATES: u64 = 2;
-/// How much likelier a node is to change alone though it never has than its class says. Too little throws together what the
-/// next update tells apart; too much keeps apart what always changes together.
-const ALONE_WEIGHT: u64 = 2;
+/// How many updates of a node's kind a node starts with. Fewer throw together what has changed together two or three times,
+/// and what the next update tells apart.
+const NODE_PRIOR_UPDATES: u64 = 4;
 /// How many nodes' updates, of the rate of the larger group, a group starts with.
 const GROUP_PRIOR_UPDATES: u64 = 16;
 /// Nodes are classed by the bits of the number of nodes above them; beyond, they are all the same.
@@ -256,7 +254,7 @@ fn goes_up(closure: &Closure, past: &Past) -> bool {
 /// How often a node changes by itself, per update and in parts of [`ONE`].
 struct Rate {
     whole: u64,
-    /// The part of it that is not due to changes that were seen, times [`ALONE_WEIGHT`].
+    /// The part of it that is not due to changes that were seen.
     unseen: u64,
 }
 
@@ -267,7 +265,7 @@ fn own_rates(closure: &Closure, past: &Past, goes_up: bool) -> Vec<Rate> {
     let average = (events.iter().sum::<u64>() * ONE + ONE / 2) / (updates * closure.len() as u64 + 8);
     let rate = |(events, of_kind): (&u64, u64)| Rate {
         whole: ((events * ONE + NODE_PRIOR_UPDATES * of_kind) / (updates + NODE_PRIOR_UPDATES)).max(1),
-        unseen: ALONE_WEIGHT * NODE_PRIOR_UPDATES * of_kind / (updates + NODE_PRIOR_UPDATES),
+        unseen: NODE_PRIOR_UPDATES * of_kind / (updates + NODE_PRIOR_UPDATES),
     };
     let of_class = towards(&vec![average; closure.len()], &classes(closure), &events, updates);
     let lineages: Vec<&str> = closure.nodes().iter().map(|node| node.lineage.as_str()).collect();
