@@ -168,10 +168,10 @@ impl Statement {
 
     /// `above` is how many parts of the path are directories in the layers above.
     fn verdict(self, above: usize) -> Verdict {
-        let mut is_hidden = false;
+        // Also by what is said deeper down, and was then replaced by a file, and that by a directory.
+        let is_hidden = self.hides.contains(&true);
         let last = self.parts.len() - 1;
         for (depth, part) in self.parts.into_iter().enumerate() {
-            is_hidden |= self.hides[depth];
             match part {
                 None if is_hidden => return Verdict::Nothing,
                 None => return Verdict::Undecided { directories: depth.max(above) },

@@ -121,6 +121,7 @@ fn files_are_read_as_one_sees_them() {
     check_read("opaque, with it", &[file("nix/var/.wh..wh..opq", ""), file("nix/var/db", "new")], Some("new"));
     check_read("opaque above", &[file("nix/.wh..wh..opq", ""), dir("nix/var/")], None);
     check_read("opaque root", &[file(".wh..wh..opq", "")], None);
+    check_read("opaque, then replaced", &[file("nix/var/.wh..wh..opq", ""), file("nix", ""), dir("nix/")], None);
     check_read("directory in its place", &[dir("nix/var/db/")], None);
     check_read("file above", &[file("nix/var", "")], None);
     check_read("device above", &[Item { kind: tar::EntryType::Char, ..file("nix", "") }], None);
