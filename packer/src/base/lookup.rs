@@ -130,15 +130,15 @@ enum Verdict {
 struct Statement {
     /// As what it has each part of the path.
     parts: Vec<Option<MemberKind>>,
-    /// Of which parts it hides what the layers below have.
-    hides: Vec<bool>,
+    /// Whether it hides what the layers below have there, or where a part of it is.
+    hides: bool,
     content: Option<Vec<u8>>,
     is_too_long: bool,
 }
 
 impl Statement {
     fn new(length: usize) -> Self {
-        Self { parts: vec![None; length], hides: vec![false; length], content: None, is_too_long: false }
+        Self { parts: vec![None; length], hides: false, content: None, is_too_long: false }
     }
 
     /// Notes what a member says. Returns whether it is what is wanted.
@@ -154,7 +154,7 @@ impl Statement {
             return false;
         }
         if *last == OPAQUE || last.strip_prefix(WHITEOUT) == Some(&wanted[common]) {
-            self.hides[common] = true;
+            self.hides = true;
         }
         if *last != wanted[common].as_slice() {
             return false;
@@ -168,12 +168,10 @@ impl Statement {
 
     /// `above` is how many parts of the path are directories in the layers above.
     fn verdict(self, above: usize) -> Verdict {
-        // Also by what is said deeper down, and was then replaced by a file, and that by a directory.
-        let is_hidden = self.hides.contains(&true);
         let last = self.parts.len() - 1;
         for (depth, part) in self.parts.into_iter().enumerate() {
             match part {
-                None if is_hidden => return Verdict::Nothing,
+                None if self.hides => return Verdict::Nothing,
                 None => return Verdict::Undecided { directories: depth.max(above) },
                 Some(MemberKind::Directory) => {}
                 Some(_) if depth < above => return Verdict::Nothing,

@@ -27,6 +27,7 @@ const SMALL_BYTES: u64 = 16 << 10;
 const LAYER_BYTES: u64 = 512;
 
 /// What will be a layer.
+#[derive(Clone)]
 pub(crate) struct Group {
     pub(crate) members: Vec<usize>,
     set: Set,

@@ -94,10 +94,12 @@ impl Strategy for Foresight {
 fn foresee(closure: &Closure, max_layers: usize, generations: &[Generation]) -> Vec<Vec<NodeId>> {
     let past = Past::new(closure, generations, max_layers);
     let forecast = Forecast::new(closure, &past);
-    let had = || past.had.iter().take(MAX_ALONE).map(|members| Group::had(&forecast, members.clone()));
-    let mut groups = had_and_new(&forecast, &past, had().collect(), max_layers);
-    if had().any(|group| group.has_drifted(&forecast)) {
-        let sound = had().filter(|group| !group.has_drifted(&forecast)).collect();
+    let had = past.had.iter().take(MAX_ALONE).map(|members| Group::had(&forecast, members.clone()));
+    let had: Vec<Group> = had.collect();
+    let sound: Vec<Group> = had.iter().filter(|group| !group.has_drifted(&forecast)).cloned().collect();
+    let has_drifted = sound.len() < had.len();
+    let mut groups = had_and_new(&forecast, &past, had, max_layers);
+    if has_drifted {
         let replanned = had_and_new(&forecast, &past, sound, max_layers);
         let is_new = |id: usize| past.changed[id] & 1 == 1;
         if total(&forecast, &replanned, is_new) < total(&forecast, &groups, is_new) {
