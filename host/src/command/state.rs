@@ -24,7 +24,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::output::{check_writable, write_file};
 use crate::console::Console;
-use crate::history::{generation_of, plans_in};
+use crate::history::{Budget, generation_of, plans_in};
 use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text};
 
 /// The file in the folder.
@@ -129,7 +129,7 @@ impl State {
         if !self.file.try_exists()? {
             return Ok(Vec::new());
         }
-        plans_in(&read_text(open_packed(&self.file)?, MAX_GRAPH_BYTES)?).collect()
+        plans_in(&read_text(open_packed(&self.file)?, MAX_GRAPH_BYTES)?, &mut Budget::default()).collect()
     }
 }
 

@@ -111,12 +111,7 @@ fn read_one(word: &Path, budget: &mut Budget, console: &Console) -> Result<Vec<G
 fn generations_in(start: Vec<u8>, open: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
     if is_plan(&start) {
         let text = read_text(open, MAX_GRAPH_BYTES)?;
-        let generation = |plan: Result<Plan>| {
-            let plan = plan?;
-            budget.take_image(plan.closure().len())?;
-            Ok(generation_of(&plan))
-        };
-        return plans_in(&text).map(generation).collect();
+        return plans_in(&text, budget).map(|plan| Ok(generation_of(&plan?))).collect();
     }
     images_in(open, budget, |image| {
         let layers = image.closure.nodes().iter().map(|node| vec![past(node)]);
@@ -124,10 +119,14 @@ fn generations_in(start: Vec<u8>, open: impl Read, budget: &mut Budget) -> Resul
     })
 }
 
-/// The plans of a text, one after another.
-pub(crate) fn plans_in(text: &str) -> impl Iterator<Item = Result<Plan>> {
+/// The plans of a text, one after another, as long as there is room for what they hold.
+pub(crate) fn plans_in(text: &str, budget: &mut Budget) -> impl Iterator<Item = Result<Plan>> {
     let values = Deserializer::from_str(text).into_iter::<&RawValue>();
-    let plan = |value: serde_json::Result<&RawValue>| Plan::from_json(value?.get());
+    let plan = |value: serde_json::Result<&RawValue>| -> Result<Plan> {
+        let plan = Plan::from_json(value?.get())?;
+        budget.take_image(plan.closure().len())?;
+        Ok(plan)
+    };
     values.map(plan).enumerate().map(|(at, plan)| match at {
         0 => Ok(plan?),
         _ => plan.with_context(|| format!("plan {} in it", at + 1)),
