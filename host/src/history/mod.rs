@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use layerwright_packer::{ImageSource, SourceError};
-use layerwright_planner::{Generation, Node, PastNode, Plan};
+use layerwright_planner::{Generation, Node, PastNode, Plan, PlanError};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
@@ -123,7 +123,7 @@ fn generations_in(start: Vec<u8>, open: impl Read, budget: &mut Budget) -> Resul
 pub(crate) fn plans_in(text: &str, budget: &mut Budget) -> impl Iterator<Item = Result<Plan>> {
     let values = Deserializer::from_str(text).into_iter::<&RawValue>();
     let plan = |value: serde_json::Result<&RawValue>| -> Result<Plan> {
-        let plan = Plan::from_json(value?.get())?;
+        let plan = Plan::from_json(value.map_err(PlanError::from)?.get())?;
         budget.take_image(plan.closure().len())?;
         Ok(plan)
     };
