@@ -27,7 +27,9 @@ pub(crate) fn listen() -> Result<(), ctrlc::Error> {
     let handler = || {
         let is_writing = WRITING.load(Ordering::SeqCst);
         if !is_writing || ASKED.get_or_init(Instant::now).elapsed() > PATIENCE {
-            for folder in temporary_folders().iter() {
+            // Held to the end: who misses a folder waits here, and neither says so nor makes another one.
+            let folders = temporary_folders();
+            for folder in folders.iter() {
                 // Whoever is making something in it does not find it any more.
                 let gone = folder.with_extension("gone");
                 let gone = if fs_err::rename(folder, &gone).is_ok() { &gone } else { folder };

@@ -144,7 +144,9 @@ fn ctrl_c_leaves_no_temporary_folder() -> Result<()> {
         std::thread::sleep(Duration::from_millis(5));
     }
     kill_process(Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?, Signal::INT)?;
-    ensure!(child.wait()?.code() == Some(130) && is_empty()?);
+    let code = child.wait()?.code();
+    ensure!(code == Some(130), "{code:?}");
+    ensure!(is_empty()?);
     Ok(())
 }
 
