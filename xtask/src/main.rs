@@ -4,6 +4,7 @@ mod architecture;
 mod bench;
 mod demo;
 mod machine;
+mod only;
 mod planners;
 mod program;
 mod run;

@@ -49,8 +49,8 @@ pub(crate) fn run(workspace: &Path, words: &[&str]) -> Result<()> {
     setup::bench_tools()?;
     let program = program(workspace)?;
     let machine = machine::describe(&target, &program, &TOOLS);
-    let subjects: Vec<Subject> = subjects().into_iter().filter(|subject| options.takes(&subject.id())).collect();
-    let stages = WITH_STAGES.into_iter().filter(|name| options.takes(&format!("{}/physics", name.as_str())));
+    let subjects: Vec<Subject> = subjects().into_iter().filter(|subject| options.only.takes(&subject.id())).collect();
+    let stages = WITH_STAGES.into_iter().filter(|name| options.only.takes(&format!("{}/physics", name.as_str())));
     let stages: BTreeMap<ClosureName, Stages> = stages.map(|name| (name, Stages::default())).collect();
     if subjects.is_empty() && stages.is_empty() {
         bail!("--only names nothing that is measured: rows have names such as debian/gzip and debian/physics");

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
+use crate::only::Only;
+
 /// Fewer runs make no median.
 const RUNS: usize = 5;
 
@@ -12,8 +14,7 @@ const RUNS: usize = 5;
 pub(crate) struct Options {
     /// Where the figures go, besides standard output.
     pub(crate) json: Option<PathBuf>,
-    /// Subjects whose name contains one of these; all where there is none.
-    pub(crate) only: Vec<String>,
+    pub(crate) only: Only,
     pub(crate) runs: usize,
     /// Size of the closures: 1 is what the figures are meant for.
     pub(crate) scale: f64,
@@ -23,13 +24,13 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn parse(words: &[&str]) -> Result<Self> {
-        let mut options = Self { json: None, only: Vec::new(), runs: RUNS, scale: 1.0, write: false };
+        let mut options = Self { json: None, only: Only::default(), runs: RUNS, scale: 1.0, write: false };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match *word {
                 "--json" => options.json = Some(value()?.into()),
-                "--only" => options.only.push((*value()?).into()),
+                "--only" => options.only.add(value()?),
                 "--runs" => options.runs = number(word, value()?, 1)?,
                 "--scale" => options.scale = number(word, value()?, 0.001)?,
                 "--write" => options.write = true,
@@ -40,10 +41,6 @@ impl Options {
             bail!("--scale makes closures smaller: write a number from 0.001 to 1");
         }
         Ok(options)
-    }
-
-    pub(crate) fn takes(&self, id: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|word| id.contains(word))
     }
 }
 
@@ -59,7 +56,8 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let words = ["--json", "a", "--only", "b", "--only", "c", "--runs", "7", "--scale", "0.5", "--write"];
-        let only = vec!["b".into(), "c".into()];
+        let mut only = Only::default();
+        ["b", "c"].into_iter().for_each(|word| only.add(word));
         let expected = Options { json: Some("a".into()), only, runs: 7, scale: 0.5, write: true };
         assert_eq!(Options::parse(&words).unwrap(), expected);
     }

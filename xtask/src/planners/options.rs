@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::only::Only;
+
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     /// A folder of histories, instead of those of this repository.
     pub(crate) histories: Option<PathBuf>,
-    /// Rows whose name contains one of these; all where there is none.
-    only: Vec<String>,
+    pub(crate) only: Only,
     /// Graphs of closures that are planned to measure how long it takes.
     pub(crate) graphs: Vec<PathBuf>,
     /// Whether the page is written.
@@ -24,7 +25,7 @@ impl Options {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match *word {
                 "--histories" => options.histories = Some(value()?.into()),
-                "--only" => options.only.push((*value()?).into()),
+                "--only" => options.only.add(value()?),
                 "--graph" => options.graphs.push(value()?.into()),
                 "--write" => options.write = true,
                 _ => bail!("planners knows no `{word}`; see `cargo xtask help`"),
@@ -35,11 +36,6 @@ impl Options {
         }
         Ok(options)
     }
-
-    /// Whether to measure what has a name such as `web-pinned/foresight`.
-    pub(crate) fn takes(&self, id: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|word| id.contains(word))
-    }
 }
 
 #[cfg(test)]
@@ -49,7 +45,8 @@ mod tests {
     #[test]
     fn every_option_is_read() {
         let words = ["--histories", "a", "--only", "b", "--only", "c", "--graph", "d"];
-        let only = vec!["b".into(), "c".into()];
+        let mut only = Only::default();
+        ["b", "c"].into_iter().for_each(|word| only.add(word));
         let expected = Options { histories: Some("a".into()), only, graphs: vec!["d".into()], write: false };
         assert_eq!(Options::parse(&words).unwrap(), expected);
         assert!(Options::parse(&["--write", "--graph", "d"]).unwrap().write);

@@ -54,7 +54,7 @@ pub(crate) fn histories(dir: &Path) -> Result<Vec<History>> {
 /// What of all is to be run.
 pub(crate) fn runs<'a>(histories: &'a [History], strategies: &'a [String], options: &Options) -> Vec<Run<'a>> {
     let run = |history: &'a History| {
-        let takes = |strategy: &&str| options.takes(&format!("{}/{strategy}", history.name));
+        let takes = |strategy: &&str| options.only.takes(&format!("{}/{strategy}", history.name));
         Run { history, strategies: strategies.iter().map(String::as_str).filter(takes).collect() }
     };
     histories.iter().map(run).filter(|run| !run.strategies.is_empty()).collect()

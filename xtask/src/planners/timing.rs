@@ -28,7 +28,7 @@ pub(crate) struct Planning {
 pub(crate) fn all(program: &Path, strategies: &[String], options: &Options) -> Result<Vec<Planning>> {
     let sources: Vec<String> = options.graphs.iter().map(|graph| format!("graph:{}", graph.display())).collect();
     let mut all = Vec::new();
-    for strategy in strategies.iter().filter(|strategy| options.takes(&id(strategy))) {
+    for strategy in strategies.iter().filter(|strategy| options.only.takes(&id(strategy))) {
         let mut words = vec!["planner", "bench", strategy, "--json", "--samples", SAMPLES, "--shape", GENERATED];
         words.extend(sources.iter().flat_map(|source| ["--from", source.as_str()]));
         let report = json_of(program, &words)?;
@@ -42,7 +42,7 @@ pub(crate) fn all(program: &Path, strategies: &[String], options: &Options) -> R
 
 /// Whether any of it is to be measured.
 pub(crate) fn is_wanted(strategies: &[String], options: &Options) -> bool {
-    strategies.iter().any(|strategy| options.takes(&id(strategy)))
+    strategies.iter().any(|strategy| options.only.takes(&id(strategy)))
 }
 
 fn id(strategy: &str) -> String {
