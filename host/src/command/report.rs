@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use indicatif::HumanCount;
+use layerwright_planner::Lineages;
 
 use super::output::write_file;
 use super::plan::Made;
 use crate::console::Console;
-use crate::report::{Data, Image, MAX_NODES, Names, Nodes, page};
+use crate::report::{Data, Image, MAX_NODES, Nodes, page};
 
 /// Writes a page about one plan and the updates that led to it.
 pub(super) fn write_of_plan(
@@ -22,7 +23,7 @@ pub(super) fn write_of_plan(
     if !fits(plan.closure().len(), console) {
         return write(file, &Data::of_images(command, title, Vec::new()), console);
     }
-    let nodes = Nodes::new(plan.closure(), history.iter().map(|generation| Names::from(&**generation)));
+    let nodes = Nodes::new(plan.closure(), history.iter().map(|generation| Lineages::from(&**generation)));
     let image = Image::of_plan(title.clone(), plan, &nodes, &[]);
     write(file, &Data::of_images(command, title, vec![image]), console)
 }

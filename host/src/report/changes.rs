@@ -5,50 +5,9 @@
 //! later than others, all changes of the lineage before. That is good enough to be looked at; planners that rely on it
 //! look closer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use layerwright_planner::{Closure, Generation};
-
-/// The names of the nodes of one image, by lineage.
-#[derive(Debug)]
-pub(crate) struct Names<'a>(BTreeMap<&'a str, BTreeSet<&'a str>>);
-
-impl<'a> From<&'a Closure> for Names<'a> {
-    fn from(closure: &'a Closure) -> Self {
-        Self::new(closure.nodes().iter().map(|node| (&*node.lineage, &*node.name)))
-    }
-}
-
-impl<'a> From<&'a Generation> for Names<'a> {
-    fn from(generation: &'a Generation) -> Self {
-        Self::new(generation.layers.iter().flatten().map(|node| (&*node.lineage, &*node.name)))
-    }
-}
-
-impl<'a> Names<'a> {
-    /// Of lineages and names.
-    pub(crate) fn new(nodes: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut names = BTreeMap::<_, BTreeSet<_>>::new();
-        for (lineage, name) in nodes {
-            names.entry(lineage).or_default().insert(name);
-        }
-        Self(names)
-    }
-
-    fn lineages(&self) -> impl Iterator<Item = &'a str> {
-        self.0.keys().copied()
-    }
-
-    fn has(&self, lineage: &str, name: &str) -> bool {
-        self.0.get(lineage).is_some_and(|names| names.contains(name))
-    }
-
-    /// Lineages whose names are not those of the other image.
-    fn different_from(&self, other: &Self) -> BTreeSet<&'a str> {
-        let differs = |lineage: &&str| self.0.get(lineage) != other.0.get(lineage);
-        self.lineages().chain(other.lineages()).filter(differs).collect()
-    }
-}
+use layerwright_planner::{Closure, Lineages};
 
 pub(super) struct Changes {
     /// How many updates there were.
@@ -58,18 +17,18 @@ pub(super) struct Changes {
 }
 
 /// `past` are earlier images, newest first. Two of them are in memory at a time.
-pub(super) fn changes<'a>(closure: &'a Closure, past: impl Iterator<Item = Names<'a>>) -> Changes {
+pub(super) fn changes<'a>(closure: &'a Closure, past: impl Iterator<Item = Lineages<'a>>) -> Changes {
     let mut changes = Changes { updates: 0, counts: vec![0; closure.len()] };
     let mut members = BTreeMap::<_, Vec<usize>>::new();
     for (id, node) in closure.nodes().iter().enumerate() {
         members.entry(&*node.lineage).or_default().push(id);
     }
-    let mut newer = Names::from(closure);
+    let mut newer = Lineages::from(closure);
     for older in past {
-        for lineage in newer.different_from(&older) {
-            for id in members.get(lineage).into_iter().flatten() {
+        for (lineage, ids) in members.iter().filter(|(lineage, _)| newer.differs_from(&older, lineage)) {
+            for id in ids {
                 let name = closure.nodes()[*id].name.as_str();
-                let has_stayed = newer.has(lineage, name) && older.has(lineage, name);
+                let has_stayed = newer.has_name(lineage, name) && older.has_name(lineage, name);
                 changes.counts[*id] += u32::from(!has_stayed);
             }
         }
@@ -81,7 +40,7 @@ pub(super) fn changes<'a>(closure: &'a Closure, past: impl Iterator<Item = Names
 
 #[cfg(test)]
 mod tests {
-    use layerwright_planner::NamedNode;
+    use layerwright_planner::{Generation, NamedNode};
 
     use super::*;
 
@@ -100,7 +59,7 @@ mod tests {
     fn counted(images: &[&str]) -> (usize, Vec<u32>) {
         let images: Vec<Closure> = images.iter().map(|names| image(names)).collect();
         let (newest, past) = images.split_last().unwrap();
-        let Changes { updates, counts } = changes(newest, past.iter().rev().map(Names::from));
+        let Changes { updates, counts } = changes(newest, past.iter().rev().map(Lineages::from));
         (updates, counts)
     }
 
@@ -132,6 +91,6 @@ mod tests {
             size: 1,
         };
         let generation = Generation { layers: vec![vec![past("lib-1")], vec![past("app-1")]] };
-        assert_eq!(changes(&newest, [Names::from(&generation)].into_iter()).counts, [1, 0]);
+        assert_eq!(changes(&newest, [Lineages::from(&generation)].into_iter()).counts, [1, 0]);
     }
 }

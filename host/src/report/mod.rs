@@ -19,7 +19,6 @@ mod nodes;
 mod page;
 mod popularity;
 
-pub(crate) use self::changes::Names;
 pub(crate) use self::data::{Data, History, Image, Layer, LayerState, Nodes, Run};
 pub(crate) use self::page::page;
 

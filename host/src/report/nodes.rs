@@ -1,14 +1,14 @@
 //! What there is to say of the nodes of a closure.
 
-use layerwright_planner::{Closure, NodeId};
+use layerwright_planner::{Closure, Lineages, NodeId};
 
-use super::changes::{Changes, Names, changes};
+use super::changes::{Changes, changes};
 use super::data::Nodes;
 use super::popularity::ranks;
 
 impl<'a> Nodes<'a> {
     /// `past` are earlier images, newest first.
-    pub(crate) fn new(closure: &'a Closure, past: impl Iterator<Item = Names<'a>>) -> Self {
+    pub(crate) fn new(closure: &'a Closure, past: impl Iterator<Item = Lineages<'a>>) -> Self {
         let nodes = closure.nodes();
         let Changes { updates, counts } = changes(closure, past);
         Self {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use layerwright_planner::{Closure, Generation, NodeId, name_before_hash};
+use layerwright_planner::{Closure, Generation, Lineages, NodeId, name_before_hash};
 
 /// So many updates fit into a set of [`Changes`].
 pub(crate) const MOST_CHANGES: u32 = u64::BITS;
@@ -31,32 +31,19 @@ impl Previous {
 /// Returns in which updates each node, or what else had its lineage, changed. `generations` are newest first, and at
 /// most [`MOST_CHANGES`].
 pub(crate) fn changes(closure: &Closure, generations: &[Generation]) -> Vec<Changes> {
-    let mut images = vec![names_by_lineage(closure.nodes().iter().map(|node| (&node.lineage, &node.name)))];
-    images.extend(generations.iter().map(|generation| {
-        names_by_lineage(generation.layers.iter().flatten().map(|node| (&node.lineage, &node.name)))
-    }));
+    let mut images = vec![Lineages::from(closure)];
+    images.extend(generations.iter().map(Lineages::from));
     // One update at least, so that bytes count where nothing is known.
     let all = (1..images.len().max(2)).fold(0, |all, update| all | 1 << (update - 1));
     let of_lineage = |lineage: &str| {
-        if images[1..].iter().filter(|image| image.contains_key(lineage)).count() < KNOWN_FROM {
+        if images[1..].iter().filter(|image| image.has(lineage)).count() < KNOWN_FROM {
             return all;
         }
-        let changed = |(newer, older): (&Names, &Names)| newer.get(lineage) != older.get(lineage);
-        let pairs = images.iter().zip(&images[1..]).map(changed);
+        let pairs = images.iter().zip(&images[1..]).map(|(newer, older)| newer.differs_from(older, lineage));
         pairs.zip(0..).fold(0, |changes, (changed, update)| changes | Changes::from(changed) << update)
     };
-    let known: BTreeMap<&str, Changes> = images[0].keys().map(|lineage| (*lineage, of_lineage(lineage))).collect();
+    let known: BTreeMap<&str, Changes> = images[0].iter().map(|lineage| (lineage, of_lineage(lineage))).collect();
     closure.nodes().iter().map(|node| known[node.lineage.as_str()]).collect()
-}
-
-type Names<'n> = BTreeMap<&'n str, BTreeSet<&'n str>>;
-
-fn names_by_lineage<'n>(nodes: impl Iterator<Item = (&'n String, &'n String)>) -> Names<'n> {
-    let mut names = Names::new();
-    for (lineage, name) in nodes {
-        names.entry(lineage).or_default().insert(name);
-    }
-    names
 }
 
 /// Returns where nodes were: themselves, if they were there, or else their earlier versions. Of several with one

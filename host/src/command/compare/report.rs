@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use layerwright_packer::{ImageOutline, OutlineLayer};
+use layerwright_planner::Lineages;
 
 use super::{Comparison, Side};
 use crate::command::report::{fits, write};
 use crate::console::Console;
-use crate::report::{Data, Image, Layer, LayerState, Names, Nodes};
+use crate::report::{Data, Image, Layer, LayerState, Nodes};
 
 /// `sides` are the old one and the new one.
 pub(super) fn write_of(
@@ -37,12 +38,12 @@ pub(super) fn write_of(
     write(file, &Data { comparison, ..Data::of_images("compare", title.to_owned(), images) }, console)
 }
 
-fn names(side: &Side) -> Names<'_> {
+fn names(side: &Side) -> Lineages<'_> {
     match side {
-        Side::Plan(plan) => Names::from(plan.closure()),
+        Side::Plan(plan) => Lineages::from(plan.closure()),
         Side::Image(image) => {
             let held = image.layers().iter().filter_map(|layer| layer.contents.as_ref()).flatten();
-            Names::new(held.map(|node| (&*node.lineage, &*node.name)))
+            held.map(|node| (&*node.lineage, &*node.name)).collect()
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use indicatif::HumanCount;
+use layerwright_planner::Lineages;
 
 use super::Run;
 use super::figures::Figures;
@@ -12,7 +13,7 @@ use super::timeline::{Step, Timeline};
 use crate::command::output::counted;
 use crate::command::report::write;
 use crate::console::Console;
-use crate::report::{self, Data, History, Image, MAX_NODES, Names, Nodes};
+use crate::report::{self, Data, History, Image, MAX_NODES, Nodes};
 
 /// Chooses the runs whose last images are kept until they are drawn: the first ones, as many as one page can draw. Tells
 /// the user of the others.
@@ -69,7 +70,7 @@ type Outcome<'a> = (&'a Figures, &'a Option<LastImage>);
 fn last_nodes<'a>(timeline: &'a Timeline, outcomes: &[Outcome<'_>]) -> Nodes<'a> {
     match timeline.steps.split_last() {
         Some((last, past)) if outcomes.iter().any(|(_, image)| image.is_some()) => {
-            Nodes::new(&last.closure, past.iter().rev().map(|step| Names::from(&step.closure)))
+            Nodes::new(&last.closure, past.iter().rev().map(|step| Lineages::from(&step.closure)))
         }
         _ => Nodes::default(),
     }
