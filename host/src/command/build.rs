@@ -7,7 +7,7 @@ use layerwright_packer::Destination;
 
 use super::output::{check_writable, write_file};
 use super::pack::{Packing, Planned};
-use super::places::{check_apart, of_image};
+use super::places::{check_apart, check_report, of_image};
 use super::plan::{Made, make_plan};
 use super::report::write_of_plan;
 use super::state::State;
@@ -21,6 +21,7 @@ pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitC
     let (save_plan, report) = (arguments.save_plan.as_deref(), arguments.report.file.as_deref());
     let (image, state) = (of_image(&arguments.packing.to), ("--state", arguments.state.as_deref()));
     check_apart(&[state, image, ("--save-plan", save_plan), ("--report", report)]).map_err(Usage)?;
+    check_report(report, &arguments.planning.history.history).map_err(Usage)?;
     save_plan.into_iter().chain(report).try_for_each(check_writable)?;
     let state = arguments.state.as_deref().map(State::open).transpose()?;
     let BuildArguments { closure, planning, nix_db, .. } = arguments;

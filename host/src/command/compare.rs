@@ -31,15 +31,19 @@ use crate::report::LayerState;
 pub(crate) fn run(arguments: &CompareArguments, console: &Console) -> Result<ExitCode> {
     let CompareArguments { old, new, report, architecture, json } = arguments;
     let report = report.file.as_deref();
-    for (name, side) in [("OLD", old), ("NEW", new)] {
-        check_apart(&[(name, Some(Path::new(side))), ("--report", report)]).map_err(Usage)?;
+    let sources: (ImageSource, ImageSource) = (old.parse()?, new.parse()?);
+    for (name, source) in [("OLD", &sources.0), ("NEW", &sources.1)] {
+        check_apart(&[(name, Some(source.path())), ("--report", report)]).map_err(Usage)?;
     }
     report.map_or(Ok(()), check_writable)?;
-    let read = |text: &str| match is_plan(text) {
-        true => Ok(Side::Plan(read_plan(Path::new(text))?)),
-        false => open(text, architecture.as_deref(), console).map(Side::Image),
+    let read = |text: &str, source: &ImageSource| match source {
+        ImageSource::Path(path) if is_plan(path) => Ok(Side::Plan(read_plan(path)?)),
+        image => {
+            let outline = open_outline(image, architecture.as_deref(), console);
+            outline.map(Side::Image).with_context(|| format!("reading {text}"))
+        }
     };
-    let sides = (read(old)?, read(new)?);
+    let sides = (read(old, &sources.0)?, read(new, &sources.1)?);
     let comparison = Comparison::of(&sides.0, &sides.1)?;
     match json {
         true => print_json(&comparison)?,
@@ -221,19 +225,13 @@ impl NodeComparison {
 }
 
 /// A plan is a JSON file; nothing that holds an image begins like one.
-fn is_plan(text: &str) -> bool {
-    let path = Path::new(text);
+fn is_plan(path: &Path) -> bool {
     path.is_file() && fs_err::File::open(path).is_ok_and(|file| begins_like_json(file.into_file()))
 }
 
 fn begins_like_json(file: impl std::io::Read) -> bool {
     let mut bytes = std::io::Read::bytes(file).map_while(Result::ok);
     bytes.find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'{' | b'['))
-}
-
-fn open(image: &str, architecture: Option<&str>, console: &Console) -> Result<ImageOutline> {
-    let source: ImageSource = image.parse()?;
-    open_outline(&source, architecture, console).with_context(|| format!("reading {image}"))
 }
 
 #[cfg(test)]

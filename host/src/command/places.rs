@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf, absolute};
 use anyhow::{Result, bail};
 use layerwright_packer::Destination;
 
+use crate::history::place_of;
+
 /// What the user calls a place, and where that is, if it is wanted.
 pub(super) type Place<'a> = (&'static str, Option<&'a Path>);
 
@@ -20,6 +22,11 @@ pub(super) fn check_apart(places: &[Place<'_>]) -> Result<()> {
         taken.push((flag, real));
     }
     Ok(())
+}
+
+/// Refuses a report over or into an earlier image. Plans and images may take the place of what they follow.
+pub(super) fn check_report(report: Option<&Path>, history: &[PathBuf]) -> Result<()> {
+    history.iter().try_for_each(|word| check_apart(&[("--history", Some(&place_of(word)?)), ("--report", report)]))
 }
 
 /// The file or folder that an image goes to.

@@ -8,7 +8,7 @@ use layerwright_packer::ImageSettings;
 use layerwright_planner::{Closure, Generation, NodeId, Plan};
 
 use super::output::{check_writable, print, write_file};
-use super::places::check_apart;
+use super::places::{check_apart, check_report};
 use super::plan_table::plan_table;
 use super::report::write_of_plan;
 use super::state::State;
@@ -24,6 +24,7 @@ use crate::source::{NodeFilesByName, ReadClosure, Registrations};
 pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCode> {
     let (output, report) = (arguments.output.as_deref(), arguments.report.file.as_deref());
     check_apart(&[("--output", output), ("--report", report)]).map_err(Usage)?;
+    check_report(report, &arguments.planning.history.history).map_err(Usage)?;
     output.into_iter().chain(report).try_for_each(check_writable)?;
     let settings = platform(arguments);
     let PlanArguments { surroundings, closure, nix_db, .. } = arguments;

@@ -67,6 +67,14 @@ pub(crate) fn read_images(file: &Path, budget: &mut Budget) -> Result<Vec<Image>
     read().with_context(|| reading(file))
 }
 
+/// The file or folder that a word after `--history` names.
+pub(crate) fn place_of(word: &Path) -> Result<PathBuf, SourceError> {
+    Ok(match Named::new(word)? {
+        Named::Image(source) => source.path().to_owned(),
+        Named::File | Named::Folder => word.to_owned(),
+    })
+}
+
 /// An image as strategies get it: its layers, bottom-most first.
 pub(crate) fn generation_of(plan: &Plan) -> Generation {
     let node = |id: &_| past(plan.closure().node(*id));

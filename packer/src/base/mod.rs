@@ -136,7 +136,7 @@ impl BaseImage {
         scratch: &Path,
         observer: &dyn Observer,
     ) -> Result<Self, BaseError> {
-        let path = choose::path_of(source).to_owned();
+        let path = source.path().to_owned();
         let place = Place::open(&path, scratch, observer)?;
         let Chosen { config, layers } = choose::choose(source, &place, platform)?;
         let (layers, scans) = read_layers(&path, layers, observer)?;

@@ -66,7 +66,7 @@ impl ImageOutline {
         scratch: &Path,
         observer: &dyn Observer,
     ) -> Result<Self, BaseError> {
-        let path = choose::path_of(source).to_owned();
+        let path = source.path().to_owned();
         let place = Place::open(&path, scratch, observer)?;
         let Chosen { layers: listed, .. } = choose_wanted(source, &place, wanted)?;
         let layers = listed.iter().map(outline).collect::<Result<_, _>>();

@@ -1,6 +1,6 @@
 //! Where an image is that is to be verified.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -47,6 +47,19 @@ pub enum SourceError {
     /// Only what is on this machine can be read.
     #[error("`{0}`: an image in a registry cannot be read; use `skopeo copy {0} oci:DIR`, and name oci:DIR")]
     Registry(String),
+}
+
+impl ImageSource {
+    /// The file or directory that it is in.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::DockerArchive { file: path, .. }
+            | Self::OciArchive { file: path, .. }
+            | Self::OciLayout { dir: path, .. }
+            | Self::Path(path) => path,
+        }
+    }
 }
 
 impl FromStr for ImageSource {

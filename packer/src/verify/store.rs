@@ -52,18 +52,19 @@ pub(super) enum Text {
 
 impl<'a> Store<'a> {
     pub(super) fn open(image: &ImageSource, observer: &'a dyn Observer) -> Result<Self, VerifyError> {
-        let (path, wants_dir) = match image {
-            ImageSource::OciLayout { dir, .. } => (dir, Some(true)),
-            ImageSource::DockerArchive { file, .. } | ImageSource::OciArchive { file, .. } => (file, Some(false)),
-            ImageSource::Path(path) => (path, None),
+        let path = image.path();
+        let wants_dir = match image {
+            ImageSource::OciLayout { .. } => Some(true),
+            ImageSource::DockerArchive { .. } | ImageSource::OciArchive { .. } => Some(false),
+            ImageSource::Path(_) => None,
         };
         let metadata = fs_err::metadata(path).map_err(VerifyError::Read)?;
-        let fail = |reason| Err(VerifyError::NotAnImage { path: path.clone(), reason });
+        let fail = |reason| Err(VerifyError::NotAnImage { path: path.to_owned(), reason });
         let read = AtomicU64::new(0);
         let place = match (metadata.is_dir(), wants_dir) {
             (true, Some(false)) => return fail("it is a directory; verify oci:DIR"),
             (false, Some(true)) => return fail("it is no directory; verify oci-archive:FILE or docker-archive:FILE"),
-            (true, _) => Place::Layout { dir: path.clone(), blobs: BTreeMap::new() },
+            (true, _) => Place::Layout { dir: path.to_owned(), blobs: BTreeMap::new() },
             (false, _) => read_archive(path, &read, observer)?,
         };
         let store = Self { place, observer, read, planned: (0, 0) };

@@ -391,7 +391,15 @@ fn a_report_is_written_to_a_place_of_its_own_or_not_at_all() -> Result<()> {
     layerwright(&["plan", "--from", &source, "-o", &report, "--report", &report]).exits(2)?.says(&[same])?;
     let jsonl = folder.write("history.jsonl", history(3))?;
     layerwright(&["simulate", "--history", &jsonl, "--report", &jsonl]).exits(2)?.says(&["--history and --report"])?;
+    let over_history = ["plan", "--from", &source, "--history", &jsonl, "--report", &jsonl];
+    layerwright(&over_history).exits(2)?.says(&["--history and --report", same])?;
+    build(&layout, &["--history", "oci:oci:1", "--report", "oci/report.html"])
+        .dir(&folder.path(""))
+        .exits(2)?
+        .says(&["--history and --report", same])?;
     layerwright(&["compare", &jsonl, &jsonl, "--report", &jsonl]).exits(2)?.says(&["--report", same])?;
+    let into_layout = ["compare", "plan.json", "oci:earlier", "--report", "earlier/report.html"];
+    layerwright(&into_layout).dir(&folder.path("")).exits(2)?.says(&["NEW and --report", same])?;
     ensure!(fs::read_to_string(&jsonl)? == history(3));
 
     // A place that cannot be written to is refused before any work, and what fails leaves nothing.

@@ -27,7 +27,7 @@ use self::figures::Figures;
 use self::replay::{LastImage, Memory, Timed, replay};
 use self::timeline::Timeline;
 use super::output::{check_writable, print, print_json};
-use super::places::check_apart;
+use super::places::check_report;
 use crate::arguments::SimulateArguments;
 use crate::console::Console;
 use crate::exit::Usage;
@@ -43,7 +43,7 @@ struct Report<'a> {
 
 pub(crate) fn run(arguments: &SimulateArguments, console: &Console) -> Result<ExitCode> {
     let file = arguments.report.file.as_deref();
-    check_places(arguments).map_err(Usage)?;
+    check_report(file, &arguments.history).map_err(Usage)?;
     file.map_or(Ok(()), check_writable)?;
     let sandbox = planners::sandbox(&arguments.sandbox, console)?;
     let planners = planners::load_all(&sandbox, &arguments.planners, &arguments.lock)?;
@@ -65,11 +65,6 @@ pub(crate) fn run(arguments: &SimulateArguments, console: &Console) -> Result<Ex
         report::write_of(file, &timelines, &results, &images, console)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn check_places(arguments: &SimulateArguments) -> Result<()> {
-    let report = ("--report", arguments.report.file.as_deref());
-    arguments.history.iter().try_for_each(|file| check_apart(&[("--history", Some(file)), report]))
 }
 
 fn read(arguments: &SimulateArguments) -> Result<Vec<Timeline>> {

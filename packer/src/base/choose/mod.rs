@@ -8,8 +8,6 @@ mod docker;
 mod index;
 mod legacy;
 
-use std::path::Path;
-
 use super::config::BaseConfig;
 use super::error::{BaseError, Problem, first_shown};
 use super::place::{Blob, Place};
@@ -66,7 +64,7 @@ pub(super) fn choose(source: &ImageSource, place: &Place, platform: &Platform) -
         }
         (ImageSource::Path(_), _) => from_anything(place, platform),
     };
-    let path = path_of(source);
+    let path = source.path();
     let chosen = chosen.and_then(|chosen| check(chosen, platform));
     chosen.map_err(|error| match error {
         NoImage::Problem(problem) => problem.of(path),
@@ -93,16 +91,6 @@ pub(super) fn choose_annotated(source: &ImageSource, place: &Place, platform: &P
     let text = place.document(oci::INDEX_FILE).ok().flatten();
     let chosen = text.and_then(|text| index::choose(place, &text, name.as_deref(), platform).ok());
     chosen.map_or_else(|| choose(source, place, platform), Ok)
-}
-
-/// The file or directory that a source names.
-pub(super) fn path_of(source: &ImageSource) -> &Path {
-    match source {
-        ImageSource::DockerArchive { file: path, .. }
-        | ImageSource::OciArchive { file: path, .. }
-        | ImageSource::OciLayout { dir: path, .. }
-        | ImageSource::Path(path) => path,
-    }
 }
 
 fn name_of(source: &ImageSource) -> String {
