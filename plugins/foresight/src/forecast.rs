@@ -68,7 +68,8 @@ pub(crate) struct Set {
 
 impl Forecast {
     pub(crate) fn new(closure: &Closure, past: &Past) -> Self {
-        let unit_bits = (u64::BITS - closure.size().leading_zeros()).saturating_sub(SIZE_BITS);
+        let size: u128 = closure.nodes().iter().map(|node| u128::from(node.size)).sum();
+        let unit_bits = (u128::BITS - size.leading_zeros()).saturating_sub(SIZE_BITS);
         let mut forecast = Self {
             updates: past.updates.into(),
             words: 0,

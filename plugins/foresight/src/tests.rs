@@ -93,6 +93,27 @@ fn nothing_moves_where_nothing_changed() {
 }
 
 #[test]
+fn what_stays_keeps_its_order_and_what_is_new_lies_above() {
+    let names = |generation: &Generation| -> Vec<String> {
+        generation.layers.iter().map(|layer| layer.iter().map(|node| node.name.as_str()).collect()).collect()
+    };
+    let weeks: Vec<Closure> = (0..9).map(week).collect();
+    let history = replay(&weeks, 4);
+    for (newer, older) in history.iter().zip(&history[1..]).map(|(newer, older)| (names(newer), names(older))) {
+        let (stayed, new): (Vec<_>, Vec<_>) = newer.iter().partition(|layer| older.contains(layer));
+        assert_eq!(newer, [stayed.clone(), new].concat().into_iter().cloned().collect::<Vec<_>>());
+        assert_eq!(stayed, older.iter().filter(|layer| newer.contains(layer)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_rebuild_is_the_same_image() {
+    let closure = closure("app 10 -> libA libB\nlibA 100 -> libc\nlibB 80 -> libc\nlibc 50\nold 70");
+    let first = propose(&closure, 4, "{}", vec![]);
+    assert_eq!(propose(&closure, 4, "{}", vec![generation(&closure, &first)]), first);
+}
+
+#[test]
 fn what_changes_each_time_is_soon_alone() {
     let weeks: Vec<Closure> = (0..8).map(week).collect();
     let history = replay(&weeks, 3);
@@ -166,6 +187,29 @@ fn siblings_of_a_lineage_are_told_apart() {
 }
 
 #[test]
+fn siblings_without_number_are_tied_by_name() {
+    let week = |n: usize| {
+        let modules: String = (0..300).map(|module| format!("m-1.{module}-{n} {}\n", module + 1)).collect();
+        closure(&(modules + "m-2.0-0 9"))
+    };
+    let past = Past::new(&week(2), &replay(&[week(0), week(1)], 9), 9);
+    assert_eq!(past.changed, [vec![0b11; 300], vec![0]].concat());
+}
+
+#[test]
+fn builds_that_change_nothing_hide_no_update() {
+    let week = |n: usize| closure(&format!("a-{n} 10\nb-{} 1000\nc-1 1000", n.min(6)));
+    let image = |week: Closure| {
+        let layers = vec![ProposedLayer::new("", week.ids().collect())];
+        generation(&week, &Proposal { layers })
+    };
+    let once: Vec<Generation> = (0..9).rev().map(week).map(image).collect();
+    let often = once.iter().flat_map(|image| vec![image.clone(); 20]).collect();
+    assert_ne!(plan(&week(9), 2, once.clone()), plan(&week(9), 2, once[..3].to_vec()));
+    assert_eq!(plan(&week(9), 2, often), plan(&week(9), 2, once));
+}
+
+#[test]
 fn reserved_layers_stay_free() {
     let closure = closure("a 1\nb 2\nc 3");
     assert_eq!(propose(&closure, 3, "{}", vec![]).layers.len(), 3);
@@ -180,6 +224,11 @@ fn sizes_beyond_all_measure_are_no_trouble() {
     let week = |n: usize| closure(&format!("a-{n} 9000000000000000000\nb-1 9000000000000000000 -> a-{n}\nc-1 0"));
     plan(&week(3), 2, replay(&[week(0), week(1), week(2)], 2));
     plan(&week(3), 1, replay(&[week(0), week(1), week(2)], 2));
+
+    let many = |n: usize| -> Closure {
+        closure(&(0..200).map(|node| format!("n-{node}-{} 18000000000000000\n", n * (node % 3))).collect::<String>())
+    };
+    plan(&many(2), 5, replay(&[many(0), many(1)], 5));
 }
 
 #[test]
