@@ -32,6 +32,7 @@ pub(crate) struct Figures {
     pub(crate) largest_layer_permille: u64,
     pub(crate) planning_us: u64,
     pub(crate) slowest_plan_us: u64,
+    pub(crate) pulled_bytes_by_update: Vec<u64>,
 }
 
 impl Figures {
@@ -51,6 +52,7 @@ impl Figures {
             largest_layer_permille: number("largest_layer_permille")?,
             planning_us: number("planning_us")?,
             slowest_plan_us: number("slowest_plan_us")?,
+            pulled_bytes_by_update: by_update(result)?,
         })
     }
 
@@ -59,10 +61,21 @@ impl Figures {
         self.pulled_bytes.saturating_sub(self.floor_bytes)
     }
 
+    /// What is pulled in the first updates; `None` where there are fewer.
+    pub(crate) fn pulled_until(&self, updates: usize) -> Option<u64> {
+        Some(self.pulled_bytes_by_update.get(..updates)?.iter().sum())
+    }
+
     /// What is pulled as a multiple of what no layering can save.
     pub(crate) fn of_floor(&self) -> f64 {
         ratio(self.pulled_bytes, self.floor_bytes)
     }
+}
+
+fn by_update(result: &Value) -> Result<Vec<u64>> {
+    let numbers = result["pulled_bytes_by_update"].as_array();
+    let numbers = numbers.and_then(|numbers| numbers.iter().map(Value::as_u64).collect());
+    numbers.context("a simulation's result has no `pulled_bytes_by_update`")
 }
 
 /// Not a number where there is nothing to compare with.
@@ -92,9 +105,11 @@ mod tests {
             "history": "dir/web.jsonl.zst", "planner": "foresight", "max_layers": 20, "updates": 3, "pulled_bytes": 30,
             "single_layer_bytes": 90, "floor_bytes": 20, "p95_bytes": 12, "layers_used": 19,
             "largest_layer_permille": 250, "planning_us": 70, "slowest_plan_us": 40,
+            "pulled_bytes_by_update": [7, 11, 12],
         });
         let figures = Figures::read("web", &result).unwrap();
         assert_eq!((figures.excess_bytes(), figures.of_floor()), (10, 1.5));
+        assert_eq!((figures.pulled_until(2), figures.pulled_until(4)), (Some(18), None));
         assert_eq!(of(std::slice::from_ref(&figures), "web", "foresight", 20), Some(&figures));
         assert_eq!(of(&[figures], "web", "foresight", 40), None);
         result["floor_bytes"] = json!("20");

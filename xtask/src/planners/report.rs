@@ -10,6 +10,9 @@ use crate::table::Table;
 /// The page but for its tables, each of which has a line with its name in braces.
 const TEXT: &str = include_str!("page.md");
 
+/// After so many updates it is told what was pulled until then.
+const FIRST_UPDATES: [usize; 6] = [1, 3, 6, 13, 26, 52];
+
 /// For what was not measured, or has nothing to compare with.
 const NOTHING: &str = "-";
 
@@ -22,7 +25,7 @@ struct Part {
     make: fn(&Results) -> String,
 }
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     Part { name: "histories", title: "Histories", make: histories },
     Part {
         name: "pulled",
@@ -30,6 +33,7 @@ const PARTS: [Part; 11] = [
         make: |results| pulled(results, &results.known),
     },
     Part { name: "excess", title: "Excess over all histories", make: |results| excess(results, &results.known) },
+    Part { name: "start", title: "The first updates", make: start },
     Part { name: "withheld", title: "Pulled with the history withheld", make: |results| pulled_withheld(results) },
     Part {
         name: "excess withheld",
@@ -159,6 +163,37 @@ fn excess(results: &Results, all: &[Figures]) -> String {
 
 fn excess_withheld(results: &Results) -> String {
     excess_table(results, &results.withheld, &with_memory(results))
+}
+
+/// What is pulled in the first updates of all histories and limits, against the yardstick.
+fn start(results: &Results) -> String {
+    let mut table = Table::new(
+        "",
+        "",
+        &["planner", "updates>", &format!("pulled, of {YARDSTICK}'s>"), "more with>", "at most by>"],
+    );
+    for strategy in with_memory(results).into_iter().filter(|strategy| *strategy != YARDSTICK) {
+        for updates in FIRST_UPDATES {
+            let mine = results.known.iter().filter(|one| one.strategy == strategy);
+            let pairs = mine.filter_map(|one| {
+                let yardstick = of(&results.known, &one.history, YARDSTICK, one.max_layers)?;
+                Some((one.pulled_until(updates)?, yardstick.pulled_until(updates)?))
+            });
+            let pairs: Vec<(u64, u64)> = pairs.collect();
+            let (mine, yardstick) = pairs.iter().fold((0, 0), |sums, pair| (sums.0 + pair.0, sums.1 + pair.1));
+            let more: Vec<f64> =
+                pairs.iter().filter(|pair| pair.0 > pair.1).map(|pair| ratio(pair.0 - pair.1, pair.1)).collect();
+            let most = more.iter().copied().reduce(f64::max);
+            table.push([
+                strategy.to_owned(),
+                updates.to_string(),
+                percent(ratio(mine, yardstick)),
+                format!("{} of {}", more.len(), pairs.len()),
+                most.map_or_else(|| NOTHING.into(), percent),
+            ]);
+        }
+    }
+    table.to_string()
 }
 
 /// Of those that were measured over all histories: other sums cannot be compared.

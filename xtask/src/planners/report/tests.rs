@@ -16,6 +16,7 @@ fn figures(history: &str, strategy: &str, limit: u64, pulled_bytes: u64) -> Figu
         largest_layer_permille: 125,
         planning_us: 3000,
         slowest_plan_us: 2000,
+        pulled_bytes_by_update: vec![pulled_bytes; 3],
     }
 }
 
@@ -73,6 +74,12 @@ fn excess_is_summed_and_compared() {
     let shown = excess(&results, &results.known);
     assert_eq!(row(&shown, "mine"), ["mine", "22.5", "150.0 %", "2.5", "16.7 %", "2.5", "16.7 %"]);
     assert_eq!(row(&shown, "auto-layer"), ["auto-layer", "15.0", "100.0 %", "15.0", "100.0 %", "15.0", "100.0 %"]);
+}
+
+#[test]
+fn the_first_updates_are_compared_with_the_yardstick() {
+    // It pulls 12.5 of 20 three times, 10 of 15 twice, and 30 of 15.
+    assert_eq!(row(&start(&results()), "mine"), ["mine", "1", "83.3 %", "1 of 6", "100.0 %"]);
 }
 
 #[test]
