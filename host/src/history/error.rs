@@ -5,7 +5,7 @@ use std::io;
 use layerwright_planner::ClosureError;
 use thiserror::Error;
 
-use super::lines::{MAX_BYTES, MAX_DATE_BYTES, MAX_IMAGES, MAX_LINE_BYTES, MAX_NODES};
+use super::lines::{MAX_BYTES, MAX_DATE_BYTES, MAX_IMAGES, MAX_KEPT_BYTES, MAX_LINE_BYTES, MAX_NODES};
 use crate::source::store_json::StoreJsonError;
 
 /// Lines count from 1.
@@ -68,6 +68,9 @@ pub(crate) enum HistoryError {
     /// More than can be kept and handed over.
     #[error("it tells of more than {MAX_NODES} nodes over all images, with all files before it")]
     TooManyNodes,
+    /// More than can be kept.
+    #[error("its names and references take more than {} MiB, with all files before it", MAX_KEPT_BYTES >> 20)]
+    TooMuchKept,
     /// More than can be read in sensible time.
     #[error("it has more than {} GiB, with all files before it, or a line of more than {} MiB", MAX_BYTES >> 30, MAX_LINE_BYTES >> 20)]
     TooLarge,

@@ -22,7 +22,7 @@ pub(super) fn generation(source: &ImageSource, budget: &mut Budget, console: &Co
     if generation.layers.is_empty() {
         bail!("it does not say what is in its layers, and none of them holds store paths alone; give its plan instead");
     }
-    budget.take_image(generation.layers.iter().map(Vec::len).sum())?;
+    budget.take_generation(&generation)?;
     Ok(generation)
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use layerwright_planner::{Closure, is_printable};
+use layerwright_planner::{Closure, Generation, Node, NodeId, PastNode, Plan, is_printable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,9 +13,13 @@ use crate::source::store_json::{self, StorePath};
 /// Most images over all files: one for each day of 27 years.
 pub(super) const MAX_IMAGES: usize = 10_000;
 
-/// Most nodes over all images: a weekly image of 38,000 nodes for a year. Each takes about 200 bytes as long as it is
-/// known, and as much again while a strategy is handed it.
+/// Most nodes over all images: a weekly image of 38,000 nodes for a year. Each takes about 200 bytes, besides what
+/// [`MAX_KEPT_BYTES`] bounds, as long as it is known, and as much again while a strategy is handed it.
 pub(super) const MAX_NODES: usize = 2_000_000;
+
+/// Most bytes of all that is as long as a file says: names, lineages, hashes that are none, and references, which take
+/// four bytes each. So many nodes have 200 MB of it as a rule.
+pub(super) const MAX_KEPT_BYTES: u64 = 512 << 20;
 
 /// Most bytes over all files, unpacked. A node is less than 1 KiB of text as a rule.
 pub(super) const MAX_BYTES: u64 = 4 << 30;
@@ -53,26 +57,50 @@ pub(crate) struct Budget {
     bytes: u64,
     images: usize,
     nodes: usize,
+    kept_bytes: u64,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: MAX_BYTES, images: MAX_IMAGES, nodes: MAX_NODES }
+        Self { bytes: MAX_BYTES, images: MAX_IMAGES, nodes: MAX_NODES, kept_bytes: MAX_KEPT_BYTES }
     }
 }
 
 impl Budget {
-    /// Takes one image with so many nodes.
-    pub(super) fn take_image(&mut self, nodes: usize) -> Result<(), HistoryError> {
+    /// Takes one image, of which each node keeps so many bytes.
+    fn take_image(&mut self, nodes: impl Iterator<Item = usize>) -> Result<(), HistoryError> {
         self.images = self.images.checked_sub(1).ok_or(HistoryError::TooManyImages)?;
-        self.nodes = self.nodes.checked_sub(nodes).ok_or(HistoryError::TooManyNodes)?;
+        for kept_bytes in nodes {
+            self.nodes = self.nodes.checked_sub(1).ok_or(HistoryError::TooManyNodes)?;
+            self.kept_bytes = self.kept_bytes.checked_sub(kept_bytes as u64).ok_or(HistoryError::TooMuchKept)?;
+        }
         Ok(())
     }
 
-    #[cfg(test)]
-    pub(super) fn of(bytes: u64, images: usize, nodes: usize) -> Self {
-        Self { bytes, images, nodes }
+    pub(super) fn take_plan(&mut self, plan: &Plan) -> Result<(), HistoryError> {
+        self.take_image(plan.closure().nodes().iter().map(kept_bytes))
     }
+
+    pub(super) fn take_generation(&mut self, generation: &Generation) -> Result<(), HistoryError> {
+        let kept_bytes = |PastNode { name, lineage, .. }: &PastNode| name.len() + lineage.len();
+        self.take_image(generation.layers.iter().flatten().map(kept_bytes))
+    }
+
+    fn take_line(&mut self, image: &Image) -> Result<(), HistoryError> {
+        let hash_bytes = |hash: &SaidHash| if let SaidHash::Other(text) = hash { text.len() } else { 0 };
+        let nodes = image.closure.nodes().iter().zip(&image.hashes);
+        self.take_image(nodes.map(|(node, hash)| kept_bytes(node) + hash_bytes(hash)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(bytes: u64, images: usize, nodes: usize, kept_bytes: u64) -> Self {
+        Self { bytes, images, nodes, kept_bytes }
+    }
+}
+
+/// Repeated references have had room made for them, and count.
+fn kept_bytes(Node { name, lineage, references, .. }: &Node) -> usize {
+    name.len() + lineage.len() + references.capacity() * size_of::<NodeId>()
 }
 
 /// The images of a file, read as they are asked for: of the text, one line is in memory.
@@ -110,7 +138,7 @@ impl<'b, R: Read> Lines<'b, R> {
     fn next_image(&mut self) -> Result<Option<Image>, HistoryError> {
         let Some(text) = self.next_line()? else { return Ok(None) };
         let image = image(self.line, &text)?;
-        self.budget.take_image(image.closure.len())?;
+        self.budget.take_line(&image)?;
         Ok(Some(image))
     }
 }

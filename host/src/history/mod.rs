@@ -132,7 +132,7 @@ pub(crate) fn plans_in(text: &str, budget: &mut Budget) -> impl Iterator<Item = 
     let values = Deserializer::from_str(text).into_iter::<&RawValue>();
     let plan = |value: serde_json::Result<&RawValue>| -> Result<Plan> {
         let plan = Plan::from_json(value.map_err(PlanError::from)?.get())?;
-        budget.take_image(plan.closure().len())?;
+        budget.take_plan(&plan)?;
         Ok(plan)
     };
     values.map(plan).enumerate().map(|(at, plan)| match at {

@@ -149,15 +149,21 @@ fn what_files_may_hold_together_is_bounded() {
     let bytes = text.len() as u64;
     let read = |budget: &mut Budget| read_text_of(text.as_bytes(), budget).map(|read| read.len());
     let error = |mut budget: Budget| read(&mut budget).unwrap_err().to_string();
-    assert!(error(Budget::of(bytes - 1, 2, 4)).starts_with("it has more than 4 GiB"));
-    assert!(error(Budget::of(bytes, 1, 4)).starts_with("it tells of more than 10000 images"));
-    assert!(error(Budget::of(bytes, 2, 3)).starts_with("it tells of more than 2000000 nodes"));
-    let mut budget = Budget::of(2 * bytes, 3, 100);
+    assert!(error(Budget::of(bytes - 1, 2, 4, 999)).starts_with("it has more than 4 GiB"));
+    assert!(error(Budget::of(bytes, 1, 4, 999)).starts_with("it tells of more than 10000 images"));
+    assert!(error(Budget::of(bytes, 2, 3, 999)).starts_with("it tells of more than 2000000 nodes"));
+    // Four names of 19 bytes with their lineages of 3, and two references.
+    assert!(error(Budget::of(bytes, 2, 4, 95)).starts_with("its names and references take more than 512 MiB"));
+    assert_eq!(read(&mut Budget::of(bytes, 2, 4, 96)).unwrap(), 2);
+    let repeated = line("monday", &[entry("a", 1, &["a"; 1000])]);
+    let read_repeated = |kept_bytes| read_text_of(repeated.as_bytes(), &mut Budget::of(1 << 20, 1, 1, kept_bytes));
+    assert!(read_repeated(4000).is_err() && read_repeated(5000).is_ok());
+    let mut budget = Budget::of(2 * bytes, 3, 100, 999);
     assert_eq!(read(&mut budget).unwrap(), 2);
     assert!(read(&mut budget).unwrap_err().to_string().starts_with("it tells of more than 10000 images"));
     // Packed without end, on one line.
     let packed = zstd::encode_all(std::io::repeat(b' ').take(64 << 20), 3).unwrap();
     let unpacked = zstd::Decoder::new(packed.as_slice()).unwrap();
-    let error = read_text_of(unpacked, &mut Budget::of(1 << 20, 9, 9)).unwrap_err().to_string();
+    let error = read_text_of(unpacked, &mut Budget::of(1 << 20, 9, 9, 99)).unwrap_err().to_string();
     assert!(error.starts_with("it has more than 4 GiB"), "{error}");
 }

@@ -19,6 +19,7 @@ use std::fmt;
 use layerwright_planner::{NamedNode, is_printable, lineage_of_store_path};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -29,6 +30,15 @@ const EXCLUDED: &str = "exclude_paths";
 
 /// Longest name that is taken, in bytes: the longest path that Linux takes.
 const MAX_NAME_BYTES: usize = 4096;
+
+/// Longest `narHash` that is kept, in bytes. The longest that Nix writes, in an object, has less than 200.
+const MAX_HASH_BYTES: usize = 256;
+
+/// Most nodes that a text may tell. A small packed file can tell more than memory holds, and no store has as many.
+const MAX_NODES: usize = 500_000;
+
+/// Most references of all nodes together, repeated ones too: ten times what all packages of Debian have.
+const MAX_REFERENCES: usize = 4_000_000;
 
 /// Why a text tells no nodes.
 #[derive(Debug, Error)]
@@ -48,6 +58,10 @@ pub(crate) enum StoreJsonError {
     BadSize { at: usize, path: String, value: String },
     #[error("`{path}` is not valid in the store: it was never built or is deleted")]
     NotValid { path: String },
+    #[error("entry {at} (counting from 0), `{path}`: there are more than {MAX_REFERENCES} references with it")]
+    TooManyReferences { at: usize, path: String },
+    #[error("there are more than {MAX_NODES} store paths")]
+    TooManyNodes,
     #[error("entry {at} (counting from 0) has a name that is empty, too long or not printable: {name:?}")]
     BadName { at: usize, name: String },
 }
@@ -117,8 +131,9 @@ fn parse_object(members: &[(String, Box<RawValue>)]) -> Result<Vec<StorePath>, S
 }
 
 fn by_path(entries: &[(String, Box<RawValue>)], store_dir: Option<&str>) -> Result<Vec<StorePath>, StoreJsonError> {
-    let entries = entries.iter().enumerate();
-    entries.map(|(at, (path, entry))| node(at, Some(path), entry, store_dir)).collect()
+    let mut nodes = Nodes::default();
+    entries.iter().try_for_each(|(path, entry)| nodes.read(Some(path), entry, store_dir))?;
+    Ok(nodes.read)
 }
 
 /// Keys whose value looks like a graph.
@@ -127,15 +142,42 @@ fn graph_keys(members: &[(String, Box<RawValue>)]) -> Vec<String> {
     members.iter().filter(|(_, value)| is_graph(value)).map(|(key, _)| key.clone()).collect()
 }
 
-/// What is read of one store path.
+/// Nodes, in the order of the text, as long as there are no more than anybody has.
+#[derive(Default)]
+struct Nodes {
+    read: Vec<StorePath>,
+    references: usize,
+}
+
+impl Nodes {
+    fn read(&mut self, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>) -> Result<(), StoreJsonError> {
+        let at = self.read.len();
+        if at == MAX_NODES {
+            return Err(StoreJsonError::TooManyNodes);
+        }
+        let path = node(at, key, entry, store_dir)?;
+        self.references += path.node.references.len();
+        if self.references > MAX_REFERENCES {
+            return Err(StoreJsonError::TooManyReferences { at, path: path.node.name });
+        }
+        self.read.push(path);
+        Ok(())
+    }
+}
+
+/// What is read of one store path. What may be anything stays text, which is the smallest form of it, until it is known
+/// to be what it should.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PathInfo {
+struct PathInfo<'a> {
     path: Option<String>,
     valid: Option<bool>,
-    nar_size: Option<serde_json::Value>,
-    nar_hash: Option<serde_json::Value>,
-    references: Option<Vec<String>>,
+    #[serde(borrow)]
+    nar_size: Option<&'a RawValue>,
+    #[serde(borrow)]
+    nar_hash: Option<&'a RawValue>,
+    #[serde(borrow)]
+    references: Option<&'a RawValue>,
 }
 
 fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>) -> Result<StorePath, StoreJsonError> {
@@ -145,7 +187,7 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
         Some(dir) if !name.starts_with('/') => format!("{dir}/{name}"),
         _ => name.to_owned(),
     };
-    let info: Option<PathInfo> = serde_json::from_str(entry.get()).map_err(|error| bad(key, error.to_string()))?;
+    let info: Option<PathInfo<'_>> = serde_json::from_str(entry.get()).map_err(|error| bad(key, error.to_string()))?;
     let path = key.map(str::to_owned).or_else(|| info.as_ref().and_then(|info| info.path.clone()));
     let name = full(&path.ok_or_else(|| bad(None, "it has no `path`".into()))?);
     check_name(at, &name)?;
@@ -153,20 +195,35 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
         return Err(StoreJsonError::NotValid { path: name });
     };
     let size = info.nar_size.ok_or_else(|| bad(Some(&name), "it has no `narSize`".into()))?;
-    let size =
-        size.as_u64().ok_or_else(|| StoreJsonError::BadSize { at, path: name.clone(), value: size.to_string() })?;
+    let bad_size = |_| StoreJsonError::BadSize { at, path: name.clone(), value: beginning(size.get()) };
+    let size = serde_json::from_str(size.get()).map_err(bad_size)?;
     let references = info.references.ok_or_else(|| bad(Some(&name), "it has no `references`".into()))?;
-    let references = references.iter().map(|reference| full(reference)).collect();
-    let nar_hash = info.nar_hash.as_ref().and_then(NarHash::from_json);
-    let other_hash = info.nar_hash.filter(|said| nar_hash.is_none() && !said.is_null()).map(|said| said.to_string());
+    // Names of store paths have no comma, and so there are at most as many in the text as references.
+    if references.get().bytes().filter(|byte| *byte == b',').count() > MAX_REFERENCES {
+        return Err(StoreJsonError::TooManyReferences { at, path: name });
+    }
+    let references: Vec<String> =
+        serde_json::from_str(references.get()).map_err(|error| bad(Some(&name), error.to_string()))?;
+    let references = references.into_iter().map(|reference| full(&reference)).collect();
+    let said = info.nar_hash.map_or("null", RawValue::get);
+    if said.len() > MAX_HASH_BYTES {
+        return Err(bad(Some(&name), format!("its `narHash` is longer than {MAX_HASH_BYTES} bytes")));
+    }
+    let said = serde_json::from_str::<Value>(said).map_err(|error| bad(Some(&name), error.to_string()))?;
+    let nar_hash = NarHash::from_json(&said);
+    let other_hash = (nar_hash.is_none() && !said.is_null()).then(|| said.to_string());
     let node = NamedNode { lineage: lineage_of_store_path(&name), name, size, references };
     Ok(StorePath { node, nar_hash, other_hash })
 }
 
+/// As much of a text as a message can take.
+fn beginning(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
 fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(is_printable) {
-        let name = name.chars().take(100).collect();
-        return Err(StoreJsonError::BadName { at, name });
+        return Err(StoreJsonError::BadName { at, name: beginning(name) });
     }
     Ok(())
 }
@@ -194,21 +251,19 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Document, A::Error> {
-        let mut nodes = Ok(Vec::new());
+        let (mut nodes, mut read) = (Nodes::default(), Ok(()));
         while let Some(entry) = list.next_element::<&RawValue>()? {
-            if let Ok(read) = &mut nodes {
-                match node(read.len(), None, entry, None) {
-                    Ok(node) => read.push(node),
-                    Err(error) => nodes = Err(error),
-                }
-            }
+            read = read.and_then(|()| nodes.read(None, entry, None));
         }
-        Ok(Document::List(nodes))
+        Ok(Document::List(read.map(|()| nodes.read)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Document, A::Error> {
         let mut members = Vec::new();
         while let Some(member) = object.next_entry()? {
+            if members.len() == MAX_NODES {
+                return Err(A::Error::custom(StoreJsonError::TooManyNodes));
+            }
             members.push(member);
         }
         Ok(Document::Object(members))
@@ -298,6 +353,44 @@ mod tests {
         }
         assert!(shown("[1", None).starts_with("not JSON of a known shape: EOF"));
         assert!(shown("[7]", None).starts_with("entry 0 (counting from 0): invalid type: integer `7`"));
+    }
+
+    #[test]
+    fn what_could_fill_the_memory_is_refused() {
+        let entry = |more: &str| format!(r#"{{"path": "/a", "narSize": 1, {more}}}"#);
+        let references = |count: usize| format!(r#""references": [{}""]"#, "\"\",".repeat(count - 1));
+        let hash = |json: &str| entry(&format!(r#""references": [], "narHash": {json}"#));
+        let long = format!("[{}]", " ".repeat(MAX_HASH_BYTES - 1));
+        let half = entry(&references(MAX_REFERENCES / 2));
+        for (text, message) in [
+            (
+                entry(&references(MAX_REFERENCES + 2)),
+                "entry 0 (counting from 0), `/a`: there are more than 4000000 references with it",
+            ),
+            (
+                format!("{half}, {half}, {}", entry(&references(1))),
+                "entry 2 (counting from 0), `/a`: there are more than 4000000 references with it",
+            ),
+            (hash(&long), "entry 0 (counting from 0), `/a`: its `narHash` is longer than 256 bytes"),
+            (
+                r#"{"path": "/a", "narSize": ["#.to_owned() + &"[],".repeat(99) + r#"[]], "references": []}"#,
+                &format!(
+                    "entry 0 (counting from 0), `/a`: narSize is [{}, which is no size in bytes",
+                    "[],".repeat(33)
+                ),
+            ),
+            (
+                format!("{}{}", (hash("null") + ",").repeat(MAX_NODES), hash("null")),
+                "there are more than 500000 store paths",
+            ),
+        ] {
+            assert_eq!(shown(&format!("[{text}]"), None), message);
+        }
+        let object = (0..=MAX_NODES).map(|at| format!("\"/{at}\":0")).collect::<Vec<_>>().join(",");
+        let message = shown(&format!("{{{object}}}"), None);
+        assert!(message.starts_with("not JSON of a known shape: there are more than 500000 store paths"), "{message}");
+        let longest = format!("\"{}\"", "x".repeat(MAX_HASH_BYTES - 2));
+        assert_eq!(parse(&format!("[{}]", hash(&longest)), None).unwrap()[0].other_hash, Some(longest));
     }
 
     #[test]
