@@ -78,9 +78,10 @@ pub(super) fn percentile(ascending: &[u64], percent: usize) -> u64 {
     rank.checked_sub(1).map_or(0, |at| ascending[at])
 }
 
-/// `part` of `whole`, in so many parts, rounded down. `None` for a share of nothing.
+/// `part` of `whole`, in so many parts, rounded to the nearest. `None` for a share of nothing.
 pub(super) fn share(part: u64, whole: u64, parts: u32) -> Option<u64> {
-    let share = (u128::from(part) * u128::from(parts)).checked_div(u128::from(whole))?;
+    let whole = u128::from(whole);
+    let share = (u128::from(part) * u128::from(parts) + whole / 2).checked_div(whole)?;
     Some(u64::try_from(share).unwrap_or(u64::MAX))
 }
 

@@ -185,7 +185,8 @@ fn percentiles_are_values_that_were_there() {
 
 #[test]
 fn shares_of_nothing_are_none_and_large_ones_no_overflow() {
-    assert_eq!(share(1, 3, 1000), Some(333));
+    assert_eq!([1, 2].map(|part| share(part, 3, 1000)), [Some(333), Some(667)]);
+    assert_eq!([1, 2, 3].map(|part| share(part, 8, 4)), [Some(1), Some(1), Some(2)]);
     assert_eq!(share(5, 0, 1000), None);
     assert_eq!(share(u64::MAX, u64::MAX, 1000), Some(1000));
     assert_eq!(share(u64::MAX, 1, 1000), Some(u64::MAX));
