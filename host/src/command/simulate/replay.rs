@@ -6,7 +6,7 @@
 //! 2. A layer whose set of contents was a layer at any step before is had; every other one is pulled whole.
 //! 3. Its layers are remembered, for clients and as the newest generation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,18 +63,18 @@ pub(super) fn replay(
     mut plan: impl FnMut(&Closure, &[Arc<Generation>]) -> Result<Timed>,
 ) -> Result<Replay> {
     let mut replay = Replay::default();
-    let mut generations = Vec::new();
+    let mut generations = VecDeque::new();
     let mut had = BTreeSet::new();
     for (at, step) in timeline.steps.iter().enumerate() {
         let context = || format!("planning step {} of {}, {}", at + 1, timeline.name, step.date);
-        let Timed { plan, time } = plan(&step.closure, &generations).with_context(context)?;
+        let Timed { plan, time } = plan(&step.closure, generations.make_contiguous()).with_context(context)?;
         let states = pull(&plan, step, &mut had);
         if at > 0 {
             replay.pulled_bytes.push(pulled_bytes(&plan, &states));
         }
         replay.look_at(&plan, time);
         if memory == Memory::OwnPlans {
-            generations.insert(0, Arc::new(generation_of(&plan)));
+            generations.push_front(Arc::new(generation_of(&plan)));
         }
         replay.last = Some(LastImage { plan, states });
     }
