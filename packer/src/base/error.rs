@@ -109,7 +109,7 @@ pub enum BaseError {
         file: String,
     },
     /// A file cannot be read. The message names it.
-    #[error("reading: {0}")]
+    #[error("{0}")]
     Read(io::Error),
     /// There is no place for the unpacked archive.
     #[error("unpacking image `{}` in `{}`", path.display(), scratch.display())]
