@@ -20,6 +20,9 @@ const TEXT_BYTES: usize = 200;
 /// More names than these are only counted.
 const NAMED: usize = 10;
 
+/// The same of what shares a layer.
+const MATES_NAMED: usize = 5;
+
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
     let plan = read_plan(&arguments.plan)?;
     let node = find(plan.closure(), &arguments.node)?;
@@ -34,6 +37,8 @@ struct Explanation<'a> {
     node: &'a str,
     size: u64,
     layer: LayerFacts<'a>,
+    /// What else is in its layer, largest first. How these are related is all that a plan tells of why.
+    shares_layer_with: Vec<Mate<'a>>,
     /// From a root to the node, the shortest way.
     path: Vec<&'a str>,
     /// Which refer to it directly.
@@ -54,6 +59,17 @@ struct LayerFacts<'a> {
     size: u64,
 }
 
+/// A node of the same layer.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Mate<'a> {
+    node: &'a str,
+    size: u64,
+    /// In any way, as all below. Both are so in a cycle.
+    is_needed_by_it: bool,
+    needs_it: bool,
+    has_its_lineage: bool,
+}
+
 /// What whoever has the image must pull when the node is another one, and nothing else is.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Update {
@@ -71,7 +87,7 @@ impl<'a> Explanation<'a> {
     fn new(plan: &'a Plan, id: NodeId) -> Self {
         let closure = plan.closure();
         let referrers = referrers(closure);
-        let above = reached(&referrers, id);
+        let above = reached(|id| &referrers[id.index()], id);
         let (index, layer) = plan
             .layers()
             .iter()
@@ -89,6 +105,7 @@ impl<'a> Explanation<'a> {
                 nodes: layer.nodes.len(),
                 size: plan.size(layer),
             },
+            shares_layer_with: mates(closure, &layer.nodes, id, &above),
             path: way_from_root(closure, &referrers, id).iter().map(name).collect(),
             referrers: referrers[id.index()].iter().map(name).collect(),
             all_referrers: above.len(),
@@ -110,6 +127,7 @@ impl<'a> Explanation<'a> {
                 counted(layer.nodes, "node"),
                 BinaryBytes(layer.size)
             ),
+            self.mates(),
         ];
         lines.push(match self.path.as_slice() {
             [_] => "asked for by name".to_owned(),
@@ -118,11 +136,7 @@ impl<'a> Explanation<'a> {
                 format!("here because of {}", path.iter().map(|name| show(name)).collect::<Vec<_>>().join("\n  -> "))
             }
         });
-        let mut named: Vec<String> = self.referrers.iter().take(NAMED).map(|name| show(name)).collect();
-        if self.referrers.len() > NAMED {
-            named.push(format!("and {} more", self.referrers.len() - NAMED));
-        }
-        lines.push(match named.is_empty() {
+        lines.push(match self.referrers.is_empty() {
             true => "nothing refers to it".to_owned(),
             false => format!(
                 "{} to it, {} directly:\n  {}",
@@ -132,7 +146,7 @@ impl<'a> Explanation<'a> {
                     format!("{} nodes refer", self.all_referrers)
                 },
                 self.referrers.len(),
-                named.join("\n  ")
+                some_of(&self.referrers, NAMED, |name| show(name))
             ),
         });
         let renamed = match kind {
@@ -148,6 +162,62 @@ impl<'a> Explanation<'a> {
         ));
         lines.join("\n") + "\n"
     }
+
+    /// What else a change of its layer is about.
+    fn mates(&self) -> String {
+        let mates = &self.shares_layer_with;
+        if mates.is_empty() {
+            return "it shares the layer with nothing: clients pull it again only when it is a new one".to_owned();
+        }
+        let count = |is: fn(&Mate<'_>) -> bool| mates.iter().filter(|mate| is(mate)).count();
+        let related = [
+            (count(|mate| mate.is_needed_by_it), "needed by it"),
+            (count(|mate| mate.needs_it), "built upon it"),
+            (count(|mate| mate.has_its_lineage), "of its lineage"),
+            (count(|mate| !mate.is_related()), "unrelated"),
+        ];
+        let related: Vec<String> =
+            related.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
+        format!(
+            "it shares the layer with {}: {}\n  {}",
+            counted(mates.len(), "other node"),
+            related.join(", "),
+            some_of(mates, MATES_NAMED, |mate| format!(
+                "{}, {}",
+                printable(mate.node, TEXT_BYTES),
+                BinaryBytes(mate.size)
+            ))
+        )
+    }
+}
+
+impl Mate<'_> {
+    fn is_related(&self) -> bool {
+        self.is_needed_by_it || self.needs_it || self.has_its_lineage
+    }
+}
+
+fn mates<'a>(closure: &'a Closure, layer: &[NodeId], id: NodeId, above: &BTreeSet<NodeId>) -> Vec<Mate<'a>> {
+    let below = reached(|id| &closure.node(id).references, id);
+    let mate = |other: NodeId| Mate {
+        node: &closure.node(other).name,
+        size: closure.node(other).size,
+        is_needed_by_it: below.contains(&other),
+        needs_it: above.contains(&other),
+        has_its_lineage: closure.node(other).lineage == closure.node(id).lineage,
+    };
+    let mut mates: Vec<Mate<'a>> = layer.iter().filter(|other| **other != id).map(|other| mate(*other)).collect();
+    mates.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.node.cmp(b.node)));
+    mates
+}
+
+/// A line for each of the first ones, and how many more there are.
+fn some_of<T>(all: &[T], most: usize, show: impl Fn(&T) -> String) -> String {
+    let mut lines: Vec<String> = all.iter().take(most).map(show).collect();
+    if all.len() > most {
+        lines.push(format!("and {} more", all.len() - most));
+    }
+    lines.join("\n  ")
 }
 
 impl Update {
@@ -182,18 +252,18 @@ fn find(closure: &Closure, wanted: &str) -> Result<NodeId> {
         [id] => Ok(*id),
         [] => bail!("no node of the plan is called `{wanted}`; `layerwright plan --format store-layers` lists them"),
         several => {
-            let names = several.iter().take(NAMED).map(|id| closure.node(*id).name.as_str());
-            bail!("`{wanted}` may be several nodes:\n  {}", names.collect::<Vec<_>>().join("\n  "))
+            let names = some_of(several, NAMED, |id| closure.node(*id).name.clone());
+            bail!("`{wanted}` may be several nodes:\n  {names}")
         }
     }
 }
 
-/// All that refer to a node, directly or not, without itself.
-fn reached(referrers: &[Vec<NodeId>], id: NodeId) -> BTreeSet<NodeId> {
+/// All to which steps lead from a node, without itself.
+fn reached<'a>(steps: impl Fn(NodeId) -> &'a Vec<NodeId>, id: NodeId) -> BTreeSet<NodeId> {
     let mut reached = BTreeSet::new();
     let mut ahead = vec![id];
-    while let Some(next) = ahead.pop() {
-        ahead.extend(referrers[next.index()].iter().filter(|above| **above != id && reached.insert(**above)));
+    while let Some(from) = ahead.pop() {
+        ahead.extend(steps(from).iter().filter(|to| **to != id && reached.insert(**to)));
     }
     reached
 }
@@ -252,6 +322,32 @@ mod tests {
         let expected = Update { nodes: 3, node_bytes: 111, layers: vec![0, 1, 2], layer_bytes: 1111 };
         assert_eq!(update("/libc"), expected);
         assert_eq!(update("/data"), Update { nodes: 2, node_bytes: 1001, layers: vec![2], layer_bytes: 1001 });
+    }
+
+    #[test]
+    fn what_shares_a_layer_is_told_with_what_it_is_to_the_node() {
+        let plan = plan();
+        let explained = |name: &str| Explanation::new(&plan, plan.closure().find(name).unwrap());
+        let app = explained("/app");
+        let data = Mate { node: "/data", size: 1000, is_needed_by_it: true, needs_it: false, has_its_lineage: false };
+        assert_eq!(app.shares_layer_with, [data]);
+        assert_eq!(app.mates(), "it shares the layer with 1 other node: 1 needed by it\n  /data, 1000 B");
+        let data = explained("/data").mates();
+        assert!(data.starts_with("it shares the layer with 1 other node: 1 built upon it\n"), "{data}");
+        assert!(explained("/lib").mates().starts_with("it shares the layer with nothing"));
+    }
+
+    #[test]
+    fn many_of_a_layer_are_counted() {
+        let mate = |size| Mate { node: "/x", size, is_needed_by_it: false, needs_it: false, has_its_lineage: false };
+        let plan = plan();
+        let mut explanation = Explanation::new(&plan, plan.closure().find("/lib").unwrap());
+        explanation.shares_layer_with = (0..8).map(mate).collect();
+        explanation.shares_layer_with[0].has_its_lineage = true;
+        let told = explanation.mates();
+        let first = "it shares the layer with 8 other nodes: 1 of its lineage, 7 unrelated";
+        assert_eq!(told.lines().next(), Some(first));
+        assert_eq!((told.lines().count(), told.lines().last()), (7, Some("  and 3 more")));
     }
 
     #[test]

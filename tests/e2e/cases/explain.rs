@@ -1,6 +1,6 @@
 //! What is told of plans and images: why a node is where it is, and what two of them share.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use serde_json::json;
 
@@ -29,6 +29,7 @@ fn a_node_is_explained() -> Result<()> {
     for part in [
         "/nix/store/d1-data-1.0, ",
         "placed by foresight",
+        "it shares the layer with nothing",
         "here because of /nix/store/a3-app-3.0\n  -> /nix/store/d1-data-1.0",
         "2 nodes refer to it, 2 directly",
         "re-sends 3 layers",
@@ -38,6 +39,15 @@ fn a_node_is_explained() -> Result<()> {
     let told = explain("lib").args(["--json"]).ok()?.json()?;
     ensure!(told["node"] == "/nix/store/l2-lib-2.0" && told["update"]["nodes"] == 2, "{told}");
     ensure!(told["path"] == json!(["/nix/store/a3-app-3.0", "/nix/store/l2-lib-2.0"]), "{told}");
+
+    layerwright(&["plan", "--from", &store.source()?, "--max-layers", "1", "-o", &plan]).ok()?;
+    let told = explain("lib").ok()?;
+    let text = told.text()?;
+    ensure!(text.contains("it shares the layer with 2 other nodes: 1 needed by it, 1 built upon it\n"), "{text}");
+    let told = explain("lib").args(["--json"]).ok()?.json()?;
+    let mates = told["shares_layer_with"].as_array().context("there are mates")?;
+    let app = mates.iter().find(|mate| mate["node"] == "/nix/store/a3-app-3.0").context("the app is one")?;
+    ensure!(mates.len() == 2 && app["needs_it"] == true && app["is_needed_by_it"] == false, "{told}");
     Ok(())
 }
 
