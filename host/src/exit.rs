@@ -129,7 +129,7 @@ fn chain_error(error: &anyhow::Error) -> Option<&ChainError<StrategyError>> {
 }
 
 /// `what: because: because`, with causes that only repeat what stands before them left out.
-fn chain_of_causes(error: &anyhow::Error) -> String {
+pub(crate) fn chain_of_causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();

@@ -9,8 +9,8 @@
 //! oldest first, packed together with zstd. 53 plans of 800 store paths take 230 KB. The file appears by a rename, and under
 //! a lock on the folder, so that of two builds at once each adds its plan. The folder is one for `--history`, too.
 //!
-//! A build does not fail for what is kept only to make the next one better: what is damaged is told, and replaced by what
-//! this build keeps. What another version of the program has written is told and left alone. That a folder is of another
+//! A build does not fail for what is kept only to make the next one better: what is damaged is told and forgotten, line
+//! by line. What another version of the program has written is told and left alone. That a folder is of another
 //! image can only be seen where its nodes are of another kind, and that is an error: every build would forget the other's.
 
 use std::io::Write;
@@ -24,6 +24,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::output::{check_writable, write_file};
 use crate::console::Console;
+use crate::exit::chain_of_causes;
 use crate::history::{Budget, generation_of, plans_in};
 use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text};
 
@@ -47,20 +48,20 @@ pub(super) struct State {
 
 /// What is there.
 enum Kept {
-    /// Oldest first.
-    Plans(Vec<Plan>),
+    /// Oldest first, without what is damaged, and why that is.
+    Plans(Vec<Plan>, Option<anyhow::Error>),
     /// Not to be touched.
     Newer(anyhow::Error),
-    Damaged(anyhow::Error),
 }
 
 impl State {
-    /// Makes the folder where there is none, and fails where it cannot be written to.
+    /// Fails where nothing can be kept: better before the work than after it. A folder that is not there is made when there
+    /// is something to keep, so that a build that fails leaves nothing.
     pub(super) fn open(dir: &Path) -> Result<Self> {
-        let context = || format!("opening the state {}", dir.display());
-        fs_err::create_dir_all(dir).with_context(context)?;
         let file = dir.join(FILE);
-        check_writable(&file).with_context(context)?;
+        let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+        let made_first = dir.ancestors().take_while(is_missing).last();
+        check(made_first.unwrap_or(&file)).with_context(|| format!("opening the state {}", dir.display()))?;
         Ok(Self { dir: dir.to_owned(), file })
     }
 
@@ -70,16 +71,18 @@ impl State {
     pub(super) fn generations(&self, kind: NodeKind, console: &Console) -> Result<Vec<Arc<Generation>>> {
         let place = self.file.display();
         let plans = match self.read() {
-            Kept::Plans(plans) => plans,
-            Kept::Damaged(error) => {
-                console.warn(&format!(
-                    "the state {place} is damaged, so that nothing is known of earlier builds: {error:#}"
-                ));
-                Vec::new()
+            Kept::Plans(plans, None) => plans,
+            Kept::Plans(plans, Some(error)) => {
+                let known = if plans.is_empty() { "nothing is" } else { "not all is" };
+                let error = chain_of_causes(&error);
+                console
+                    .warn(&format!("the state {place} is damaged, so that {known} known of earlier builds: {error}"));
+                plans
             }
             Kept::Newer(error) => {
+                let error = chain_of_causes(&error);
                 console.warn(&format!(
-                    "another version of this program keeps {place}; it is neither used nor changed: {error:#}"
+                    "another version of this program keeps {place}; it is neither used nor changed: {error}"
                 ));
                 Vec::new()
             }
@@ -98,39 +101,53 @@ impl State {
             return Ok(());
         }
         let context = || format!("keeping the plan in {}", self.dir.display());
+        fs_err::create_dir_all(&self.dir).with_context(context)?;
         let lock = File::open(&self.dir)?;
         flock(lock.file(), FlockOperation::LockExclusive).with_context(context)?;
-        let plans = match self.read() {
-            Kept::Plans(plans) => plans,
-            Kept::Damaged(_) => Vec::new(),
-            Kept::Newer(_) => return Ok(()),
-        };
+        let Kept::Plans(plans, damage) = self.read() else { return Ok(()) };
         let before: Vec<String> = plans.iter().map(Plan::to_history_line).collect();
         let after = with_plan(before.clone(), plans.last().is_some_and(|newest| has_same_nodes(newest, plan)), plan);
-        match before == after {
+        match before == after && damage.is_none() {
             true => Ok(()),
             false => write_file(&self.file, packed(&after.concat()).with_context(context)?),
         }
     }
 
     fn read(&self) -> Kept {
-        match self.try_read() {
-            Ok(plans) => Kept::Plans(plans),
-            Err(error) => {
-                match error.chain().any(|cause| matches!(cause.downcast_ref(), Some(PlanError::UnknownFormat(_)))) {
-                    true => Kept::Newer(error),
-                    false => Kept::Damaged(error),
-                }
+        let text = match self.text() {
+            Ok(text) => text,
+            Err(error) => return Kept::Plans(Vec::new(), Some(error)),
+        };
+        let (mut plans, mut damage, mut budget) = (Vec::new(), None, Budget::default());
+        for (at, line) in text.lines().enumerate() {
+            let read = plans_in(line, &mut budget).collect::<Result<Vec<Plan>>>();
+            match read.with_context(|| format!("line {}", at + 1)) {
+                Ok(read) => plans.extend(read),
+                Err(error) if is_newer(&error) => return Kept::Newer(error),
+                Err(error) => damage = damage.or(Some(error)),
             }
         }
+        Kept::Plans(plans, damage)
     }
 
-    fn try_read(&self) -> Result<Vec<Plan>> {
-        if !self.file.try_exists()? {
-            return Ok(Vec::new());
+    fn text(&self) -> Result<String> {
+        match self.file.try_exists()? {
+            true => read_text(open_packed(&self.file)?, MAX_GRAPH_BYTES),
+            false => Ok(String::new()),
         }
-        plans_in(&read_text(open_packed(&self.file)?, MAX_GRAPH_BYTES)?, &mut Budget::default()).collect()
     }
+}
+
+fn check(file: &Path) -> Result<()> {
+    // Whoever reads a pipe waits for its writer.
+    if file.metadata().is_ok_and(|found| !found.is_file()) {
+        bail!("`{}` is no regular file; remove it", file.display());
+    }
+    check_writable(file)
+}
+
+fn is_newer(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(PlanError::UnknownFormat(_))))
 }
 
 /// The lines with that of another plan, which takes the place of the last one where `replaces` says so.
@@ -251,10 +268,47 @@ mod tests {
             state.keep(&plan(&["/b"])).unwrap();
             assert_eq!(kept(&state), [["/b"]]);
         }
-        fs_err::write(&state.file, &newer).unwrap();
+        for newer in [newer, packed(&(plan(&["/a"]).to_history_line() + "{\"format\":\"x\"}\n{")).unwrap()] {
+            fs_err::write(&state.file, &newer).unwrap();
+            assert_eq!(kept(&state), [[""; 0]; 0]);
+            state.keep(&plan(&["/b"])).unwrap();
+            assert_eq!(fs_err::read(&state.file).unwrap(), newer);
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_takes_no_other_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        let [a, b] = [["/a"], ["/b"]].map(|names| plan(&names).to_history_line());
+        let cut = a.trim_end().trim_end_matches('}');
+        for damaged in [format!("{cut}\n{b}"), format!("{b}{{}}\n"), format!("{a}\u{1}\n{b}{cut}")] {
+            fs_err::write(&state.file, packed(&damaged).unwrap()).unwrap();
+            assert_eq!(kept(&state)[0], ["/b"]);
+            // The same image again changes nothing but that.
+            state.keep(&plan(&["/b"])).unwrap();
+            let Kept::Plans(_, None) = state.read() else { panic!("it should be mended") };
+        }
+        assert_eq!(kept(&state), [["/b"], ["/a"]]);
+    }
+
+    #[test]
+    fn nothing_is_left_where_nothing_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(&dir.path().join("new/state")).unwrap();
+        assert!(!dir.path().join("new").exists());
         assert_eq!(kept(&state), [[""; 0]; 0]);
-        state.keep(&plan(&["/b"])).unwrap();
-        assert_eq!(fs_err::read(&state.file).unwrap(), newer);
+        state.keep(&plan(&["/a"])).unwrap();
+        assert_eq!(kept(&state), [["/a"]]);
+    }
+
+    #[test]
+    fn a_pipe_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mode, fifo) = (rustix::fs::Mode::from_raw_mode(0o600), rustix::fs::FileType::Fifo);
+        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join(FILE), fifo, mode, 0).unwrap();
+        let error = format!("{:#}", State::open(dir.path()).err().unwrap());
+        assert!(error.contains("plans.zst` is no regular file; remove it"), "{error}");
     }
 
     #[test]

@@ -294,6 +294,9 @@ fn a_state_stays_as_it_is_where_a_build_fails() -> Result<()> {
     let left: Vec<_> =
         fs::read_dir(&state)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<_, _>>()?;
     ensure!(left == ["plans.zst"], "{left:?}");
+    let new = folder.path("new/state");
+    run(&second, "build")?.args(["--state", &new, "--to", &to]).exits(1)?.says(&["lib3"])?;
+    ensure!(!fs::exists(folder.path("new"))?, "a build that fails leaves nothing");
     Ok(())
 }
 
