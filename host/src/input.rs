@@ -13,6 +13,9 @@ pub(crate) const MAX_GRAPH_BYTES: u64 = 512 << 20;
 /// Largest file of settings.
 pub(crate) const MAX_SETTINGS_BYTES: u64 = 16 << 20;
 
+/// As much of a file as is looked at to tell what it is.
+const START_BYTES: u64 = 1 << 10;
+
 /// Farthest back that a file packed with zstd may refer, as a power of two: what `zstd --long` packs with. So many bytes of
 /// memory may unpacking take.
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
@@ -25,6 +28,13 @@ pub(crate) fn open(file: &Path) -> Result<Box<dyn Read>> {
 /// Opens a file that may be packed with gzip or zstd, to read what is in it; `-` is standard input.
 pub(crate) fn open_packed(file: &Path) -> Result<Box<dyn Read>> {
     unpack(open(file)?)
+}
+
+/// Looks at how a file begins, and returns that and the whole of it.
+pub(crate) fn with_start<R: Read>(mut open: R) -> Result<(Vec<u8>, impl Read + use<R>)> {
+    let mut start = Vec::new();
+    open.by_ref().take(START_BYTES).read_to_end(&mut start)?;
+    Ok((start.clone(), Cursor::new(start).chain(open)))
 }
 
 fn unpack(mut file: impl Read + 'static) -> Result<Box<dyn Read>> {

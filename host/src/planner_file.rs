@@ -95,7 +95,8 @@ pub(crate) fn to_hash() -> Limits {
     Limits { component_bytes: 1 << 30, ..Limits::default() }
 }
 
-fn is_file(planner: &str) -> bool {
+/// Whether it names a file, which wins over a built-in planner of that name.
+pub(crate) fn is_file(planner: &str) -> bool {
     Path::new(planner).is_file()
 }
 

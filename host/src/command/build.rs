@@ -7,8 +7,8 @@ use layerwright_packer::Destination;
 
 use super::output::{check_writable, write_file};
 use super::pack::{Packing, Planned};
-use super::places::{check_apart, check_report, of_image};
-use super::plan::{Made, make_plan};
+use super::places::{Place, check_apart};
+use super::plan::{Made, make_plan, read_by};
 use super::report::write_of_plan;
 use super::state::State;
 use super::surroundings::Surroundings;
@@ -19,9 +19,9 @@ use crate::exit::Usage;
 pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitCode> {
     let packing = Packing::check(&arguments.packing, &arguments.planning.sandbox.cache_dir)?;
     let (save_plan, report) = (arguments.save_plan.as_deref(), arguments.report.file.as_deref());
-    let (image, state) = (of_image(&arguments.packing.to), ("--state", arguments.state.as_deref()));
-    check_apart(&[state, image, ("--save-plan", save_plan), ("--report", report)]).map_err(Usage)?;
-    check_report(report, &arguments.planning.history.history).map_err(Usage)?;
+    let (image, state) = (Place::of_image(&arguments.packing.to), Place::of_state(arguments.state.as_deref()));
+    let written = [state, image, Place::of_plan("--save-plan", save_plan), Place::of_report(report)];
+    check_apart(written, read_by(&arguments.closure, &arguments.planning)?).map_err(Usage)?;
     save_plan.into_iter().chain(report).try_for_each(check_writable)?;
     let state = arguments.state.as_deref().map(State::open).transpose()?;
     let BuildArguments { closure, planning, nix_db, .. } = arguments;

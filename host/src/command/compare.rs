@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::output::{check_writable, counted, print, print_json};
 use super::pack::read_plan;
-use super::places::check_apart;
+use super::places::{Place, check_apart};
 use crate::arguments::CompareArguments;
 use crate::console::Console;
 use crate::exit::Usage;
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &CompareArguments, console: &Console) -> Result<Exi
     let report = report.file.as_deref();
     let sources: (ImageSource, ImageSource) = (old.parse()?, new.parse()?);
     for (name, source) in [("OLD", &sources.0), ("NEW", &sources.1)] {
-        check_apart(&[(name, Some(source.path())), ("--report", report)]).map_err(Usage)?;
+        check_apart([Place::of_report(report)], Place::of_side(name, source.path())).map_err(Usage)?;
     }
     report.map_or(Ok(()), check_writable)?;
     let read = |text: &str, source: &ImageSource| match source {

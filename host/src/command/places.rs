@@ -1,43 +1,111 @@
 //! Where a command writes.
+//!
+//! No two outputs are one place, or one inside the other, and none takes the place of what the command reads: neither a
+//! graph, nor a planner or its settings, nor an earlier image. Two may, so that each build can follow the one before it: a
+//! plan that of an earlier plan, and an image that of an earlier image.
 
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Result, bail};
 use layerwright_packer::Destination;
 
-use crate::history::place_of;
+use crate::history::{Holds, place_of};
+use crate::planner_file;
+use crate::planner_spec::PlannerSpec;
+use crate::source::Source;
 
-/// What the user calls a place, and where that is, if it is wanted.
-pub(super) type Place<'a> = (&'static str, Option<&'a Path>);
+/// A file or folder that a command writes or reads.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// What the user calls it.
+    flag: &'static str,
+    path: PathBuf,
+    holds: Holds,
+}
 
-/// Refuses to write over or into what another flag names.
-pub(super) fn check_apart(places: &[Place<'_>]) -> Result<()> {
-    let wanted = places.iter().filter_map(|(flag, path)| Some((flag, (*path)?)));
-    let mut taken: Vec<(&str, PathBuf)> = Vec::new();
-    for (flag, path) in wanted {
-        let real = real(path)?;
-        if let Some((other, _)) = taken.iter().find(|(_, other)| real.starts_with(other) || other.starts_with(&real)) {
-            bail!("{other} and {flag} name the same place: {}", path.display());
+impl Place {
+    /// Where a plan goes, if it is wanted.
+    pub(super) fn of_plan(flag: &'static str, path: Option<&Path>) -> Option<Self> {
+        Self::new(flag, path, Holds::Plans)
+    }
+
+    pub(super) fn of_report(path: Option<&Path>) -> Option<Self> {
+        Self::new("--report", path, Holds::Other)
+    }
+
+    pub(super) fn of_state(path: Option<&Path>) -> Option<Self> {
+        Self::new("--state", path, Holds::Folder)
+    }
+
+    /// The file or folder that an image goes to.
+    pub(super) fn of_image(destination: &Destination) -> Option<Self> {
+        let place = match destination {
+            Destination::DockerArchive { file: place, .. }
+            | Destination::OciArchive { file: place, .. }
+            | Destination::OciLayout { dir: place, .. } => Some(place.as_path()),
+            Destination::Stdout => None,
+        };
+        Self::new("--to", place, Holds::Image)
+    }
+
+    /// The file of a graph.
+    pub(super) fn of_graph(from: &Source) -> Option<Self> {
+        Self::new("--from", from.file().as_deref(), Holds::Other)
+    }
+
+    /// The files of planners and of their settings.
+    pub(super) fn of_planners(specs: &[PlannerSpec]) -> impl Iterator<Item = Self> {
+        let component =
+            |spec: &PlannerSpec| Some(PathBuf::from(&spec.planner)).filter(|_| planner_file::is_file(&spec.planner));
+        let files = specs.iter().flat_map(move |spec| [component(spec), spec.config.clone()]);
+        files.filter_map(|file| Self::new("--planner", file.as_deref(), Holds::Other))
+    }
+
+    /// What tells of earlier images.
+    pub(super) fn of_history(words: &[PathBuf]) -> Result<Vec<Self>> {
+        let place = |word: &PathBuf| place_of(word).map(|(path, holds)| Self::new("--history", Some(&path), holds));
+        Ok(words.iter().map(place).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// What is compared.
+    pub(super) fn of_side(flag: &'static str, path: &Path) -> Option<Self> {
+        Self::new(flag, Some(path), Holds::Other)
+    }
+
+    /// A stream is no place.
+    fn new(flag: &'static str, path: Option<&Path>, holds: Holds) -> Option<Self> {
+        path.filter(|path| *path != Path::new("-")).map(|path| Self { flag, path: path.to_owned(), holds })
+    }
+
+    fn may_replace(&self, read: &Self) -> bool {
+        match self.holds {
+            Holds::Plans | Holds::Image => read.holds == self.holds || read.holds == Holds::Folder,
+            Holds::Folder | Holds::Other => false,
         }
-        taken.push((flag, real));
+    }
+}
+
+/// Refuses to write over or into what the user needs, or has another flag write.
+pub(super) fn check_apart(
+    written: impl IntoIterator<Item = Option<Place>>,
+    read: impl IntoIterator<Item = Place>,
+) -> Result<()> {
+    let with_real = |place: Place| real(&place.path).map(|real| (place, real));
+    let read: Vec<(Place, PathBuf)> = read.into_iter().map(with_real).collect::<Result<_>>()?;
+    let mut before: Vec<(Place, PathBuf)> = Vec::new();
+    for output in written.into_iter().flatten() {
+        let (output, real) = with_real(output)?;
+        if matches!(output.holds, Holds::Plans | Holds::Other) && real.is_dir() {
+            bail!("{}: `{}` is a directory, and a file is to be written", output.flag, output.path.display());
+        }
+        let kept = read.iter().filter(|(read, _)| !output.may_replace(read));
+        let is_same = |other: &PathBuf| real.starts_with(other) || other.starts_with(&real);
+        if let Some((other, _)) = kept.chain(&before).find(|(_, other)| is_same(other)) {
+            bail!("{} and {} name the same place: {}", other.flag, output.flag, output.path.display());
+        }
+        before.push((output, real));
     }
     Ok(())
-}
-
-/// Refuses a report over or into an earlier image. Plans and images may take the place of what they follow.
-pub(super) fn check_report(report: Option<&Path>, history: &[PathBuf]) -> Result<()> {
-    history.iter().try_for_each(|word| check_apart(&[("--history", Some(&place_of(word)?)), ("--report", report)]))
-}
-
-/// The file or folder that an image goes to.
-pub(super) fn of_image(destination: &Destination) -> Place<'_> {
-    let place = match destination {
-        Destination::DockerArchive { file: place, .. }
-        | Destination::OciArchive { file: place, .. }
-        | Destination::OciLayout { dir: place, .. } => Some(place.as_path()),
-        Destination::Stdout => None,
-    };
-    ("--to", place)
 }
 
 /// The path without links, as far as anything is there.

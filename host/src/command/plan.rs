@@ -8,7 +8,7 @@ use layerwright_packer::ImageSettings;
 use layerwright_planner::{Closure, Generation, NodeId, Plan};
 
 use super::output::{check_writable, print, write_file};
-use super::places::{check_apart, check_report};
+use super::places::{Place, check_apart};
 use super::plan_table::plan_table;
 use super::report::write_of_plan;
 use super::state::State;
@@ -23,8 +23,8 @@ use crate::source::{NodeFilesByName, ReadClosure, Registrations};
 
 pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCode> {
     let (output, report) = (arguments.output.as_deref(), arguments.report.file.as_deref());
-    check_apart(&[("--output", output), ("--report", report)]).map_err(Usage)?;
-    check_report(report, &arguments.planning.history.history).map_err(Usage)?;
+    let written = [Place::of_plan("--output", output), Place::of_report(report)];
+    check_apart(written, read_by(&arguments.closure, &arguments.planning)?).map_err(Usage)?;
     output.into_iter().chain(report).try_for_each(check_writable)?;
     let settings = platform(arguments);
     let PlanArguments { surroundings, closure, nix_db, .. } = arguments;
@@ -44,6 +44,12 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
         write_of_plan(file, "plan", closure.from.to_string(), &made, console)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is read to make a plan.
+pub(super) fn read_by(closure: &ClosureArguments, planning: &PlanningArguments) -> Result<impl Iterator<Item = Place>> {
+    let history = Place::of_history(&planning.history.history)?;
+    Ok(Place::of_graph(&closure.from).into_iter().chain(Place::of_planners(&planning.planners)).chain(history))
 }
 
 /// As far as it decides which base image is meant.

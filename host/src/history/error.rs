@@ -1,5 +1,6 @@
 //! Why a file tells of no earlier images.
 
+use std::fmt::Display;
 use std::io;
 
 use layerwright_planner::ClosureError;
@@ -21,7 +22,7 @@ pub(crate) enum HistoryError {
         line: usize,
     },
     /// No JSON, or of another shape.
-    #[error("line {line} is no image: each has its line {{\"date\": ..., \"closure\": [...]}}: {error}")]
+    #[error("line {line} is no image: each has its line {{\"date\": ..., \"closure\": [...]}}: {}", in_its_line(error))]
     NoLine {
         /// Which.
         line: usize,
@@ -35,7 +36,7 @@ pub(crate) enum HistoryError {
         line: usize,
     },
     /// The nodes cannot be read.
-    #[error("line {line}, the image of {date}: {error}")]
+    #[error("line {line}, the image of {date}: {}", in_its_line(error))]
     BadNodes {
         /// Which.
         line: usize,
@@ -55,13 +56,16 @@ pub(crate) enum HistoryError {
         error: ClosureError,
     },
     /// A file without anything in it is not what anybody meant.
-    #[error("it tells of no image")]
+    #[error("it tells of no image: write a line {{\"date\": ..., \"closure\": [...]}} for each, oldest first")]
     NoImage,
-    /// A plan knows one image, and layers that someone chose.
+    /// A simulation asks what was in images, and not which layers someone chose for them.
     #[error(
-        "it is a plan, and a simulation takes a history: a line {{\"date\": ..., \"closure\": [...]}} for each image"
+        "it is {0}, and a simulation takes a file with a line {{\"date\": ..., \"closure\": [...]}} for each image"
     )]
-    IsPlan,
+    NoHistory(&'static str),
+    /// It says neither what changed nor how much.
+    #[error("it is a list of layers, which tells no sizes; give the plan that it was made from")]
+    IsStoreLayers,
     /// More than anybody has.
     #[error("it tells of more than {MAX_IMAGES} images, with all files before it")]
     TooManyImages,
@@ -74,4 +78,9 @@ pub(crate) enum HistoryError {
     /// More than can be read in sensible time.
     #[error("it has more than {} GiB, with all files before it, or a line of more than {} MiB", MAX_BYTES >> 30, MAX_LINE_BYTES >> 20)]
     TooLarge,
+}
+
+/// A parser is given one line, and counts it as the first.
+fn in_its_line(error: &impl Display) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }

@@ -20,7 +20,7 @@ mod image;
 mod lines;
 mod named;
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,10 +35,7 @@ use self::lines::Lines;
 pub(crate) use self::lines::{Budget, Image, SaidHash};
 use self::named::Named;
 use crate::console::Console;
-use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text};
-
-/// As much of a file as is looked at to tell what it is.
-const START_BYTES: u64 = 1 << 10;
+use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text, with_start};
 
 /// Where the header of a tar says that it is one.
 const TAR_MAGIC: std::ops::Range<usize> = 257..262;
@@ -58,20 +55,43 @@ pub(crate) fn read_generations(named: &[PathBuf], console: &Console) -> Result<V
 /// Reads the images of a history, oldest first: at least one.
 pub(crate) fn read_images(file: &Path, budget: &mut Budget) -> Result<Vec<Image>> {
     let mut read = || {
-        let (start, open) = with_start(open_packed(file)?)?;
-        if is_plan(&start) {
-            return Err(HistoryError::IsPlan.into());
+        let no_history = |what| Err(HistoryError::NoHistory(what).into());
+        match Named::new(file)? {
+            Named::Image(_) => return no_history("an image"),
+            Named::Folder => return no_history("a folder"),
+            Named::File => {}
         }
-        images_in(open, budget, |image| image)
+        let (form, open) = opened(file)?;
+        match form {
+            Form::Image => no_history("an image"),
+            Form::Plans => no_history("a plan"),
+            Form::StoreLayers => no_history("a list of layers"),
+            Form::Lines => images_in(open, budget, |image| image),
+        }
     };
     read().with_context(|| reading(file))
 }
 
-/// The file or folder that a word after `--history` names.
-pub(crate) fn place_of(word: &Path) -> Result<PathBuf, SourceError> {
+/// What is in a place, as far as it decides who may write there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Plans,
+    Image,
+    Folder,
+    Other,
+}
+
+/// The file or folder that a word after `--history` names. One that cannot be read is told by whoever reads it.
+pub(crate) fn place_of(word: &Path) -> Result<(PathBuf, Holds), SourceError> {
     Ok(match Named::new(word)? {
-        Named::Image(source) => source.path().to_owned(),
-        Named::File | Named::Folder => word.to_owned(),
+        Named::Image(source) => (source.path().to_owned(), Holds::Image),
+        Named::Folder => (word.to_owned(), Holds::Folder),
+        // What comes through a pipe comes once.
+        Named::File => match word.is_file().then(|| opened(word)) {
+            Some(Ok((Form::Plans, _))) => (word.to_owned(), Holds::Plans),
+            Some(Ok((Form::Image, _))) => (word.to_owned(), Holds::Image),
+            _ => (word.to_owned(), Holds::Other),
+        },
     })
 }
 
@@ -102,25 +122,25 @@ fn read_one(word: &Path, budget: &mut Budget, console: &Console) -> Result<Vec<G
     let source = match Named::new(word)? {
         Named::Image(source) => source,
         Named::File | Named::Folder => {
-            let (start, open) = with_start(open_packed(word)?)?;
-            if start.get(TAR_MAGIC) != Some(b"ustar") {
-                return generations_in(start, open, budget);
-            }
-            match word == Path::new("-") {
-                true => return Err(SourceError::Stream.into()),
-                false => ImageSource::Path(word.to_owned()),
+            let (form, open) = opened(word)?;
+            match form {
+                Form::Plans => return generations_of_plans(open, budget),
+                Form::Lines => return generations_of_lines(open, budget),
+                Form::StoreLayers => return Err(HistoryError::IsStoreLayers.into()),
+                Form::Image if word == Path::new("-") => return Err(SourceError::Stream.into()),
+                Form::Image => ImageSource::Path(word.to_owned()),
             }
         }
     };
     Ok(vec![image::generation(&source, budget, console)?])
 }
 
-/// The images of plans or of a history, oldest first. `start` is how it begins.
-fn generations_in(start: Vec<u8>, open: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
-    if is_plan(&start) {
-        let text = read_text(open, MAX_GRAPH_BYTES)?;
-        return plans_in(&text, budget).map(|plan| Ok(generation_of(&plan?))).collect();
-    }
+fn generations_of_plans(open: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
+    let text = read_text(open, MAX_GRAPH_BYTES)?;
+    plans_in(&text, budget).map(|plan| Ok(generation_of(&plan?))).collect()
+}
+
+fn generations_of_lines(open: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
     images_in(open, budget, |image| {
         let layers = image.closure.nodes().iter().map(|node| vec![past(node)]);
         Generation { layers: layers.collect() }
@@ -151,18 +171,38 @@ fn past(Node { name, lineage, size, .. }: &Node) -> PastNode {
     PastNode { name: name.clone(), lineage: lineage.clone(), size: *size }
 }
 
-/// Looks at how a file begins, and returns that and the whole of it.
-fn with_start(mut open: impl Read) -> Result<(Vec<u8>, impl Read)> {
-    let mut start = Vec::new();
-    open.by_ref().take(START_BYTES).read_to_end(&mut start)?;
-    Ok((start.clone(), Cursor::new(start).chain(open)))
+/// What a file seems to be, by how it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Image,
+    Plans,
+    /// As dockerTools writes it.
+    StoreLayers,
+    Lines,
 }
 
-/// A plan is an object over many lines, or one that begins with its format.
-fn is_plan(start: &[u8]) -> bool {
-    let Some(object) = start.trim_ascii_start().strip_prefix(b"{") else { return false };
-    let first_line = object.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    first_line.trim_ascii().is_empty() || first_line.trim_ascii_start().starts_with(b"\"format\"")
+impl Form {
+    /// A plan is an object over many lines, or one that begins with its format.
+    fn of(start: &[u8]) -> Self {
+        if start.get(TAR_MAGIC) == Some(b"ustar") {
+            return Self::Image;
+        }
+        match start.trim_ascii_start() {
+            [b'[', ..] => Self::StoreLayers,
+            [b'{', object @ ..] => {
+                let first_line = object.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+                let is_plan = first_line.is_empty() || first_line.starts_with(b"\"format\"");
+                if is_plan { Self::Plans } else { Self::Lines }
+            }
+            _ => Self::Lines,
+        }
+    }
+}
+
+/// Looks at how a file begins, and returns what that is, and the whole of it.
+fn opened(file: &Path) -> Result<(Form, impl Read + use<>)> {
+    let (start, open) = with_start(open_packed(file)?)?;
+    Ok((Form::of(&start), open))
 }
 
 #[cfg(test)]

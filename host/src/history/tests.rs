@@ -71,7 +71,7 @@ fn a_folder_is_all_that_is_in_it() {
     assert_eq!(shown(&[dir.path().into()]), [[""; 0]; 0]);
     write("2026-01.json", PLAN);
     let error = format!("{:#}", read_generations(&[dir.path().into()], &Console::new(0, true)).unwrap_err());
-    assert!(error.contains("2026-01.json: line 1 is no image"), "{error}");
+    assert!(error.contains("2026-01.json: it is a list of layers, which tells no sizes; give the plan"), "{error}");
     write("2026-01.json", &Plan::from_store_layers(r#"[["/a-a"]]"#).unwrap().to_json());
     write("2026-02.jsonl", &two_images());
     write(".notes", "nothing of ours");
@@ -94,7 +94,10 @@ fn hashes_are_those_of_their_nodes() {
 
 fn read_text_of(text: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
     let (start, open) = with_start(text)?;
-    generations_in(start, open, budget)
+    match Form::of(&start) {
+        Form::Plans => generations_of_plans(open, budget),
+        _ => generations_of_lines(open, budget),
+    }
 }
 
 fn error(text: &[u8]) -> String {
@@ -126,21 +129,50 @@ fn what_is_wrong_is_named_with_its_line() {
     }
     assert_eq!(error(b"{\"date\": \"\xff\", \"closure\": []}"), "line 1 is not UTF-8");
     for nothing in ["", "\n \n"] {
-        assert_eq!(error(nothing.as_bytes()), "it tells of no image");
+        assert_eq!(
+            error(nothing.as_bytes()),
+            "it tells of no image: write a line {\"date\": ..., \"closure\": [...]} for each, oldest first"
+        );
     }
     for plan in ["{\n", "{\"format\": 7}", " { \n \"layers\": []}"] {
         assert!(error(plan.as_bytes()).starts_with("not a plan: "), "{plan}");
     }
-    assert!(error(PLAN.as_bytes()).starts_with("line 1 is no image"));
+    let message = second("{\"date\": 7}");
+    assert!(message.ends_with("invalid type: integer `7`, expected a string at column 10"), "{message}");
 }
 
 #[test]
-fn a_simulation_takes_no_plan() {
+fn a_simulation_takes_histories_only() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("plan.json");
-    fs_err::write(&file, Plan::from_store_layers(PLAN).unwrap().to_json()).unwrap();
-    let error = format!("{:#}", read_images(&file, &mut Budget::default()).unwrap_err());
-    assert!(error.contains("plan.json: it is a plan, and a simulation takes a history"), "{error}");
+    let error = |place: &Path| format!("{:#}", read_images(place, &mut Budget::default()).unwrap_err());
+    let file = dir.path().join("file");
+    let tar = [&[0; 257][..], b"ustar"].concat();
+    let plan = Plan::from_store_layers(PLAN).unwrap().to_json();
+    for (content, what) in [(plan.as_bytes(), "a plan"), (PLAN.as_bytes(), "a list of layers"), (&tar, "an image")] {
+        fs_err::write(&file, content).unwrap();
+        assert!(error(&file).contains(&format!("file: it is {what}, and a simulation takes a file with a line")));
+    }
+    assert!(error(dir.path()).contains("it is a folder, and a simulation"), "{}", error(dir.path()));
+    assert!(error(Path::new("oci:x")).contains("oci:x: it is an image, and a simulation"));
+}
+
+#[test]
+fn who_may_write_to_a_place_depends_on_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, tar) = (dir.path().join("file"), [&[0; 257][..], b"ustar"].concat());
+    let plan = zstd::encode_all(Plan::from_store_layers(PLAN).unwrap().to_json().as_bytes(), 3).unwrap();
+    for (content, holds) in [
+        (plan.as_slice(), Holds::Plans),
+        (&tar, Holds::Image),
+        (two_images().as_bytes(), Holds::Other),
+        (PLAN.as_bytes(), Holds::Other),
+    ] {
+        fs_err::write(&file, content).unwrap();
+        assert_eq!(place_of(&file).unwrap(), (file.clone(), holds));
+    }
+    assert_eq!(place_of(dir.path()).unwrap().1, Holds::Folder);
+    assert_eq!(place_of(Path::new("oci:x:tag")).unwrap(), ("x".into(), Holds::Image));
+    assert_eq!(place_of(&dir.path().join("missing")).unwrap().1, Holds::Other);
 }
 
 #[test]

@@ -89,6 +89,14 @@ impl fmt::Display for Source {
 }
 
 impl Source {
+    /// The file that it reads, or `-` for standard input.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Graph { file, key } => Some(with_hash_in_name(file, key).0),
+            Self::Nix(_) | Self::Dpkg(_) => None,
+        }
+    }
+
     /// Reads the closure. Files and databases are looked up below `root`. Nix is also asked for what these `other` store
     /// paths need.
     pub(crate) fn read(&self, root: &Path, other: &BTreeSet<String>) -> Result<ReadClosure> {

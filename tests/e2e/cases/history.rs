@@ -22,6 +22,7 @@ pub(super) const CASES: &[Case] = &[
     case!(a_state_makes_the_same_image_of_the_same_input),
     case!(a_state_that_cannot_be_used_does_not_stop_a_build),
     case!(a_state_stays_as_it_is_where_a_build_fails),
+    case!(outputs_spare_what_is_read),
     case!(planners_are_tried_with_earlier_images),
 ];
 
@@ -279,7 +280,53 @@ fn a_state_that_cannot_be_used_does_not_stop_a_build() -> Result<()> {
     run(&store, "build")?
         .args(["--state", &inside, "--to", &to])
         .exits(2)?
-        .says(&["--state and --to name the same place"])
+        .says(&["--state and --to name the same place"])?;
+    let twice = run(&store, "build")?.args(["--state", &state, "--history", &state, "--to", &to]);
+    twice.exits(2)?.says(&["--history and --state name the same place"])
+}
+
+fn outputs_spare_what_is_read() -> Result<()> {
+    let (store, folder) = (store(&[])?, Folder::new()?);
+    let graph = folder.write("graph.json", store.graph().to_string())?;
+    let groups = folder.write("groups.json", json!({"groups": []}).to_string())?;
+    let (component, lines) =
+        (folder.path("x.wasm"), folder.write("lines.jsonl", "{\"date\": \"x\", \"closure\": []}\n")?);
+    fs::copy(built_guest("contract-0-1-0")?, &component)?;
+    let (plan, image) = (folder.path("plan.json"), folder.path("image.tar"));
+    let from = ["--from", &format!("graph:{graph}"), "--root", &store.root(), "--max-layers", "5"];
+    let (as_plan, as_image) = (|| layerwright(&["plan"]).args(from), || layerwright(&["build"]).args(from));
+    let to = |file: &str| format!("docker-archive:{file}");
+    as_image().args(["--to", &to(&image), "--save-plan", &plan]).ok()?;
+    let kept = || [&graph, &groups, &component, &lines, &plan, &image].map(fs::read);
+    let before: Vec<Vec<u8>> = kept().into_iter().collect::<Result<_, _>>()?;
+
+    let config = format!("groups,config={groups}");
+    let simulate = || layerwright(&["simulate", "--history", &lines]);
+    let (same, oci) = ("name the same place", format!("oci:{}", folder.path("oci")));
+    for (refused, flags) in [
+        (as_plan().args(["-o", &graph]), "--from and --output"),
+        (as_plan().args(["--report", &graph]), "--from and --report"),
+        (as_image().args(["--to", &to(&graph)]), "--from and --to"),
+        (as_image().args(["--to", &oci, "--save-plan", &graph]), "--from and --save-plan"),
+        (as_image().args(["--to", &oci, "--state", &graph]), "--from and --state"),
+        (as_plan().args(["--planner", &config, "--report", &groups]), "--planner and --report"),
+        (as_plan().args(["--planner", &component, "-o", &component]), "--planner and --output"),
+        (simulate().args(["--planner", &component, "--report", &component]), "--planner and --report"),
+        (simulate().args(["--planner", &config, "--report", &groups]), "--planner and --report"),
+        (as_image().args(["--history", &plan, "--to", &to(&plan)]), "--history and --to"),
+        (as_plan().args(["--history", &image, "-o", &image]), "--history and --output"),
+        (as_plan().args(["--history", &lines, "-o", &lines]), "--history and --output"),
+    ] {
+        refused.exits(2)?.says(&[flags, same])?;
+    }
+    let folder_as_report = as_plan().args(["--history", &plan, "--report", &folder.path("")]).exits(2)?;
+    folder_as_report.says(&["--report: ", "is a directory, and a file is to be written"])?;
+    ensure!(kept().into_iter().collect::<Result<Vec<_>, _>>()? == before);
+
+    // So each build follows the one before it.
+    as_plan().args(["--history", &plan, "-o", &plan]).ok()?;
+    as_image().args(["--history", &image, &plan, "--to", &to(&image), "--save-plan", &plan]).ok()?;
+    Ok(())
 }
 
 fn a_state_stays_as_it_is_where_a_build_fails() -> Result<()> {

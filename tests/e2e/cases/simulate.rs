@@ -185,6 +185,11 @@ fn mistakes_have_the_exit_codes_of_other_commands() -> Result<()> {
     simulate("", &[]).exits(1)?.says(&["it tells of no image"])?;
     let plan = layerwright(&["plan", "--from", "graph:-"]).stdin(images(1)[0]["closure"].to_string()).ok()?;
     simulate(plan.text()?, &[]).exits(1)?.says(&["it is a plan"])?;
+    let place = folder.path("");
+    layerwright(&["simulate", "--history", &place])
+        .exits(1)?
+        .says(&["it is a folder, and a simulation takes a file"])?;
+    layerwright(&["simulate", "--history", "oci:x"]).exits(1)?.says(&["it is an image, and a simulation"])?;
 
     let refuses = format!("{contract},refuse=limit");
     let refused = simulate(&fine, &["--planner", "popularity", &refuses]).exits(3)?;

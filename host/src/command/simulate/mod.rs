@@ -27,7 +27,7 @@ use self::figures::Figures;
 use self::replay::{LastImage, Memory, Timed, replay};
 use self::timeline::Timeline;
 use super::output::{check_writable, print, print_json};
-use super::places::check_report;
+use super::places::{Place, check_apart};
 use crate::arguments::SimulateArguments;
 use crate::console::Console;
 use crate::exit::Usage;
@@ -43,7 +43,8 @@ struct Report<'a> {
 
 pub(crate) fn run(arguments: &SimulateArguments, console: &Console) -> Result<ExitCode> {
     let file = arguments.report.file.as_deref();
-    check_report(file, &arguments.history).map_err(Usage)?;
+    let inputs = Place::of_planners(&arguments.planners).chain(Place::of_history(&arguments.history)?);
+    check_apart([Place::of_report(file)], inputs).map_err(Usage)?;
     file.map_or(Ok(()), check_writable)?;
     let sandbox = planners::sandbox(&arguments.sandbox, console)?;
     let planners = planners::load_all(&sandbox, &arguments.planners, &arguments.lock)?;
