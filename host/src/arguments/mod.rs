@@ -270,7 +270,7 @@ Examples:
   layerwright build --from nix:./result --to oci:out --save-plan plan.json
   layerwright explain --plan plan.json glibc-2.40-66")]
 pub(crate) struct ExplainArguments {
-    /// A plan that `plan` wrote, or `build --save-plan`; `-` is standard input
+    /// A plan that `plan` wrote, or `build --save-plan`, plain or packed with gzip or zstd; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: PathBuf,
     /// A node: its name, the end of its name behind a `/` or `-`, or its name without hash and version
@@ -290,7 +290,7 @@ Examples:
 Images are compared by what their documents say; `verify` checks that they are
 that. Sizes are those of blobs, and with a plan those of nodes.")]
 pub(crate) struct CompareArguments {
-    /// What users have: a plan, or an image as `verify` takes it
+    /// What users have: a plan as `explain` takes it, or an image as `verify` takes it
     pub(crate) old: String,
     /// What they are going to pull: a plan, or an image
     pub(crate) new: String,

@@ -10,35 +10,38 @@
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::BinaryBytes;
 use layerwright_packer::{ImageOutline, ImageSource, OutlineLayer};
 use layerwright_planner::{NodeId, Plan};
 use serde::Serialize;
 
 use super::output::{check_writable, counted, print, print_json};
-use super::pack::read_plan;
 use super::places::{Place, check_apart};
+use super::plan_file::{PlanForm, read_plan};
 use crate::arguments::CompareArguments;
 use crate::console::Console;
 use crate::exit::Usage;
+use crate::input::{open_packed, with_start};
 use crate::outline::open_outline;
 use crate::report::LayerState;
 
 pub(crate) fn run(arguments: &CompareArguments, console: &Console) -> Result<ExitCode> {
     let CompareArguments { old, new, report, architecture, json } = arguments;
     let report = report.file.as_deref();
-    let sources: (ImageSource, ImageSource) = (old.parse()?, new.parse()?);
-    for (name, source) in [("OLD", &sources.0), ("NEW", &sources.1)] {
-        check_apart([Place::of_report(report)], Place::of_side(name, source.path())).map_err(Usage)?;
+    let sources = (Source::new(old)?, Source::new(new)?);
+    if [old, new].iter().all(|side| *side == "-") {
+        return Err(Usage(anyhow!("only one of the two can be standard input")).into());
     }
+    let read = [("OLD", &sources.0), ("NEW", &sources.1)].map(|(name, source)| Place::of_side(name, source.path()));
+    check_apart([Place::of_report(report)], read.into_iter().flatten()).map_err(Usage)?;
     report.map_or(Ok(()), check_writable)?;
-    let read = |text: &str, source: &ImageSource| match source {
-        ImageSource::Path(path) if is_plan(path) => Ok(Side::Plan(read_plan(path)?)),
-        image => {
+    let read = |text: &str, source: &Source| match source {
+        Source::Plan(file) => read_side(file, console).map(Side::Plan),
+        Source::Image(image) => {
             let outline = open_outline(image, architecture.as_deref(), console);
             outline.map(Side::Image).with_context(|| format!("reading {text}"))
         }
@@ -84,6 +87,51 @@ struct NodeComparison {
     /// Nodes that both have, and that are sent again.
     sent_again: usize,
     sent_again_bytes: u64,
+}
+
+/// Where one of the two is.
+enum Source {
+    Plan(PathBuf),
+    Image(ImageSource),
+}
+
+impl Source {
+    /// A plan is JSON, and may be packed; nothing that holds an image begins like it. What is neither a file nor a folder
+    /// can be read once only, which is enough for a plan.
+    fn new(text: &str) -> Result<Self> {
+        if text == "-" {
+            return Ok(Self::Plan("-".into()));
+        }
+        Ok(match text.parse()? {
+            ImageSource::Path(path) if is_stream(&path) || begins_like_json(&path) => Self::Plan(path),
+            image => Self::Image(image),
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Plan(file) => file,
+            Self::Image(image) => image.path(),
+        }
+    }
+}
+
+fn is_stream(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+fn begins_like_json(path: &Path) -> bool {
+    let start = path.is_file().then(|| with_start(open_packed(path)?).map(|(start, _)| start));
+    start.is_some_and(|start| start.is_ok_and(|start| matches!(start.trim_ascii_start(), [b'{' | b'[', ..])))
+}
+
+/// Layers can be compared without sizes.
+fn read_side(file: &Path, console: &Console) -> Result<Plan> {
+    let plan = read_plan(file)?;
+    if plan.form == PlanForm::StoreLayers {
+        console.warn(&format!("{} is a list of layers, which tells no sizes: its nodes count 0 bytes", file.display()));
+    }
+    Ok(plan.plan)
 }
 
 /// One of the two.
@@ -224,16 +272,6 @@ impl NodeComparison {
     }
 }
 
-/// A plan is a JSON file; nothing that holds an image begins like one.
-fn is_plan(path: &Path) -> bool {
-    path.is_file() && fs_err::File::open(path).is_ok_and(|file| begins_like_json(file.into_file()))
-}
-
-fn begins_like_json(file: impl std::io::Read) -> bool {
-    let mut bytes = std::io::Read::bytes(file).map_while(Result::ok);
-    bytes.find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| matches!(byte, b'{' | b'['))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +322,16 @@ mod tests {
 
     #[test]
     fn plans_are_told_from_images() {
-        assert!(begins_like_json(&b" \n{\"format\""[..]) && begins_like_json(&b"[["[..]));
-        assert!(!begins_like_json(&b"oci-layout\0"[..]) && !begins_like_json(&b""[..]));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        let is_plan = |content: &[u8]| {
+            fs_err::write(&file, content).unwrap();
+            matches!(Source::new(file.to_str().unwrap()).unwrap(), Source::Plan(_))
+        };
+        let packed = zstd::encode_all(&b"[["[..], 3).unwrap();
+        assert!(is_plan(b" \n{\"format\"") && is_plan(b"[[") && is_plan(&packed));
+        assert!(!is_plan(b"oci-layout\0") && !is_plan(b"") && !is_plan(&packed[..5]));
+        assert!(matches!(Source::new("-").unwrap(), Source::Plan(_)));
+        assert!(matches!(Source::new(dir.path().to_str().unwrap()).unwrap(), Source::Image(_)));
     }
 }

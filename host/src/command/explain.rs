@@ -10,7 +10,7 @@ use layerwright_planner::{Closure, NodeId, NodeKind, Plan};
 use serde::Serialize;
 
 use super::output::{counted, print, print_json};
-use super::pack::read_plan;
+use super::plan_file::read_whole_plan;
 use crate::arguments::ExplainArguments;
 use crate::sandbox::printable;
 
@@ -24,7 +24,7 @@ const NAMED: usize = 10;
 const MATES_NAMED: usize = 5;
 
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
-    let plan = read_plan(&arguments.plan)?;
+    let plan = read_whole_plan(&arguments.plan)?;
     let node = find(plan.closure(), &arguments.node)?;
     let explanation = Explanation::new(&plan, node);
     let printed = if arguments.json { print_json(&explanation) } else { print(&explanation.text(plan.kind())) };

@@ -8,7 +8,8 @@ use layerwright_packer::{LayerRequest, PackedLayer, pack_layer};
 
 use super::image_settings::stamp;
 use super::output::{counted, print_json};
-use super::pack::{read_plan, threads};
+use super::pack::threads;
+use super::plan_file::read_plan;
 use crate::arguments::LayerArguments;
 use crate::console::Console;
 use crate::exit::Usage;
@@ -18,7 +19,7 @@ use crate::source::NodeFilesByName;
 
 pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitCode> {
     let stamp = stamp(&arguments.stamp).map_err(Usage)?;
-    let plan = read_plan(&arguments.plan)?;
+    let plan = read_plan(&arguments.plan)?.plan;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
     files.check(&plan)?;
     let request = LayerRequest {

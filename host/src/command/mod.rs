@@ -12,6 +12,7 @@ mod output;
 pub(crate) mod pack;
 mod places;
 pub(crate) mod plan;
+mod plan_file;
 mod plan_table;
 pub(crate) mod planner;
 mod report;

@@ -15,19 +15,19 @@ use serde::Serialize;
 
 use super::image_settings::GivenSettings;
 use super::output::{counted, print_json};
+use super::plan_file::read_plan;
 use super::surroundings::Surroundings;
 use crate::arguments::{CacheDirArguments, PackArguments, PackingArguments};
 use crate::caches::open_layer_cache;
 use crate::console::Console;
 use crate::exit::Usage;
-use crate::input::{self, MAX_GRAPH_BYTES, read_text};
 use crate::interrupt::Writing;
 use crate::progress::Progress;
 use crate::source::{NodeFilesByName, ReadClosure};
 
 pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCode> {
     let packing = Packing::check(&arguments.packing, &arguments.cache_dir)?;
-    let plan = read_plan(&arguments.plan)?;
+    let plan = read_plan(&arguments.plan)?.plan;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
     let (root, ready) = (&*arguments.root, read_layers(&arguments.layers)?);
     let has_nix_db = arguments.nix_db.is_some();
@@ -38,14 +38,6 @@ pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCo
     }
     let (ready, surroundings) = (&ready[..], &surroundings);
     packing.run(&Planned { plan: &plan, files: &files, root, ready, surroundings }, console)
-}
-
-/// A plan is an object, a list of store layers is a list.
-pub(super) fn read_plan(file: &Path) -> Result<Plan> {
-    let context = || format!("reading the plan {}", file.display());
-    let text = input::open(file).and_then(|file| read_text(file, MAX_GRAPH_BYTES)).with_context(context)?;
-    let plan = if text.trim_start().starts_with('[') { Plan::from_store_layers(&text) } else { Plan::from_json(&text) };
-    plan.with_context(context)
 }
 
 /// Layers that were packed one by one.

@@ -1,6 +1,10 @@
 //! What is told of plans and images: why a node is where it is, and what two of them share.
 
+use std::io::Write;
+
 use anyhow::{Context, Result, ensure};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use fs_err as fs;
 use serde_json::json;
 
@@ -13,6 +17,8 @@ pub(super) const CASES: &[Case] = &[
     case!(a_node_is_explained),
     case!(a_package_takes_no_other_along, Debian, Git),
     case!(what_is_no_node_is_told),
+    case!(lists_of_layers_tell_too_little),
+    case!(plans_are_opened_the_same_everywhere),
     case!(plans_are_compared),
     case!(images_are_compared),
     case!(images_are_compared_without_being_read, Skopeo),
@@ -49,6 +55,42 @@ fn a_node_is_explained() -> Result<()> {
     let app = mates.iter().find(|mate| mate["node"] == "/nix/store/a3-app-3.0").context("the app is one")?;
     ensure!(mates.len() == 2 && app["needs_it"] == true && app["is_needed_by_it"] == false, "{told}");
     Ok(())
+}
+
+fn lists_of_layers_tell_too_little() -> Result<()> {
+    let (store, folder) = (HandMade::sample()?, Folder::new()?);
+    let (lists, plan) = (folder.path("lists.json"), folder.path("plan.json"));
+    let from = ["plan", "--from", &store.source()?];
+    layerwright(&from).args(["--format", "store-layers", "-o", &lists]).ok()?;
+    layerwright(&from).args(["-o", &plan]).ok()?;
+    let refused = layerwright(&["explain", "--plan", &lists, "lib"]).exits(1)?;
+    refused.says(&["lists.json is a list of layers", "neither sizes nor references; give the plan"])?;
+    let compared = layerwright(&["compare", &plan, &lists]).ok()?;
+    ensure!(compared.text()?.contains("kept:    3 layers, 0 B"), "{}", compared.report());
+    compared.says(&["warning: ", "lists.json is a list of layers, which tells no sizes"])?;
+    let history = layerwright(&from).args(["--history", &lists]).exits(1)?;
+    history.says(&["reading the history ", "it is a list of layers, which tells no sizes; give the plan"])
+}
+
+fn plans_are_opened_the_same_everywhere() -> Result<()> {
+    let (store, folder) = (HandMade::sample()?, Folder::new()?);
+    let plan = layerwright(&["plan", "--from", &store.source()?]).ok()?.stdout;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&plan)?;
+    let file = folder.write("plan.json.gz", encoder.finish()?)?;
+    let same = |command: &[&str]| -> Result<()> {
+        let compared = layerwright(command).stdin(plan.clone()).ok()?;
+        ensure!(compared.text()?.contains("to pull: 0 layers"), "{}", compared.report());
+        Ok(())
+    };
+    same(&["compare", &file, &file])?;
+    same(&["compare", "-", &file])?;
+    same(&["compare", &file, "/dev/stdin"])?;
+    layerwright(&["compare", "-", "-"]).exits(2)?.says(&["only one of the two can be standard input"])?;
+    layerwright(&["explain", "--plan", &file, "lib"]).ok()?;
+    let to = format!("oci:{}", folder.path("oci"));
+    layerwright(&["pack", "--plan", &file, "--root", &store.root(), "--to", &to]).ok()?;
+    layerwright(&["plan", "--from", &store.source()?, "--history", &file]).ok()?.says(&[])
 }
 
 fn a_package_takes_no_other_along() -> Result<()> {
