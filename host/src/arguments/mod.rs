@@ -288,7 +288,8 @@ Examples:
   layerwright compare oci:last-week plan.json
 
 Images are compared by what their documents say; `verify` checks that they are
-that. Sizes are those of blobs, and with a plan those of nodes.")]
+that. Sizes of layers are those of blobs, and with a plan those of their
+nodes. Sizes of nodes are uncompressed.")]
 pub(crate) struct CompareArguments {
     /// What users have: a plan as `explain` takes it, or an image as `verify` takes it
     pub(crate) old: String,

@@ -58,10 +58,10 @@ pub(crate) fn run(arguments: &CompareArguments, console: &Console) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// What whoever has the old one must pull for the new one. What `--json` prints. Bytes of layers are sizes of blobs where
-/// both are images, and of nodes otherwise.
+/// What whoever has the old one must pull for the new one. What `--json` prints.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Comparison {
+    layer_bytes: LayerBytes,
     /// Layers that both have.
     kept_layers: usize,
     kept_bytes: u64,
@@ -76,6 +76,16 @@ struct Comparison {
     /// Of layers of the new one, all that are compared, by their place.
     #[serde(skip)]
     states: BTreeMap<usize, LayerState>,
+}
+
+/// What bytes of layers are. Those of nodes are always uncompressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum LayerBytes {
+    /// Sizes of blobs, where both are images.
+    Blobs,
+    /// Of the nodes in them, uncompressed.
+    Nodes,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -205,7 +215,7 @@ impl Comparison {
         let by_digest = || known(|layer| layer.digest.map(|digest| digest.to_string()));
         let by_diff_id = || known(|layer| layer.diff_id.map(|diff_id| diff_id.to_string()));
         match by_digest().or_else(by_diff_id) {
-            Some([old, new]) => Ok(Self::of_layers(&old, &new)),
+            Some([old, new]) => Ok(Self { layer_bytes: LayerBytes::Blobs, ..Self::of_layers(&old, &new) }),
             None => bail!("one of the images tells no digests; convert it with `skopeo copy`"),
         }
     }
@@ -223,6 +233,7 @@ impl Comparison {
         let dropped: Vec<_> = once(old).into_iter().filter(|(index, _)| !in_new.contains(&old[*index].0)).collect();
         let sum = |layers: &[(usize, u64)]| layers.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
         Self {
+            layer_bytes: LayerBytes::Nodes,
             kept_layers: kept.len(),
             kept_bytes: sum(&kept),
             new_bytes: sum(&pulled),
@@ -242,12 +253,12 @@ impl Comparison {
             format!("dropped: {}", layers(self.old_layers, self.old_bytes)),
         ];
         if let Some(NodeComparison { new, new_bytes, sent_again, sent_again_bytes }) = self.nodes {
+            let plain = if self.layer_bytes == LayerBytes::Blobs { " uncompressed" } else { "" };
+            let nodes = |count, bytes| format!("{} ({}{plain})", counted(count, "node"), BinaryBytes(bytes));
             lines.push(format!(
-                "of what is to be pulled, {} ({}) are new, and {} ({}) only share a layer with them",
-                counted(new, "node"),
-                BinaryBytes(new_bytes),
-                counted(sent_again, "node"),
-                BinaryBytes(sent_again_bytes)
+                "of what is to be pulled, {} are new, and {} only share a layer with them",
+                nodes(new, new_bytes),
+                nodes(sent_again, sent_again_bytes)
             ));
         }
         lines.join("\n") + "\n"
@@ -297,6 +308,7 @@ mod tests {
         let old = plan(&[&[("/a", 1), ("/b", 2)], &[("/c", 4)], &[("/d", 8)]]);
         let new = plan(&[&[("/c", 4)], &[("/a", 1), ("/b", 2), ("/d", 8)], &[("/e", 16)]]);
         let expected = Comparison {
+            layer_bytes: LayerBytes::Nodes,
             kept_layers: 1,
             kept_bytes: 4,
             new_layers: vec![1, 2],

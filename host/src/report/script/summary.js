@@ -25,22 +25,24 @@ function ofImage(image) {
   return element("div", { class: "figures" }, figures);
 }
 
-function ofComparison({ kept_layers, kept_bytes, new_layers, new_bytes, old_layers, old_bytes, nodes }) {
+/** Bytes of layers may be those of blobs. Nodes are told uncompressed, and can then be no part of a layer's bytes. */
+function ofComparison({ layer_bytes, kept_layers, kept_bytes, new_layers, new_bytes, old_layers, old_bytes, nodes }) {
+  const isOfBlobs = layer_bytes === "blobs";
   const figures = [
     figure(formatBytes(new_bytes), `to pull, in ${counted(new_layers.length, "layer")}`, "alarming"),
     figure(formatBytes(kept_bytes), `kept, in ${counted(kept_layers, "layer")}`),
     figure(formatBytes(old_bytes), `dropped, in ${counted(old_layers, "layer")}`),
   ];
   if (nodes) {
-    figures.push(figure(formatBytes(nodes.new_bytes), `of it new, in ${counted(nodes.new, "node")}`));
+    const plain = isOfBlobs ? ", uncompressed" : "";
+    const again = `${counted(nodes.sent_again, "node")}, for sharing a layer${plain}`;
     figures.push(
-      figure(
-        formatBytes(nodes.sent_again_bytes),
-        `sent again, in ${counted(nodes.sent_again, "node")}, for sharing a layer`,
-      ),
+      figure(formatBytes(nodes.new_bytes), `of it new, in ${counted(nodes.new, "node")}${plain}`),
+      figure(formatBytes(nodes.sent_again_bytes), `sent again, in ${again}`),
     );
   }
-  return [element("div", { class: "figures" }, figures), comparisonBar(kept_bytes, new_bytes, nodes)];
+  const bar = comparisonBar(kept_bytes, new_bytes, isOfBlobs ? null : nodes);
+  return [element("div", { class: "figures" }, figures), bar];
 }
 
 function comparisonBar(kept, pulled, nodes) {
