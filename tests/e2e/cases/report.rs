@@ -165,6 +165,7 @@ fn hostile_names_are_texts() -> Result<()> {
         "__proto__",
         "\"'&amp;\\u003c",
         "\u{202e}txt.exe",
+        "no\u{200b}thing\u{2060}to\u{feff}be\u{61c}seen",
         "שכבה-图层-🦀",
     ];
     // A plan may come from anywhere; what reads graphs is stricter.
@@ -186,9 +187,15 @@ fn hostile_names_are_texts() -> Result<()> {
         browser.value(&format!("location.hash = '#node=' + encodeURIComponent({})", json!(name)))?;
         browser.eventually("document.querySelector('#what-if') !== null")?;
         let details = browser.text("document.querySelector('#details').textContent")?;
-        // What would turn text around is shown, and does nothing.
-        let shown = name.replace('\u{202e}', "\u{fffd}");
+        // What would turn text around, or not be seen at all, is shown, and does nothing.
+        let is_unseen = |c: char| "\u{202e}\u{200b}\u{2060}\u{feff}\u{61c}\u{2028}\u{2029}".contains(c);
+        let shown = name.replace(is_unseen, "\u{fffd}");
         ensure!(details.contains(&shown), "{shown}: {details}");
+        browser.holds(
+            "[...document.querySelectorAll('body *:not(script)')].every(element => \
+             [element.innerText ?? '', ...[...element.attributes].map(({ value }) => value)] \
+             .every(text => !/[\\u202e\\u200b\\u2060\\ufeff\\u061c\\u2028\\u2029]/u.test(text)))",
+        )?;
         browser.value("document.querySelector('#treemap').focus()")?;
         browser.press(Key::Escape)?;
         browser.eventually("document.querySelector('#what-if') === null")?;

@@ -20,7 +20,7 @@ function filled(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(name.slice(2), value);
     else if (value === true) made.setAttribute(name, "");
-    else if (value !== null && value !== false) made.setAttribute(name, value);
+    else if (value !== null && value !== false) made.setAttribute(name, visible(String(value)));
   }
   made.append(...children.flat().filter((child) => child !== null));
   return made;
@@ -55,7 +55,7 @@ function fillSelect(select, options) {
 
 /** Tells screen readers what was just shown to everyone else. */
 function announce(text) {
-  byId("announcement").textContent = text;
+  byId("announcement").textContent = visible(text);
 }
 
 /** Calls back with what a box measures, now and whenever it changes. */

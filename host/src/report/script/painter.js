@@ -179,7 +179,7 @@ function outline(context, { x, y, width, height }, colour, thickness) {
 
 /** As much of a text as fits, with an ellipsis if it is not all. */
 function fitted(context, text, width) {
-  const characters = Array.from(visible(text.slice(0, LABEL_LENGTH)));
+  const characters = Array.from(shortened(text, LABEL_LENGTH));
   if (context.measureText(characters.join("")).width <= width) return characters.join("");
   let [fits, fails] = [0, characters.length];
   while (fails - fits > 1) {

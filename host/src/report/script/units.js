@@ -62,13 +62,16 @@ function percentile(ascending, percent) {
   return ascending[Math.ceil((ascending.length * percent) / 100) - 1] ?? 0;
 }
 
-/** With a replacement for characters that only command, such as those that turn around the direction of texts. */
+/** Of no width, ends of lines, and what turns around the direction of texts. */
+const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu;
+
+/** With a replacement for characters that cannot be seen, so that no two names look alike for them. */
 function visible(text) {
-  return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+  return text.replace(UNSEEN, "\ufffd");
 }
 
 /** At most so many characters, the last of them an ellipsis if it is not all. */
 function shortened(text, length) {
   const characters = Array.from(visible(text));
-  return characters.length > length ? `${characters.slice(0, length - 1).join("")}…` : text;
+  return characters.length > length ? `${characters.slice(0, length - 1).join("")}…` : characters.join("");
 }
