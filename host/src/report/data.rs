@@ -86,7 +86,12 @@ pub(crate) enum LayerState {
 /// What updates cost, update by update, in bytes.
 #[derive(Debug, Serialize)]
 pub(crate) struct History<'a> {
+    /// Tells it from others of the page.
     pub(crate) name: &'a str,
+    /// As the user named it.
+    pub(crate) file: &'a str,
+    /// Of the image before all updates.
+    pub(crate) since: &'a str,
     /// Of the updates.
     pub(crate) dates: Vec<&'a str>,
     pub(crate) floor_bytes: Vec<u64>,

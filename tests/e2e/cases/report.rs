@@ -20,6 +20,7 @@ pub(super) const CASES: &[Case] = &[
     case!(hostile_names_are_texts, Chromium),
     case!(nothing_else_runs_or_is_fetched, Chromium),
     case!(a_simulation_has_a_line_for_each_run, Chromium),
+    case!(all_of_many_runs_are_shown_when_asked_for, Chromium),
     case!(a_comparison_tells_kept_layers_from_new_ones, Chromium),
     case!(ten_thousand_paths_are_searched, Chromium),
     case!(too_many_nodes_are_not_drawn, Chromium),
@@ -261,7 +262,8 @@ fn a_simulation_has_a_line_for_each_run() -> Result<()> {
     let printed = results["results"].as_array().context("results")?.iter();
     ensure!(pulled == printed.map(|result| result["pulled_bytes_by_update"].clone()).collect::<Vec<_>>(), "{data}");
     ensure!(data["images"].as_array().map(Vec::len) == Some(8), "{data}");
-    ensure!(data["images"][0]["name"] == format!("popularity, at most 1 layer, of {one}"), "{data}");
+    ensure!(data["images"][0]["name"] == "popularity, at most 1 layer, of one.jsonl", "{data}");
+    ensure!(data["histories"][0]["file"] == one.as_str() && data["histories"][0]["since"] == "2026-01-01", "{data}");
     // Of the last image of `one`, app and lib were new.
     let states = |image: usize| {
         data["images"][image]["layers"]
@@ -270,6 +272,21 @@ fn a_simulation_has_a_line_for_each_run() -> Result<()> {
     };
     ensure!((states(0), states(2)) == (Some(1), Some(2)), "{data}");
     ensure!(data["images"][2]["nodes"]["changes"] == json!([0, 2, 8]), "{data}");
+    browser.is_content()
+}
+
+fn all_of_many_runs_are_shown_when_asked_for() -> Result<()> {
+    let folder = Folder::new()?;
+    let (jsonl, report) = (folder.write("one.jsonl", history(4))?, folder.path("report.html"));
+    let limits = ["1", "2", "3", "4", "5", "6", "7"];
+    let simulate = ["simulate", "--history", &jsonl, "--report", &report, "--planner", "popularity", "auto-layer"];
+    layerwright(&simulate).args(["--max-layers"]).args(limits).ok()?;
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    let bars = "document.querySelectorAll('#summary .run-bars li').length";
+    browser.holds(&format!("{bars} === 12"))?;
+    ensure!(browser.text_of("#summary button")? == "and 2 that pulled more");
+    browser.click("#summary button")?;
+    browser.holds(&format!("{bars} === 14 && document.querySelector('#summary button') === null"))?;
     browser.is_content()
 }
 
@@ -344,6 +361,7 @@ fn little_is_shown_where_there_is_little() -> Result<()> {
     layerwright(&["simulate", "--history", &jsonl, "--report", &report]).ok()?;
     let mut browser = Browser::open(&report, Scheme::Light)?;
     browser.holds("document.querySelectorAll('#curve g.line:not(.floor):not(.single)').length === 1")?;
+    browser.holds("[...document.querySelectorAll('#curve .stroke')].every(line => line.getTotalLength() > 0)")?;
     browser.is_content()
 }
 

@@ -40,9 +40,9 @@ fn how_many_fit(sizes: impl Iterator<Item = usize>) -> usize {
 }
 
 /// `results` and `images` are those of the runs, in their order: of each history as many as of any other.
-pub(super) fn write_of(
+pub(super) fn write_of<'a>(
     file: &Path,
-    timelines: &[Timeline],
+    timelines: &'a [Timeline],
     results: &[Figures],
     images: &[Option<LastImage>],
     console: &Console,
@@ -51,16 +51,26 @@ pub(super) fn write_of(
     let outcomes: Vec<Outcome<'_>> = results.iter().zip(images).collect();
     let by_history = || timelines.iter().zip(outcomes.chunks(runs));
     let nodes: Vec<Nodes<'_>> = by_history().map(|(timeline, outcomes)| last_nodes(timeline, outcomes)).collect();
+    let files: Vec<&str> = timelines.iter().map(|timeline| timeline.name.as_str()).collect();
+    let names = without_common_folder(&files);
     let histories = {
         let mut drawn = 0;
-        by_history().map(|(timeline, outcomes)| history(timeline, outcomes, &mut drawn)).collect()
+        let history = |((timeline, outcomes), name): (_, &&'a str)| history(timeline, name, outcomes, &mut drawn);
+        by_history().zip(&names).map(history).collect()
     };
-    let names: Vec<&str> = timelines.iter().map(|timeline| timeline.name.as_str()).collect();
     // Only where there are several must one be told from the others.
-    let of = |timeline: &Timeline| if names.len() > 1 { format!(", of {}", timeline.name) } else { String::new() };
-    let images = by_history().zip(&nodes);
-    let images = images.flat_map(|((timeline, outcomes), nodes)| last_images(outcomes, nodes, &of(timeline))).collect();
-    write(file, &Data { histories, ..Data::of_images("simulate", names.join(", "), images) }, console)
+    let of = |name: &str| if names.len() > 1 { format!(", of {name}") } else { String::new() };
+    let images = by_history().zip(&nodes).zip(&names);
+    let images = images.flat_map(|(((_, outcomes), nodes), name)| last_images(outcomes, nodes, &of(name))).collect();
+    write(file, &Data { histories, ..Data::of_images("simulate", files.join(", "), images) }, console)
+}
+
+/// What tells files from each other: their names from the folder on that has all of them.
+fn without_common_folder<'a>(files: &[&'a str]) -> Vec<&'a str> {
+    let first = files.first().copied().unwrap_or_default();
+    let is_above = |folder: &str| files.iter().all(|file| file.starts_with(folder) && *file != folder);
+    let above = first.rmatch_indices('/').map(|(slash, _)| slash + 1).find(|end| is_above(&first[..*end])).unwrap_or(0);
+    files.iter().map(|file| &file[above..]).collect()
 }
 
 /// Figures, and the image if it is drawn.
@@ -88,7 +98,7 @@ fn last_images<'a>(outcomes: &[Outcome<'a>], nodes: &'a Nodes<'a>, of: &str) -> 
 }
 
 /// `drawn` counts the images so far.
-fn history<'a>(timeline: &'a Timeline, outcomes: &[Outcome<'a>], drawn: &mut usize) -> History<'a> {
+fn history<'a>(timeline: &'a Timeline, name: &'a str, outcomes: &[Outcome<'a>], drawn: &mut usize) -> History<'a> {
     let updates = timeline.updates();
     let bytes = |of: fn(&Step) -> u64| updates.iter().map(of).collect::<Vec<_>>();
     let mut run = |(figures, image): &Outcome<'a>| {
@@ -107,7 +117,9 @@ fn history<'a>(timeline: &'a Timeline, outcomes: &[Outcome<'a>], drawn: &mut usi
         }
     };
     History {
-        name: &timeline.name,
+        name,
+        file: &timeline.name,
+        since: timeline.steps.first().map_or("", |step| step.date.as_str()),
         dates: updates.iter().map(|step| step.date.as_str()).collect(),
         floor_bytes: bytes(|step| step.floor_bytes),
         single_layer_bytes: bytes(|step| step.single_layer_bytes),
@@ -118,6 +130,21 @@ fn history<'a>(timeline: &'a Timeline, outcomes: &[Outcome<'a>], drawn: &mut usi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_what_they_do_not_share() {
+        for (files, names) in [
+            (&["a.jsonl"][..], &["a.jsonl"][..]),
+            (&["/x/y/a.jsonl"], &["a.jsonl"]),
+            (&["/x/y/a", "/x/y/b"], &["a", "b"]),
+            (&["x/one/a", "x/two/a"], &["one/a", "two/a"]),
+            (&["x/", "x/a"], &["x/", "x/a"]),
+            (&["a", "/b"], &["a", "/b"]),
+            (&["x/ä", "x/ö"], &["ä", "ö"]),
+        ] {
+            assert_eq!(without_common_folder(files), names);
+        }
+    }
 
     #[test]
     fn a_page_draws_as_many_images_as_it_can() {

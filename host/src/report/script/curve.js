@@ -16,6 +16,10 @@ const DASHES = 4;
 /** Room for names beside the ends of lines; narrower charts, and those of more lines, have only the legend. */
 const END_LABELS = { from: 720, width: 184, height: 14, most: 10 };
 const MARGIN = { top: 14, right: 14, bottom: 26, left: 68 };
+/** How long the line of a single update is. */
+const LONE_POINT = 24;
+/** How many lines are read out at once: those around the pointer, or the topmost. */
+const READ_OUT = 10;
 /** A reference that is so much larger than all runs would squash them, and is not shown at first. */
 const SQUASHING = 3;
 
@@ -36,7 +40,9 @@ class Curve {
     box.addEventListener("keydown", (event) => this.press(event));
     box.addEventListener("focus", () => this.readOut(this.at));
     box.addEventListener("blur", () => this.readOut(null));
-    onResize(box, () => this.draw());
+    // What is read out may change the height.
+    onResize(box, () => box.clientWidth !== this.frame?.width && this.draw());
+    matchMedia("print").addEventListener("change", () => this.draw());
   }
 
   /** Shows runs of a history. What was hidden stays hidden. */
@@ -121,7 +127,9 @@ class Curve {
 
   line({ look, series, values }) {
     const { x, y } = this.frame;
-    const path = values.map((bytes, at) => `${at ? "L" : "M"}${x(at).toFixed(1)} ${y(bytes).toFixed(1)}`).join("");
+    const points = values.map((bytes, at) => `${at ? "L" : "M"}${x(at).toFixed(1)} ${y(bytes).toFixed(1)}`);
+    // A single update would be a line without length.
+    const path = points.length > 1 ? points.join("") : `${points}h${LONE_POINT}`;
     const line = drawn("g", { class: `line ${look}` }, drawn("path", { class: "stroke", d: path }));
     if (series === undefined) return line;
     // Marks of different planners stand at different places, so that equal lines can be told.
@@ -169,11 +177,12 @@ class Curve {
 
   point(event) {
     if (!this.frame) return;
-    const across = event.clientX - this.box.getBoundingClientRect().left;
+    const { left, top } = this.box.getBoundingClientRect();
+    const across = event.clientX - left;
     const { x } = this.frame;
     const last = this.history.dates.length - 1;
     const at = Math.round(((across - x(0)) / Math.max(x(last) - x(0), 1)) * last);
-    this.readOut(Math.min(Math.max(at, 0), last));
+    this.readOut(Math.min(Math.max(at, 0), last), event.clientY - top);
   }
 
   press(event) {
@@ -193,16 +202,17 @@ class Curve {
     this.readOut(Math.min(Math.max(this.at + steps[event.key], 0), last));
   }
 
-  /** Shows what all lines are at an update, or with null nothing. */
-  readOut(at) {
+  /** Shows what lines are at an update, those around a height first; or with null nothing. */
+  readOut(at, around = 0) {
     this.readout.hidden = at === null;
     this.rule?.setAttribute("visibility", at === null ? "hidden" : "visible");
     if (at === null || !this.frame) return;
     this.at = at;
-    const { x, width } = this.frame;
+    const { x, y, width } = this.frame;
     this.rule.setAttribute("x1", x(at));
     this.rule.setAttribute("x2", x(at));
-    const rows = byDescending(this.visible, (line) => line.values[at]).map((line) =>
+    const descending = byDescending(this.visible, (line) => line.values[at]);
+    const rows = nearest(descending, READ_OUT, (line) => Math.abs(y(line.values[at]) - around)).map((line) =>
       element(
         "li",
         {},
@@ -211,7 +221,12 @@ class Curve {
         element("span", { class: "number" }, formatBytes(line.values[at])),
       ),
     );
-    this.readout.replaceChildren(element("p", {}, isolated(this.history.dates[at])), element("ul", {}, rows));
+    const left = descending.length - rows.length;
+    this.readout.replaceChildren(
+      element("p", {}, isolated(this.history.dates[at])),
+      element("ul", {}, rows),
+      ...(left > 0 ? [element("p", { class: "hint" }, `and ${left} more`)] : []),
+    );
     const room = width - this.readout.offsetWidth;
     const beside = x(at) + 14 <= room ? x(at) + 14 : x(at) - 14 - this.readout.offsetWidth;
     this.readout.style.left = `${Math.max(beside, 0)}px`;
@@ -230,6 +245,12 @@ function lineOfRun(run, limits) {
   const look = `series-${run.series % SERIES_COLOURS}${dash}`;
   const name = limits.length > 1 ? run.name : run.planner;
   return { key: `${run.planner}\n${run.maxLayers}`, name, bytes: run.pulled, look, series: run.series };
+}
+
+/** Of things in order, those so many that are least far, in the same order. */
+function nearest(things, most, distance) {
+  const near = new Set(byDescending(things, (thing) => -distance(thing)).slice(0, most));
+  return things.filter((thing) => near.has(thing));
 }
 
 function cumulated(bytes) {
@@ -263,7 +284,8 @@ const MARKS = [
 function markAt(series, x, y) {
   return drawn("path", {
     class: "dot",
-    d: MARKS[series % MARKS.length],
+    // One further with each round of colours, so that no planner looks like another.
+    d: MARKS[(series + Math.floor(series / SERIES_COLOURS)) % MARKS.length],
     transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`,
   });
 }

@@ -50,7 +50,7 @@ function stackedBar(parts) {
 }
 
 function fillSelect(select, options) {
-  select.replaceChildren(...options.map(({ value, text }) => element("option", { value }, visible(text))));
+  select.replaceChildren(...options.map(({ value, text, title = null }) => element("option", { value, title }, visible(text))));
 }
 
 /** Tells screen readers what was just shown to everyone else. */

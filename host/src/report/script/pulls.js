@@ -27,7 +27,7 @@ class Pulls {
     const limits = this.limits();
     fillSelect(
       history,
-      this.histories.map(({ name }, at) => ({ value: at, text: name })),
+      this.histories.map(({ name, file }, at) => ({ value: at, text: name, title: file })),
     );
     fillSelect(limit, [
       { value: "", text: "all limits" },

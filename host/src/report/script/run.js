@@ -28,6 +28,8 @@ class Run {
 class PullHistory {
   constructor(raw, planners) {
     this.name = raw.name;
+    this.since = raw.since;
+    this.file = raw.file;
     this.dates = raw.dates;
     this.floor = raw.floor_bytes;
     this.single = raw.single_layer_bytes;

@@ -65,10 +65,9 @@ function ofHistories(histories) {
   const totals = addedUp(histories);
   const best = totals[0];
   const updates = sum(histories.map((history) => history.dates.length));
-  const what = updates === 1 ? "update" : "updates";
   const when = histories.length === 1 ? isolated(span(histories[0])) : `in ${histories.length} histories`;
   const figures = [
-    figure(formatCount(updates), [`${what}, `, when]),
+    countFigure(updates, "update", [", ", when]),
     figure(formatBytes(floor), "floor: only what changed"),
     figure(formatBytes(single), "as a single layer"),
   ];
@@ -79,8 +78,8 @@ function ofHistories(histories) {
   return [element("div", { class: "figures" }, figures), runBars(totals, floor)];
 }
 
-function span({ dates }) {
-  return dates.length > 1 ? `${dates[0]} to ${dates.at(-1)}` : (dates[0] ?? "");
+function span({ since, dates }) {
+  return dates.length ? `${since} to ${dates.at(-1)}` : since;
 }
 
 /** What each planner with each limit pulled, least first. */
@@ -94,13 +93,14 @@ function addedUp(histories) {
   return [...totals.values()].sort((a, b) => a.total - b.total);
 }
 
-/** A bar for each run, its part above the floor set off. */
-function runBars(totals, floor) {
+/** A bar for each of the first runs, its part above the floor set off. The longest of those shown has the whole length. */
+function runBars(totals, floor, count = BARS) {
+  const shown = totals.slice(0, count);
   const most = largest(
-    totals.map((entry) => entry.total),
+    shown.map((entry) => entry.total),
     1,
   );
-  const rows = totals.slice(0, BARS).map((entry) => {
+  const rows = shown.map((entry) => {
     const bar = element(
       "div",
       { class: `run-bar series-${entry.series % SERIES_COLOURS}`, "aria-hidden": "true" },
@@ -116,23 +116,34 @@ function runBars(totals, floor) {
       element("span", { class: "number strong" }, formatMultiple(entry.total, floor)),
     );
   });
-  const left = totals.length - rows.length;
-  return element(
+  const left = totals.length - shown.length;
+  const showAll = () => {
+    const all = runBars(totals, floor, totals.length);
+    bars.replaceWith(all);
+    // The button has gone from under the focus.
+    all.focus();
+  };
+  const more = element("button", { type: "button", class: "quiet", onclick: showAll }, `and ${left} that pulled more`);
+  const bars = element(
     "div",
-    { class: "run-bars" },
-    element(
-      "p",
-      { class: "hint" },
-      `Pulled by all updates, and as a multiple of the floor${left > 0 ? `; ${left} more in the table below` : ""}`,
-    ),
+    { class: "run-bars", tabindex: -1 },
+    element("p", { class: "hint" }, "Pulled by all updates, and as a multiple of the floor"),
     element("ol", {}, rows),
+    left > 0 ? more : null,
   );
+  return bars;
 }
 
 function lengthened(className, share) {
   const piece = element("span", { class: className });
   piece.style.width = `${(share * 100).toFixed(2)}%`;
   return piece;
+}
+
+/** A number of things, and more about them. */
+function countFigure(count, noun, more = "") {
+  const [number, what] = counted(count, noun).split(" ");
+  return figure(number, [what, more].flat());
 }
 
 /** A number, and what it is. */
