@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use layerwright_planner::{Closure, Lineages};
+use layerwright_planner::Lineages;
 
 pub(super) struct Changes {
     /// How many updates there were.
@@ -16,19 +16,23 @@ pub(super) struct Changes {
     pub(super) counts: Vec<u32>,
 }
 
-/// `past` are earlier images, newest first. Two of them are in memory at a time.
-pub(super) fn changes<'a>(closure: &'a Closure, past: impl Iterator<Item = Lineages<'a>>) -> Changes {
-    let mut changes = Changes { updates: 0, counts: vec![0; closure.len()] };
+/// `names` and `lineages` are those of the nodes, and `past` are earlier images, newest first. Two of them are in memory at a
+/// time.
+pub(super) fn changes<'a>(
+    names: &[&'a str],
+    lineages: &[&'a str],
+    past: impl Iterator<Item = Lineages<'a>>,
+) -> Changes {
+    let mut changes = Changes { updates: 0, counts: vec![0; names.len()] };
     let mut members = BTreeMap::<_, Vec<usize>>::new();
-    for (id, node) in closure.nodes().iter().enumerate() {
-        members.entry(&*node.lineage).or_default().push(id);
+    for (id, lineage) in lineages.iter().enumerate() {
+        members.entry(*lineage).or_default().push(id);
     }
-    let mut newer = Lineages::from(closure);
+    let mut newer: Lineages<'a> = lineages.iter().copied().zip(names.iter().copied()).collect();
     for older in past {
         for (lineage, ids) in members.iter().filter(|(lineage, _)| newer.differs_from(&older, lineage)) {
             for id in ids {
-                let name = closure.nodes()[*id].name.as_str();
-                let has_stayed = newer.has_name(lineage, name) && older.has_name(lineage, name);
+                let has_stayed = newer.has_name(lineage, names[*id]) && older.has_name(lineage, names[*id]);
                 changes.counts[*id] += u32::from(!has_stayed);
             }
         }
@@ -40,7 +44,7 @@ pub(super) fn changes<'a>(closure: &'a Closure, past: impl Iterator<Item = Linea
 
 #[cfg(test)]
 mod tests {
-    use layerwright_planner::{Generation, NamedNode};
+    use layerwright_planner::{Closure, Generation, NamedNode};
 
     use super::*;
 
@@ -55,11 +59,17 @@ mod tests {
         Closure::new(names.split_whitespace().map(node).collect(), None).unwrap()
     }
 
+    fn changes_of<'a>(newest: &'a Closure, past: impl Iterator<Item = Lineages<'a>>) -> Changes {
+        let (names, lineages): (Vec<_>, Vec<_>) =
+            newest.nodes().iter().map(|node| (node.name.as_str(), node.lineage.as_str())).unzip();
+        changes(&names, &lineages, past)
+    }
+
     /// Images are given oldest first.
     fn counted(images: &[&str]) -> (usize, Vec<u32>) {
         let images: Vec<Closure> = images.iter().map(|names| image(names)).collect();
         let (newest, past) = images.split_last().unwrap();
-        let Changes { updates, counts } = changes(newest, past.iter().rev().map(Lineages::from));
+        let Changes { updates, counts } = changes_of(newest, past.iter().rev().map(Lineages::from));
         (updates, counts)
     }
 
@@ -91,6 +101,6 @@ mod tests {
             size: 1,
         };
         let generation = Generation { layers: vec![vec![past("lib-1")], vec![past("app-1")]] };
-        assert_eq!(changes(&newest, [Lineages::from(&generation)].into_iter()).counts, [1, 0]);
+        assert_eq!(changes_of(&newest, [Lineages::from(&generation)].into_iter()).counts, [1, 0]);
     }
 }

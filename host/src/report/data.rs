@@ -52,6 +52,7 @@ pub(crate) struct Nodes<'a> {
     pub(crate) lineages: Vec<&'a str>,
     /// Bytes.
     pub(crate) sizes: Vec<u64>,
+    /// Empty where they are not known, and so is the popularity.
     pub(crate) references: Vec<Vec<u32>>,
     /// From 0 to 1000.
     pub(crate) popularity: Vec<u32>,
@@ -70,9 +71,12 @@ pub(crate) struct Layer<'a> {
     pub(crate) nodes: Vec<u32>,
     /// `None` where there is nothing to compare with.
     pub(crate) state: Option<LayerState>,
-    /// Bytes, where the nodes do not tell.
+    /// Bytes, where they are not those of the nodes: of the blob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
+    /// Of the blob, or of the plain tar; of images only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
 }
 
 /// Whether someone who has what was there before has the layer.

@@ -15,6 +15,7 @@ impl<'a> Image<'a> {
             nodes: numbers(&layer.nodes),
             state: states.get(at).copied(),
             size: None,
+            digest: None,
         };
         Self {
             name,
@@ -26,9 +27,11 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// An image that does not tell what is in its layers. `nodes` are none.
+    /// An image, which does not tell what was asked for. `nodes` are those that it tells of its layers: maybe none.
     pub(crate) fn of_layers(name: String, nodes: &'a Nodes<'a>, layers: Vec<Layer<'a>>) -> Self {
-        Self { name, kind: NodeKind::StorePath, roots: Vec::new(), updates: 0, nodes, layers }
+        let is_of_paths = nodes.names.iter().all(|name| name.starts_with('/'));
+        let kind = if is_of_paths { NodeKind::StorePath } else { NodeKind::DpkgPackage };
+        Self { name, kind, roots: Vec::new(), updates: nodes.updates, nodes, layers }
     }
 }
 

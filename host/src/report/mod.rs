@@ -3,7 +3,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `data.rs` | what the page is told, in the page's own words |
-//! | `nodes.rs`, `popularity.rs`, `changes.rs` | what there is to say of a closure's nodes |
+//! | `nodes.rs`, `popularity.rs`, `changes.rs` | what there is to say of nodes |
 //! | `image.rs` | what there is to say of layers |
 //! | `page.rs` | the page: its text, with style, script and data in their places |
 //! | `page.html`, `style.css`, `*.js` | what is done in the browser |

@@ -1,4 +1,4 @@
-//! What there is to say of the nodes of a closure.
+//! What there is to say of nodes: those of a closure, or those that an image tells of.
 
 use layerwright_planner::{Closure, Lineages, NodeId};
 
@@ -10,16 +10,27 @@ impl<'a> Nodes<'a> {
     /// `past` are earlier images, newest first.
     pub(crate) fn new(closure: &'a Closure, past: impl Iterator<Item = Lineages<'a>>) -> Self {
         let nodes = closure.nodes();
-        let Changes { updates, counts } = changes(closure, past);
+        let named = nodes.iter().map(|node| (node.name.as_str(), node.lineage.as_str(), node.size));
         Self {
-            names: nodes.iter().map(|node| node.name.as_str()).collect(),
-            lineages: nodes.iter().map(|node| node.lineage.as_str()).collect(),
-            sizes: nodes.iter().map(|node| node.size).collect(),
             references: nodes.iter().map(|node| numbers(&node.references)).collect(),
             popularity: ranks(closure),
-            changes: if updates == 0 { Vec::new() } else { counts },
-            updates,
+            ..Self::without_references(named, past)
         }
+    }
+
+    /// Names, lineages and sizes, which are all that an image tells.
+    pub(crate) fn without_references(
+        nodes: impl Iterator<Item = (&'a str, &'a str, u64)>,
+        past: impl Iterator<Item = Lineages<'a>>,
+    ) -> Self {
+        let mut told = Self::default();
+        for (name, lineage, size) in nodes {
+            told.names.push(name);
+            told.lineages.push(lineage);
+            told.sizes.push(size);
+        }
+        let Changes { updates, counts } = changes(&told.names, &told.lineages, past);
+        Self { changes: if updates == 0 { Vec::new() } else { counts }, updates, ..told }
     }
 }
 

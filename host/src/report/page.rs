@@ -13,6 +13,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/address.js"),
     include_str!("script/axis.js"),
     include_str!("script/colour.js"),
+    include_str!("script/costs.js"),
     include_str!("script/curve.js"),
     include_str!("script/details.js"),
     include_str!("script/element.js"),

@@ -22,6 +22,7 @@ pub(super) const CASES: &[Case] = &[
     case!(a_simulation_has_a_line_for_each_run, Chromium),
     case!(all_of_many_runs_are_shown_when_asked_for, Chromium),
     case!(a_comparison_tells_kept_layers_from_new_ones, Chromium),
+    case!(images_are_drawn_as_far_as_they_tell, Chromium),
     case!(ten_thousand_paths_are_searched, Chromium),
     case!(too_many_nodes_are_not_drawn, Chromium),
     case!(little_is_shown_where_there_is_little, Chromium),
@@ -94,6 +95,8 @@ fn what_if_says_what_explain_says() -> Result<()> {
 
         search(&mut browser, name)?;
         let what_if = browser.text_of("#what-if")?;
+        let answer = browser.text_of("#answer")?;
+        ensure!(answer.contains(sizes[0]), "{name}: {answer}");
         let (layers, nodes) = (&told["update"]["layers"], &told["update"]["nodes"]);
         let count = layers.as_array().context("layers")?.len();
         for part in [sizes[0], sizes[1], &format!("{count} layer"), &format!("{nodes} path")] {
@@ -103,6 +106,15 @@ fn what_if_says_what_explain_says() -> Result<()> {
         let listed = browser.value(listed)?;
         ensure!(listed == *layers, "{name}: {listed} and {layers}");
     }
+
+    // Without a selection there is a list of what costs most.
+    browser.press(Key::Escape)?;
+    browser.value("document.querySelector('#treemap').focus()")?;
+    browser.press(Key::Escape)?;
+    let first = browser.text_of("#details .rows li:first-child")?;
+    browser.click("#details .rows li:first-child button")?;
+    let what_if = browser.text_of("#what-if .figure strong")?;
+    ensure!(first.ends_with(&what_if), "{first}: {what_if}");
     browser.is_content()
 }
 
@@ -306,7 +318,7 @@ fn a_comparison_tells_kept_layers_from_new_ones() -> Result<()> {
     browser.holds("document.querySelector('#colour').value === 'state'")?;
     browser.is_content()?;
 
-    // Images do not tell what is in their layers.
+    // These images do not tell what is in their layers.
     let [one, two] = ["1", "2"].map(|tag| format!("oci:{}:{tag}", folder.path("oci")));
     for (to, layers) in [
         (&one, r#"[["/nix/store/d1-data-1.0"], ["/nix/store/l2-lib-2.0"]]"#),
@@ -318,8 +330,55 @@ fn a_comparison_tells_kept_layers_from_new_ones() -> Result<()> {
     layerwright(&["compare", &one, &two, "--report", &report]).ok()?;
     let mut browser = Browser::open(&report, Scheme::Light)?;
     browser.holds("document.querySelectorAll('#layers tbody tr').length === 2")?;
-    ensure!(browser.text_of("#layers")?.contains("sha256:"));
+    browser.click("#layers tbody tr:first-child td:nth-child(2)")?;
+    ensure!(browser.text_of("#details")?.contains("sha256:"));
     browser.is_content()
+}
+
+fn images_are_drawn_as_far_as_they_tell() -> Result<()> {
+    let (mut store, folder) = (HandMade::sample()?, Folder::new()?);
+    let [old, new] = ["old", "new"].map(|tag| format!("oci:{}:{tag}", folder.path("oci")));
+    let plan = folder.path("plan.json");
+    let build = |store: &HandMade, to: &str| {
+        let from = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", to, "--save-plan", &plan];
+        layerwright(&from).args(["--max-layers", "2", "--mkdir", "/tmp:1777"]).ok()
+    };
+    build(&store, &old)?;
+    store.add("n4-new-4.0", &["d1-data-1.0"])?;
+    store.file("n4-new-4.0/file", "new")?;
+    build(&store, &new)?;
+    let report = folder.path("report.html");
+    let told = layerwright(&["compare", &old, &new, "--report", &report]).ok()?;
+    ensure!(told.text()?.contains(" uncompressed) are new"), "{}", told.text()?);
+    let image = &data_of(&report)?["images"][0];
+    ensure!(image["nodes"]["changes"].as_array().map(Vec::len) == Some(4) && image["updates"] == 1, "{image}");
+    ensure!(image["layers"][0]["label"] == "data and 3 more" && image["layers"][1]["nodes"] == json!([]), "{image}");
+
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    let summary = browser.text_of("#summary")?;
+    ensure!(summary.contains("uncompressed") && !summary.contains("only shares a layer"), "{summary}");
+    browser.holds(
+        "[...document.querySelectorAll('#colour option')].map(option => option.value).join() === 'changes,layer,state'",
+    )?;
+    ensure!(!browser.text_of("#map")?.contains("sha256:") && !browser.text_of("#layers")?.contains("sha256:"));
+    browser.value("document.querySelector('#search').focus()")?;
+    browser.write("lib")?;
+    browser.press(Key::Enter)?;
+    browser.eventually("location.hash.startsWith('#node=')")?;
+    let details = browser.text_of("#details")?;
+    ensure!(details.contains("does not tell what refers to what") && details.contains("uncompressed"), "{details}");
+    browser.holds("document.querySelector('#what-if') === null")?;
+    // The customisation layer is of no nodes.
+    browser.click("#layers tbody tr:last-child td:nth-child(2)")?;
+    let details = browser.text_of("#details")?;
+    ensure!(details.contains("sha256:") && !details.contains("0 path"), "{details}");
+    browser.is_content()?;
+
+    // With a plan, all bytes are those of nodes.
+    let told = layerwright(&["compare", &plan, &new, "--json", "--report", &report]).ok()?.json()?;
+    let image = &data_of(&report)?["images"][0];
+    ensure!(told["layer_bytes"] == "nodes" && image["layers"][0]["size"].is_null(), "{told}: {image}");
+    Ok(())
 }
 
 fn ten_thousand_paths_are_searched() -> Result<()> {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use layerwright_packer::{ImageOutline, OutlineLayer};
+use layerwright_packer::{HeldNode, ImageOutline, OutlineLayer};
 use layerwright_planner::Lineages;
 
-use super::{Comparison, Side};
+use super::{Comparison, LayerBytes, Side};
 use crate::command::report::{fits, write};
 use crate::console::Console;
 use crate::report::{Data, Image, Layer, LayerState, Nodes};
@@ -29,8 +29,11 @@ pub(super) fn write_of(
             let states: Vec<LayerState> = comparison.states.values().copied().collect();
             vec![Image::of_plan(name, new, &nodes, &states)]
         }
+        Side::Image(new) if !fits(held(new).count(), console) => Vec::new(),
         Side::Image(new) => {
-            nodes = Nodes::default();
+            let told = held(new).map(|node| (&*node.name, &*node.lineage, node.size));
+            let past = comparison.nodes.is_some().then(|| names(&sides.0));
+            nodes = Nodes::without_references(told, past.into_iter());
             vec![Image::of_layers(name, &nodes, layers(new, comparison))]
         }
     };
@@ -41,26 +44,47 @@ pub(super) fn write_of(
 fn names(side: &Side) -> Lineages<'_> {
     match side {
         Side::Plan(plan) => Lineages::from(plan.closure()),
-        Side::Image(image) => {
-            let held = image.layers().iter().filter_map(|layer| layer.contents.as_ref()).flatten();
-            held.map(|node| (&*node.lineage, &*node.name)).collect()
-        }
+        Side::Image(image) => held(image).map(|node| (&*node.lineage, &*node.name)).collect(),
     }
 }
 
-/// An image does not tell what its nodes refer to, so that no map of them could say what a change does.
+/// All nodes that an image tells of, layer by layer.
+fn held(image: &ImageOutline) -> impl Iterator<Item = &HeldNode> {
+    image.layers().iter().flat_map(of_layer)
+}
+
+fn of_layer(layer: &OutlineLayer) -> &[HeldNode] {
+    layer.contents.as_deref().unwrap_or_default()
+}
+
+/// Nodes have their numbers in the order of [`held`].
 fn layers<'a>(image: &ImageOutline, comparison: &Comparison) -> Vec<Layer<'a>> {
-    let layer = |(place, layer): (usize, &OutlineLayer)| Layer {
-        label: label(layer),
-        planner: None,
-        nodes: Vec::new(),
-        state: comparison.states.get(&place).copied(),
-        size: Some(layer.blob_bytes),
+    let mut numbers = 0..;
+    let layer = |(place, layer): (usize, &OutlineLayer)| {
+        let held = of_layer(layer);
+        let is_of_blobs = comparison.layer_bytes == LayerBytes::Blobs || held.is_empty();
+        Layer {
+            label: label(held),
+            planner: None,
+            nodes: numbers.by_ref().take(held.len()).collect(),
+            state: comparison.states.get(&place).copied(),
+            size: is_of_blobs.then_some(layer.blob_bytes),
+            digest: digest(layer),
+        }
     };
     image.layers().iter().enumerate().map(layer).collect()
 }
 
-fn label(layer: &OutlineLayer) -> String {
+/// As planners call a layer after its largest node. Empty for a layer of which nothing is known.
+fn label(held: &[HeldNode]) -> String {
+    match held.iter().rev().max_by_key(|node| node.size) {
+        None => String::new(),
+        Some(largest) if held.len() == 1 => largest.lineage.clone(),
+        Some(largest) => format!("{} and {} more", largest.lineage, held.len() - 1),
+    }
+}
+
+fn digest(layer: &OutlineLayer) -> Option<String> {
     let digest = layer.digest.map(|digest| digest.to_string());
-    digest.or_else(|| layer.diff_id.map(|diff_id| diff_id.to_string())).unwrap_or_default()
+    digest.or_else(|| layer.diff_id.map(|diff_id| diff_id.to_string()))
 }

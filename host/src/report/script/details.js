@@ -8,12 +8,14 @@ class Details {
 
   show(image, selection, whatIf) {
     this.image = image;
-    const parts = whatIf
-      ? this.ofNode(selection.node, whatIf)
-      : selection
-        ? this.ofLayer(selection.layer)
-        : nothing(image);
+    const parts =
+      selection?.node !== undefined
+        ? this.ofNode(selection.node, whatIf)
+        : selection
+          ? this.ofLayer(selection.layer)
+          : this.nothing();
     this.box.replaceChildren(...parts.filter((part) => part !== null));
+    this.box.classList.toggle("selected", selection !== null);
     this.box.scrollTop = 0;
   }
 
@@ -26,16 +28,18 @@ class Details {
       element("h3", {}, isolated(shortened(image.shortName(node), NAME_LENGTH))),
       element("p", { class: "full-name" }, isolated(image.names[node])),
       facts([
-        ["Size", `${formatBytes(image.sizes[node])} (${formatShare(image.sizes[node], image.size)})`],
+        ["Size", image.sizeOf(node)],
         ["Layer", layer ? this.layerLink(layer) : "none"],
-        ["Planner", isolated(layer?.planner ?? "none: left to the last layer")],
+        image.hasReferences ? ["Planner", isolated(layer?.planner ?? "none: left to the last layer")] : null,
         ["Lineage", isolated(image.lineages[node])],
-        image.popularity.length ? ["Popularity", formatPermille(image.popularity[node])] : null,
+        image.hasReferences ? ["Needed by", image.need(node)] : null,
         image.hasChanges ? ["Changed in", `${image.changes[node]} of ${counted(image.updates, "update")}`] : null,
       ]),
-      whatIfPanel(image, whatIf, (layer) => this.layerLink(layer)),
+      whatIf
+        ? whatIfPanel(image, whatIf, (layer) => this.layerLink(layer))
+        : element("p", { class: "hint" }, `${NO_REFERENCES} Plans tell it.`),
       this.way(image.wayTo(node)),
-      this.list("Refers to", image.references[node]),
+      this.list("Refers to", image.references[node] ?? []),
       this.list("Referred to by", image.referrers[node]),
     ];
   }
@@ -45,15 +49,29 @@ class Details {
     const largestFirst = byDescending(layer.nodes, (node) => image.sizes[node]);
     return [
       element("p", { class: "eyebrow" }, layer.state ? `layer, ${layer.state}` : "layer"),
-      element("h3", {}, isolated(layer.label || `layer ${layer.index}`)),
+      element("h3", {}, isolated(layer.name)),
       facts([
-        ["Index", `${layer.index} of ${image.layers.length}, from the bottom`],
+        ["Layer", `${layer.index} (0 is the bottom of ${image.layers.length})`],
         ["Size", `${formatBytes(layer.size)} (${formatShare(layer.size, image.size)})`],
         layer.planner ? ["Planner", isolated(layer.planner)] : null,
-        image.names.length ? ["Holds", counted(layer.nodes.length, image.noun)] : null,
+        layer.nodes.length ? ["Holds", counted(layer.nodes.length, image.noun)] : null,
+        layer.digest ? ["Digest", isolated(layer.digest, "digest")] : null,
       ]),
       layer.nodes.length > 1 ? this.zoomButton(layer) : null,
-      this.list("Largest first", largestFirst),
+      this.list(image.isOfBlobs ? "Largest first, uncompressed" : "Largest first", largestFirst),
+    ];
+  }
+
+  /** Where to begin. */
+  nothing() {
+    const { image } = this;
+    const costs = image.hasReferences ? image.costliest : [];
+    const times = ({ times }) => (image.hasChanges ? `${formatCount(times)} × ` : "");
+    const row = (cost) => [this.nodeLink(cost.node), times(cost) + formatBytes(cost.bytes)];
+    return [
+      element("p", { class: "eyebrow" }, "Nothing selected"),
+      element("p", {}, hint(image)),
+      growing(costs, "Costliest changes", row),
     ];
   }
 
@@ -86,11 +104,14 @@ class Details {
   }
 }
 
-function nothing({ noun, names }) {
-  const hint = names.length
-    ? `Select a ${noun} on the map or in a search to see what is sent again when it changes.`
+const NO_REFERENCES = "An image does not tell what refers to what, and so not what a change would send again.";
+
+/** What one can select, and what is told of it. */
+function hint({ noun, names, hasReferences }) {
+  if (hasReferences) return `Select a ${noun} on the map or in a search to see what is sent again when it changes.`;
+  return names.length
+    ? `Select a ${noun} or a layer. ${NO_REFERENCES}`
     : "Select a layer on the map or in the table. What is in the layers is not known.";
-  return [element("p", { class: "eyebrow" }, "Nothing selected"), element("p", {}, hint)];
 }
 
 /** A list of terms and what they are. */

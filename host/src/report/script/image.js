@@ -12,6 +12,13 @@ class PlannedImage {
     this.size = sum(this.layers.map((layer) => layer.size));
     this.layerOf = layerOfEach(names.length, this.layers);
     this.referrers = reversed(references, names.length);
+    /** Sizes of layers are those of blobs, and so not sums of those of nodes, which are uncompressed. */
+    this.isOfBlobs = raw.layers.some(({ nodes, size }) => nodes.length > 0 && size !== undefined);
+  }
+
+  /** Images do not tell what refers to what, and so not what a change does. */
+  get hasReferences() {
+    return this.references.length > 0;
   }
 
   get hasChanges() {
@@ -44,6 +51,41 @@ class PlannedImage {
     return [];
   }
 
+  /** A node and all from which it can be reached. */
+  withReferrers(node) {
+    const seen = new Uint8Array(this.names.length);
+    seen[node] = 1;
+    const reached = [node];
+    // The list grows while it is walked.
+    for (const at of reached) {
+      for (const referrer of this.referrers[at]) {
+        if (!seen[referrer]) {
+          seen[referrer] = 1;
+          reached.push(referrer);
+        }
+      }
+    }
+    return reached;
+  }
+
+  /** The costliest changes. */
+  get costliest() {
+    this.costs ??= costliestChanges(this);
+    return this.costs;
+  }
+
+  /** How many need it: `12 paths` */
+  need(node) {
+    const count = this.withReferrers(node).length - 1;
+    return count ? counted(count, this.noun) : `no other ${this.noun}`;
+  }
+
+  /** `12.00 MiB (3.4 %)`, without a share where it would be one of another kind of bytes. */
+  sizeOf(node) {
+    const size = formatBytes(this.sizes[node]);
+    return this.isOfBlobs ? `${size} uncompressed` : `${size} (${formatShare(this.sizes[node], this.size)})`;
+  }
+
   /** What a node is called in running text. */
   get noun() {
     return this.kind === "package" ? "package" : "path";
@@ -58,8 +100,9 @@ function wayDown(below, from) {
 }
 
 class Layer {
-  constructor({ label, planner, nodes, state, size }, index, sizes) {
-    Object.assign(this, { index, label, planner, nodes, state });
+  constructor({ label, planner, nodes, state, size, digest }, index, sizes) {
+    Object.assign(this, { index, planner, nodes, state, digest });
+    this.label = shortened(label, NAME_LENGTH);
     this.size = size ?? sum(nodes.map((node) => sizes[node]));
   }
 
@@ -68,9 +111,19 @@ class Layer {
     return this.label ? `${this.index} · ${this.label}` : String(this.index);
   }
 
+  /** `layer 3` */
+  get place() {
+    return `layer ${this.index}`;
+  }
+
+  /** `glibc`, or where it has no label `layer 3` */
+  get name() {
+    return this.label || this.place;
+  }
+
   /** `layer 3, glibc` */
   get title() {
-    return this.label ? `layer ${this.index}, ${this.label}` : `layer ${this.index}`;
+    return this.label ? `${this.place}, ${this.label}` : this.place;
   }
 }
 

@@ -54,7 +54,7 @@ function layerColumns(image, onSelect) {
       ({ label }) => label,
       clipped(({ label }) => label),
     ),
-    hasNodes &&
+    image.hasReferences &&
       textColumn(
         "Planner",
         ({ planner }) => planner ?? "",

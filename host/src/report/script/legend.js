@@ -5,7 +5,9 @@ function showLegend(box, scheme, image, theme) {
   const { meaning, ticks = [], keys = [] } = scheme.legend(image);
   const scale = ticks.length ? rampLegend(scheme, ticks, theme) : null;
   const states = keys.map(({ state, text }) => keyed(state, text));
-  box.replaceChildren(...[scale, ...states, element("p", { class: "hint" }, meaning)].filter((part) => part !== null));
+  const sizes = image.isOfBlobs ? ` Layers have the sizes of their blobs, ${image.noun}s those before compression.` : "";
+  const hint = element("p", { class: "hint" }, meaning + sizes);
+  box.replaceChildren(...[scale, ...states, hint].filter((part) => part !== null));
 }
 
 /** A ramp with its ticks below. */

@@ -102,7 +102,8 @@ class Page {
   select(selection) {
     this.selection = selection;
     const layer = selectedLayer(this.image, selection);
-    const whatIf = selection?.node === undefined ? null : new WhatIf(this.image, selection.node);
+    const isNode = selection?.node !== undefined;
+    const whatIf = isNode && this.image.hasReferences ? new WhatIf(this.image, selection.node) : null;
     this.whatIf = whatIf;
     this.details.show(this.image, selection, whatIf);
     this.layers.select(layer ?? null);
@@ -110,7 +111,9 @@ class Page {
     this.treemap.moveTo(selection);
     this.mark();
     writeAddress(this.image, selection);
-    if (selection) announce(whatIf ? whatIf.sentence(this.image) : `${selection.layer.title} selected`);
+    const answer = whatIf?.sentence(this.image) ?? "";
+    byId("answer").replaceChildren(isolated(answer));
+    if (selection) announce(answer || `${isNode ? this.image.shortName(selection.node) : layer.title} selected`);
   }
 
   find(matches) {

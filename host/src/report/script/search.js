@@ -82,7 +82,7 @@ class Search {
       },
       element("bdi", { class: "name" }, highlighted(visible(name), words)),
       element("span", { class: "number" }, formatBytes(image.sizes[node])),
-      element("span", { class: "hint" }, `layer ${image.layerOf[node]}`),
+      element("span", { class: "hint" }, image.layers[image.layerOf[node]]?.place ?? "no layer"),
     );
   }
 

@@ -15,13 +15,10 @@ function showSummary(box, { image, comparison, histories }) {
 function ofImage(image) {
   const [top] = byDescending(image.layers, (layer) => layer.size);
   const figures = [figure(formatBytes(image.size), "image size")];
-  if (image.names.length)
-    figures.push(figure(formatCount(image.names.length), image.names.length === 1 ? image.noun : `${image.noun}s`));
-  figures.push(figure(formatCount(image.layers.length), image.layers.length === 1 ? "layer" : "layers"));
-  if (top) {
-    const name = top.label || `layer ${top.index}`;
-    figures.push(figure(formatShare(top.size, image.size), ["in the largest layer, ", isolated(name, "clipped")]));
-  }
+  if (image.names.length) figures.push(countFigure(image.names.length, image.noun));
+  figures.push(countFigure(image.layers.length, "layer"));
+  if (top)
+    figures.push(figure(formatShare(top.size, image.size), ["in the largest layer, ", isolated(top.name, "clipped")]));
   return element("div", { class: "figures" }, figures);
 }
 

@@ -6,8 +6,8 @@
 // The keyboard goes among layers until it goes into one, and then among the nodes of it.
 
 const ZOOM_MS = 220;
-/** No name in a heading is longer, in characters; the details have all of it. */
-const NAME_LENGTH = 120;
+/** How far a frame stands around its tile, so that the name in it can be read. */
+const FRAME_AROUND = 3;
 
 class Treemap {
   /** `onSelect` hears `{ node }`, `{ layer }` or null; `onZoom` the layer gone into, or null. */
@@ -125,8 +125,8 @@ class Treemap {
 
   hover(event) {
     const place = event && event.pointerType !== "touch" ? this.at(event) : null;
-    this.showFrame(this.hoverFrame, place);
-    if (place) this.tooltip.show(describe(this.image, place), event);
+    if (place !== this.hovered) this.showFrame(this.hoverFrame, place);
+    if (place) this.tooltip.show(place === this.hovered ? null : describe(this.image, place), event);
     else this.tooltip.hide();
   }
 
@@ -171,7 +171,7 @@ class Treemap {
   goInto(layer) {
     this.zoom(layer);
     const first = this.cursor ? `; ${describe(this.image, this.cursor).join(", ")}` : "";
-    announce(`${layer.title}: ${counted(layer.nodes.length, this.image.noun)}${first}`);
+    announce([layer.title, ...held(this.image, layer)].join(": ") + first);
   }
 
   /** Out of the layer first, then out of the selection. */
@@ -190,21 +190,21 @@ function selectedLayer(image, selection) {
   return selection?.layer ?? image.layers[image.layerOf[selection?.node]];
 }
 
+/** How many nodes are in a layer; nothing where that is not known. */
+function held(image, { nodes }) {
+  return nodes.length ? [counted(nodes.length, image.noun)] : [];
+}
+
 /** What a tile or block is, line by line. */
 function describe(image, { node, layer }) {
   const state = layer.state ? `, ${layer.state}` : "";
   if (!(node >= 0)) {
-    return [
-      layer.title + state,
-      `${formatBytes(layer.size)}, ${formatShare(layer.size, image.size)} of the image`,
-      counted(layer.nodes.length, image.noun),
-    ];
+    const share = `${formatBytes(layer.size)}, ${formatShare(layer.size, image.size)} of the image`;
+    return [layer.title + state, share, ...held(image, layer)];
   }
-  const lines = [
-    shortened(image.shortName(node), NAME_LENGTH),
-    `${formatBytes(image.sizes[node])} in ${layer.title}${state}`,
-  ];
-  if (image.popularity.length) lines.push(`popularity ${formatPermille(image.popularity[node])}`);
+  const size = formatBytes(image.sizes[node]) + (image.isOfBlobs ? " uncompressed" : "");
+  const lines = [shortened(image.shortName(node), NAME_LENGTH), `${size} in ${layer.title}${state}`];
+  if (image.hasReferences) lines.push(`needed by ${image.need(node)}`);
   if (image.hasChanges) lines.push(`changed in ${image.changes[node]} of ${counted(image.updates, "update")}`);
   return lines;
 }

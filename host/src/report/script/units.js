@@ -25,9 +25,11 @@ function counted(count, one, several = `${one}s`) {
   return `${formatCount(count)} ${count === 1 ? one : several}`;
 }
 
-/** `12.3 %`, rounded down; `-` for a share of nothing. */
+/** `12.3 %`, rounded down, but not to nothing; `-` for a share of nothing. */
 function formatShare(part, whole) {
-  return whole > 0 ? formatPermille(Math.floor((part / whole) * 1000)) : "-";
+  const permille = whole > 0 ? Math.floor((part / whole) * 1000) : null;
+  if (permille === null) return "-";
+  return permille === 0 && part > 0 ? "< 0.1 %" : formatPermille(permille);
 }
 
 /** `12.3 %` */
@@ -69,6 +71,9 @@ const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u
 function visible(text) {
   return text.replace(UNSEEN, "\ufffd");
 }
+
+/** No name in a heading is longer, in characters; the details have all of it. */
+const NAME_LENGTH = 120;
 
 /** At most so many characters, the last of them an ellipsis if it is not all. */
 function shortened(text, length) {

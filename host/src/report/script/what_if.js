@@ -8,7 +8,7 @@ class WhatIf {
     this.node = node;
     /** By node whether it is a new one then. */
     this.changed = new Uint8Array(image.names.length);
-    const nodes = image.kind === "package" ? [node] : withReferrers(image, node);
+    const nodes = image.kind === "package" ? [node] : image.withReferrers(node);
     for (const at of nodes) this.changed[at] = 1;
     this.changedCount = nodes.length;
     this.changedBytes = sum(nodes.map((at) => image.sizes[at]));
@@ -20,28 +20,11 @@ class WhatIf {
 
   sentence(image) {
     const [bytes, layers] = [formatBytes(this.sentBytes), counted(this.layers.length, "layer")];
-    return `If ${image.shortName(this.node)} changes, ${bytes} in ${layers} is sent again`;
+    return `If ${shortened(image.shortName(this.node), NAME_LENGTH)} changes, ${bytes} in ${layers} is sent again`;
   }
 
   /** Of what is sent, that which only shares a layer with something new. */
   get sharedBytes() {
     return Math.max(this.sentBytes - this.changedBytes, 0);
   }
-}
-
-/** A node and all from which it can be reached. */
-function withReferrers(image, node) {
-  const seen = new Uint8Array(image.names.length);
-  seen[node] = 1;
-  const reached = [node];
-  // The list grows while it is walked.
-  for (const at of reached) {
-    for (const referrer of image.referrers[at]) {
-      if (!seen[referrer]) {
-        seen[referrer] = 1;
-        reached.push(referrer);
-      }
-    }
-  }
-  return reached;
 }
