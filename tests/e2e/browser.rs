@@ -112,6 +112,17 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", features).map(drop)
     }
 
+    /// The page as it is printed, on the screen.
+    pub(crate) fn lay_on_paper(&mut self) -> Result<()> {
+        self.command("Emulation.setEmulatedMedia", json!({"media": "print"})).map(drop)
+    }
+
+    /// A window of another size, in CSS pixels.
+    pub(crate) fn resize(&mut self, width: u32, height: u32) -> Result<()> {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.command("Emulation.setDeviceMetricsOverride", metrics).map(drop)
+    }
+
     /// The value of an expression, by way of JSON.
     pub(crate) fn value(&mut self, expression: &str) -> Result<Value> {
         let arguments = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});

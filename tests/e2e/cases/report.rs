@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     case!(what_if_says_what_explain_says, Chromium),
     case!(keys_alone_lead_everywhere, Chromium),
     case!(dark_and_light_follow_the_system_and_the_reader, Chromium),
+    case!(a_printed_page_has_the_marks_of_the_map, Chromium),
     case!(hostile_names_are_texts, Chromium),
     case!(nothing_else_runs_or_is_fetched, Chromium),
     case!(a_simulation_has_a_line_for_each_run, Chromium),
@@ -166,6 +167,27 @@ fn dark_and_light_follow_the_system_and_the_reader() -> Result<()> {
     browser.click("#theme")?;
     let chosen = browser.value(looks)?;
     ensure!(chosen == dark, "{chosen}");
+    browser.is_content()
+}
+
+fn a_printed_page_has_the_marks_of_the_map() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = plan_report(&folder, &graph_of(60), &["--max-layers", "6"])?;
+    let mut browser = Browser::open(&report, Scheme::Dark)?;
+    search(&mut browser, "node-7")?;
+    // Those in which something that is sent again is new, on a light page.
+    let marked = "(canvas => { \
+                  const pen = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true }); \
+                  pen.drawImage(canvas, 0, 0); \
+                  return pen.getImageData(0, 0, canvas.width, canvas.height).data \
+                  .reduce((count, red, at, data) => count + (at % 4 === 0 && red === 179 && data[at + 1] === 24), 0); }) \
+                  (document.querySelector('#treemap canvas'))";
+    browser.holds(&format!("{marked} === 0"))?;
+    browser.lay_on_paper()?;
+    browser.eventually(&format!("{marked} > 100"))?;
+    browser.holds("getComputedStyle(document.querySelectorAll('#treemap canvas')[1]).display === 'none'")?;
+    browser.holds("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")?;
+    browser.holds("document.querySelector('#layers').offsetWidth <= document.body.clientWidth")?;
     browser.is_content()
 }
 

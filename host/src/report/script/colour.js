@@ -31,7 +31,7 @@ const RAMPS = {
   },
 };
 const STATES = {
-  light: { kept: [0.87, 0.025, 220], new: [0.74, 0.13, 55] },
+  light: { kept: [0.8, 0.03, 220], new: [0.74, 0.13, 55] },
   dark: { kept: [0.38, 0.03, 230], new: [0.66, 0.13, 55] },
 };
 const UNKNOWN = { light: [0.9, 0, 0], dark: [0.35, 0, 0] };
@@ -46,13 +46,12 @@ const SCHEMES = {
   popularity: {
     label: "Popularity",
     ramp: "popularity",
-    isKnown: (image) => image.popularity.length > 0,
+    isKnown: (image) => distinct(image.popularity).length > 1,
     paints: (image, theme) => rampPaints(RAMPS[theme].popularity, theme, (node) => image.popularity[node] / 1000),
     legend: (image) => ({
       meaning: `How much is built upon a ${image.noun}: its rank by the popularity strategy’s score.`,
       ticks: [
         { at: 0, text: "least popular" },
-        { at: 0.5, text: "median" },
         { at: 1, text: "most popular" },
       ],
     }),
@@ -118,7 +117,16 @@ function statePaints(theme) {
 
 /** A colour, and that of texts upon it. */
 function paint(lch) {
-  return { fill: rgb(lch), ink: lch[0] > 0.6 ? "#16181d" : "#ffffff", isHatched: false };
+  return { fill: rgb(lch), ink: luminance(lch) > INK_FLIPS ? "#000000" : "#ffffff", isHatched: false };
+}
+
+/** Relative luminance where black and white have the same contrast, which is 4.58: no other pair always has 4.5. */
+const INK_FLIPS = 0.179;
+
+/** Relative luminance, from 0 to 1. */
+function luminance(lch) {
+  const [red, green, blue] = linearRgb(lch).map((channel) => Math.min(Math.max(channel, 0), 1));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 /** The colour at a place from 0 to 1. */
@@ -129,19 +137,22 @@ function onRamp(stops, place) {
 }
 
 /** OKLCH as what every browser and canvas takes. */
-function rgb([lightness, chroma, hue]) {
+function rgb(lch) {
+  return `rgb(${linearRgb(lch).map(encoded).join(" ")})`;
+}
+
+function linearRgb([lightness, chroma, hue]) {
   const angle = (hue * Math.PI) / 180;
   const a = chroma * Math.cos(angle);
   const b = chroma * Math.sin(angle);
   const long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
   const short = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
-  const channels = [
+  return [
     4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
     -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
     -0.0041960863 * long - 0.7034186147 * medium + 1.707614701 * short,
   ];
-  return `rgb(${channels.map(encoded).join(" ")})`;
 }
 
 /** A linear channel in sRGB's curve, 0 to 255. */

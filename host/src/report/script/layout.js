@@ -28,7 +28,7 @@ function block(image, layer, box, isGroup) {
   const nodes = layer.nodes.length ? byDescending(layer.nodes, (node) => image.sizes[node]) : [-1];
   const weights = layer.nodes.length ? nodes.map((node) => image.sizes[node]) : [layer.size];
   const boxes = squarify(weighed(weights), inner);
-  return { layer, box, isFramed, hasHeading, tiles: nodes.map((node, at) => ({ node, layer, box: boxes[at] })) };
+  return { layer, box, inner, isFramed, hasHeading, tiles: nodes.map((node, at) => ({ node, layer, box: boxes[at] })) };
 }
 
 /** Where nothing has a size, everything has the same. */

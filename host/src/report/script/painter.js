@@ -1,7 +1,7 @@
 // Drawing the map.
 //
 // Two canvases lie upon each other: what is there, drawn once, and marks (what is selected, found, or sent again),
-// drawn whenever these change.
+// drawn whenever these change. Paper has only one: there the upper one would be white where nothing is.
 
 const TILE_GAP = 1;
 const LABEL_FITS = { width: 34, height: 14 };
@@ -13,6 +13,7 @@ const LABEL_LENGTH = 120;
 class Painter {
   constructor(box) {
     this.box = box;
+    this.print = matchMedia("print");
     this.base = element("canvas", { "aria-hidden": "true" });
     this.marks = element("canvas", { "aria-hidden": "true" });
     box.append(this.base, this.marks);
@@ -34,6 +35,8 @@ class Painter {
     if (whatIf) drawWhatIf(pen, blocks, whatIf);
     if (matches) drawMatches(pen, blocks, matches, !whatIf);
     if (selection) drawSelection(pen, boxOf(image, blocks, selection));
+    const { clientWidth: width, clientHeight: height } = this.box;
+    if (this.print.matches) this.base.getContext("2d").drawImage(this.marks, 0, 0, width, height);
   }
 
   /** A context in CSS pixels, of an empty canvas that has as many pixels as the screen, and the colours of the page. */
@@ -62,12 +65,15 @@ class Painter {
   }
 }
 
-function drawFrame({ context, ink }, { box, isFramed }) {
+/** A border and a band for the heading. */
+function drawFrame({ context, ink, veil }, { box, inner, isFramed }) {
   if (!isFramed) return;
   context.fillStyle = ink;
   context.globalAlpha = 0.16;
   context.fillRect(box.x, box.y, box.width, box.height);
   context.globalAlpha = 1;
+  context.fillStyle = veil;
+  context.fillRect(inner.x, inner.y, inner.width, inner.height);
 }
 
 function drawHeading({ context, ink, fontFamily }, { layer, box, hasHeading }) {
@@ -97,24 +103,31 @@ function drawTile(pen, tile, { fill, ink, isHatched }, pattern) {
   drawLabel(pen, tile, ink);
 }
 
-/** The name, where there is room for some of it, and the size, where there is room for all of it. */
-function drawLabel({ context, image, fontFamily }, { node, layer, box }, ink) {
+/** The name, where there is room for some of it, and the size, where there is room for all of it; on a plate if need be. */
+function drawLabel({ context, image, fontFamily }, { node, layer, box }, ink, plate = null) {
   const { x, y, width, height } = withGap(box);
   if (width < LABEL_FITS.width || height < LABEL_FITS.height) return;
-  context.fillStyle = ink;
   context.font = `${TILE_FONT}px ${fontFamily}`;
-  context.fillText(fitted(context, node < 0 ? layer.title : image.shortName(node), width - 8), x + 4, y + 8.5);
+  const name = fitted(context, node < 0 ? layer.title : image.shortName(node), width - 8);
+  drawLine(context, name, x + 4, y + 8.5, ink, plate);
   const size = formatBytes(node < 0 ? layer.size : image.sizes[node]);
   if (height < SIZE_FITS.height || context.measureText(size).width > width - 6) return;
-  context.globalAlpha = 0.72;
-  context.fillText(size, x + 4, y + 22.5);
-  context.globalAlpha = 1;
+  drawLine(context, size, x + 4, y + 22.5, ink, plate);
+}
+
+function drawLine(context, text, x, y, ink, plate) {
+  if (plate && text) {
+    context.fillStyle = plate;
+    context.fillRect(x - 3, y - 7, context.measureText(text).width + 6, 14);
+  }
+  context.fillStyle = ink;
+  context.fillText(text, x, y);
 }
 
 /** What is new is filled, what only shares a layer is hatched, and the rest steps back. */
 function drawWhatIf(pen, blocks, whatIf) {
-  const { context, alarm, veil } = pen;
-  const pattern = hatch(context, alarm);
+  const { context, alarm, veil, ink } = pen;
+  const pattern = hatch(context, alarm, true);
   for (const { layer, box, tiles } of blocks) {
     if (!whatIf.sent.has(layer)) {
       stepBack(pen, box);
@@ -123,11 +136,15 @@ function drawWhatIf(pen, blocks, whatIf) {
     for (const tile of tiles) {
       const { x, y, width, height } = withGap(tile.box);
       const isChanged = whatIf.changed[tile.node];
-      context.globalAlpha = isChanged ? 1 : 0.4;
-      context.fillStyle = isChanged ? alarm : pattern;
+      context.fillStyle = isChanged ? alarm : veil;
       context.fillRect(x, y, width, height);
-      context.globalAlpha = 1;
-      if (isChanged) drawLabel(pen, tile, veil);
+      if (isChanged) {
+        drawLabel(pen, tile, veil);
+        continue;
+      }
+      context.fillStyle = pattern;
+      context.fillRect(x, y, width, height);
+      drawLabel(pen, tile, ink, veil);
     }
     outline(context, box, alarm, 2);
   }
@@ -192,15 +209,15 @@ function fitted(context, text, width) {
 
 const HATCH_PIXELS = 10;
 
-/** Diagonal lines. */
-function hatch(context, colour) {
+/** Diagonal lines that rise to the right, or that fall. */
+function hatch(context, colour, isFalling = false) {
   const tile = new OffscreenCanvas(HATCH_PIXELS, HATCH_PIXELS);
   const lines = tile.getContext("2d");
   lines.strokeStyle = colour;
   lines.lineWidth = 2;
   for (const shift of [-HATCH_PIXELS, 0, HATCH_PIXELS]) {
-    lines.moveTo(shift, HATCH_PIXELS);
-    lines.lineTo(shift + HATCH_PIXELS, 0);
+    lines.moveTo(shift, isFalling ? 0 : HATCH_PIXELS);
+    lines.lineTo(shift + HATCH_PIXELS, isFalling ? HATCH_PIXELS : 0);
   }
   lines.stroke();
   return context.createPattern(tile, "repeat");

@@ -28,9 +28,10 @@ class Treemap {
     this.layOut();
   }
 
+  /** On paper the box has another size, too. */
   recolour(paintOf) {
     this.paintOf = paintOf;
-    this.draw();
+    this.layOut();
   }
 
   /** Marks what a change makes new, what was found (a flag for each node) and what is selected; each may be null. */
