@@ -16,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     case!(a_report_of_real_packages_opens_and_is_searched, Chromium, Debian, Git),
     case!(what_if_says_what_explain_says, Chromium),
     case!(keys_alone_lead_everywhere, Chromium),
+    case!(what_is_selected_is_in_sight, Chromium),
     case!(dark_and_light_follow_the_system_and_the_reader, Chromium),
     case!(a_printed_page_has_the_marks_of_the_map, Chromium),
     case!(hostile_names_are_texts, Chromium),
@@ -150,6 +151,42 @@ fn keys_alone_lead_everywhere() -> Result<()> {
     search(&mut browser, "node-7")?;
     browser.press(Key::Escape)?;
     browser.holds("document.querySelector('#search').value === ''")?;
+    // The list of matches scrolls, but is no stop.
+    browser.write("node")?;
+    browser.eventually("document.querySelectorAll('#search-results [role=option]').length > 0")?;
+    browser.press(Key::Tab)?;
+    browser.holds("document.activeElement.id === 'treemap'")?;
+    // What is said of where the pointer is gives way to keys.
+    browser.click("#treemap")?;
+    browser.holds("!document.querySelector('#tooltip').hidden")?;
+    browser.press(Key::ArrowRight)?;
+    browser.holds("document.querySelector('#tooltip').hidden")?;
+    browser.is_content()
+}
+
+fn what_is_selected_is_in_sight() -> Result<()> {
+    let folder = Folder::new()?;
+    let report = plan_report(&folder, &graph_of(60), &["--max-layers", "6"])?;
+    let mut browser = Browser::open(&report, Scheme::Light)?;
+    let in_sight = |selector: &str| {
+        format!(
+            "(box => box.top >= 0 && box.top < innerHeight - 100)(document.querySelector('{selector}').getBoundingClientRect())"
+        )
+    };
+    for (width, height) in [(1280, 900), (900, 800), (380, 800)] {
+        browser.resize(width, height)?;
+        browser.holds("document.documentElement.scrollWidth <= document.documentElement.clientWidth")?;
+        browser.click("#layers tbody tr:nth-child(2) td:nth-child(2)")?;
+        for part in ["#treemap", "#details"] {
+            browser.eventually(&in_sight(part))?;
+        }
+        browser.value("document.querySelector('#details .rows button').click()")?;
+        browser.eventually("document.querySelector('#what-if') !== null")?;
+        browser.holds(&in_sight("#answer"))?;
+        browser.holds(
+            "document.querySelector('#details').scrollWidth <= document.querySelector('#details').clientWidth",
+        )?;
+    }
     browser.is_content()
 }
 

@@ -36,7 +36,7 @@ class Page {
     const onZoom = (layer) => this.showTrail(layer);
     this.treemap = new Treemap({ box: byId("treemap"), tooltip: new Tooltip(byId("tooltip")), onSelect, onZoom });
     this.details = new Details({ box: byId("details"), onSelect, onZoom: (layer) => this.treemap.zoom(layer) });
-    this.layers = new LayerTable({ table: byId("layers"), onSelect });
+    this.layers = new LayerTable({ table: byId("layers"), onSelect: (selection) => this.visit(selection) });
     this.search = new Search({ onMatches: (matches) => this.find(matches), onSelect: (node) => this.select({ node }) });
     byId("map").hidden = false;
     byId("layer-list").hidden = false;
@@ -56,6 +56,12 @@ class Page {
     this.showImage(at);
     byId("map").scrollIntoView();
     byId("treemap").focus({ preventScroll: true });
+  }
+
+  /** Selects what the map shows, and goes to it. */
+  visit(selection) {
+    this.select(selection);
+    byId("map").scrollIntoView();
   }
 
   showImage(at) {

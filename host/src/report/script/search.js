@@ -45,7 +45,9 @@ class Search {
     this.count.textContent = words.length ? `${counted(this.found.length, "match", "matches")}, ${bytes}${listed}` : "";
     if (words.length) announce(this.count.textContent);
     this.open(words.length > 0 && document.activeElement === this.input);
-    this.onMatches(words.length ? this.flags() : null);
+    // Marking tens of thousands of tiles takes longer than the next key.
+    cancelAnimationFrame(this.marking);
+    this.marking = requestAnimationFrame(() => this.onMatches(words.length ? this.flags() : null));
   }
 
   matching(words) {

@@ -5,9 +5,9 @@ class Tooltip {
     this.box = box;
   }
 
-  /** Lines of text beside where an event is. */
+  /** Lines of text, or with null those that it has, beside where an event is. */
   show(lines, { clientX, clientY }) {
-    this.box.replaceChildren(...lines.map((line) => element("div", {}, isolated(line))));
+    if (lines) this.box.replaceChildren(...lines.map((line) => element("div", {}, isolated(line))));
     this.box.hidden = false;
     const { offsetWidth: width, offsetHeight: height } = this.box;
     const left = clientX + 14 + width > innerWidth ? clientX - 14 - width : clientX + 14;

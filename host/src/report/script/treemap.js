@@ -80,7 +80,7 @@ class Treemap {
     this.cursor =
       isAt && (this.places().find((place) => place.layer === isAt.layer && place.node === isAt.node) ?? null);
     this.showFrame(this.cursorFrame, this.cursor);
-    this.showFrame(this.hoverFrame, null);
+    this.hover(null);
     this.draw();
   }
 
@@ -97,11 +97,15 @@ class Treemap {
     frame.hidden = !place;
     if (!place) return;
     const { x, y, width, height } = place.box;
+    const { clientWidth, clientHeight } = this.box;
+    const [left, top] = [x, y].map((at) => Math.max(at - FRAME_AROUND, 0));
+    const right = Math.min(x + Math.max(width, 3) + FRAME_AROUND, clientWidth);
+    const bottom = Math.min(y + Math.max(height, 3) + FRAME_AROUND, clientHeight);
     Object.assign(frame.style, {
-      left: `${x}px`,
-      top: `${y}px`,
-      width: `${Math.max(width, 3)}px`,
-      height: `${Math.max(height, 3)}px`,
+      left: `${left}px`,
+      top: `${top}px`,
+      width: `${right - left}px`,
+      height: `${bottom - top}px`,
     });
   }
 
@@ -114,6 +118,8 @@ class Treemap {
     this.box.addEventListener("dblclick", (event) => this.doubleClick(event));
     this.box.addEventListener("keydown", (event) => this.press(event));
     this.box.addEventListener("focus", () => this.enter());
+    // Wherever the focus is: what the pointer points at is not what keys are about.
+    document.addEventListener("keydown", () => this.hover(null), { capture: true });
   }
 
   /** The tile, or the heading of the block, that an event is at. */
@@ -129,6 +135,7 @@ class Treemap {
     if (place !== this.hovered) this.showFrame(this.hoverFrame, place);
     if (place) this.tooltip.show(place === this.hovered ? null : describe(this.image, place), event);
     else this.tooltip.hide();
+    this.hovered = place;
   }
 
   click(event) {
