@@ -536,7 +536,7 @@ fn a_report_is_written_to_a_place_of_its_own_or_not_at_all() -> Result<()> {
     layerwright(&["simulate", "--history", &jsonl, "--report", &jsonl]).exits(2)?.says(&["--history and --report"])?;
     let over_history = ["plan", "--from", &source, "--history", &jsonl, "--report", &jsonl];
     layerwright(&over_history).exits(2)?.says(&["--history and --report", same])?;
-    build(&layout, &["--history", "oci:oci:1", "--report", "oci/report.html"])
+    build(&format!("oci:{}", folder.path("other")), &["--history", "oci:oci:1", "--report", "oci/report.html"])
         .dir(&folder.path(""))
         .exits(2)?
         .says(&["--history and --report", same])?;
