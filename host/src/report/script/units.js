@@ -25,10 +25,10 @@ function counted(count, one, several = `${one}s`) {
   return `${formatCount(count)} ${count === 1 ? one : several}`;
 }
 
-/** `12.3 %`, rounded down, but not to nothing; `-` for a share of nothing. */
+/** `12.3 %`, rounded, but not to nothing; `-` for a share of nothing. */
 function formatShare(part, whole) {
-  const permille = whole > 0 ? Math.floor((part / whole) * 1000) : null;
-  if (permille === null) return "-";
+  if (whole <= 0) return "-";
+  const permille = Math.round((part / whole) * 1000);
   return permille === 0 && part > 0 ? "< 0.1 %" : formatPermille(permille);
 }
 
@@ -37,9 +37,9 @@ function formatPermille(permille) {
   return `${(permille / 10).toFixed(1)} %`;
 }
 
-/** `1.14 x`, rounded down; `-` for a multiple of nothing. */
+/** `1.14 x`, rounded; `-` for a multiple of nothing. */
 function formatMultiple(part, whole) {
-  return whole > 0 ? `${(Math.floor((part / whole) * 100) / 100).toFixed(2)} x` : "-";
+  return whole > 0 ? `${(Math.round((part / whole) * 100) / 100).toFixed(2)} x` : "-";
 }
 
 /** `46.33 ms` */
