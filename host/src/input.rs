@@ -30,6 +30,11 @@ pub(crate) fn open_packed(file: &Path) -> Result<Box<dyn Read>> {
     unpack(open(file)?)
 }
 
+/// Whether it is standard input, a pipe or a device: something that is there once, and not kept.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    path == Path::new("-") || path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
 /// Looks at how a file begins, and returns that and the whole of it.
 pub(crate) fn with_start<R: Read>(mut open: R) -> Result<(Vec<u8>, impl Read + use<R>)> {
     let mut start = Vec::new();

@@ -25,7 +25,7 @@ use super::plan_file::{PlanForm, read_plan};
 use crate::arguments::CompareArguments;
 use crate::console::Console;
 use crate::exit::Usage;
-use crate::input::{open_packed, with_start};
+use crate::input::{is_stream, open_packed, with_start};
 use crate::outline::open_outline;
 use crate::report::LayerState;
 
@@ -106,15 +106,13 @@ enum Source {
 }
 
 impl Source {
-    /// A plan is JSON, and may be packed; nothing that holds an image begins like it. What is neither a file nor a folder
-    /// can be read once only, which is enough for a plan.
+    /// A plan is JSON, and may be packed; nothing that holds an image begins like it. A stream can be read once only, which
+    /// is enough for a plan.
     fn new(text: &str) -> Result<Self> {
-        if text == "-" {
-            return Ok(Self::Plan("-".into()));
-        }
-        Ok(match text.parse()? {
-            ImageSource::Path(path) if is_stream(&path) || begins_like_json(&path) => Self::Plan(path),
-            image => Self::Image(image),
+        let path = Path::new(text);
+        Ok(match is_stream(path) || begins_like_json(path) {
+            true => Self::Plan(path.to_owned()),
+            false => Self::Image(text.parse()?),
         })
     }
 
@@ -124,10 +122,6 @@ impl Source {
             Self::Image(image) => image.path(),
         }
     }
-}
-
-fn is_stream(path: &Path) -> bool {
-    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 fn begins_like_json(path: &Path) -> bool {

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use layerwright_packer::Destination;
 
 use crate::history::{Holds, place_of};
+use crate::input::is_stream;
 use crate::planner_file;
 use crate::planner_spec::PlannerSpec;
 use crate::source::Source;
@@ -72,9 +73,9 @@ impl Place {
         Self::new(flag, Some(path), Holds::Other)
     }
 
-    /// A stream is no place.
+    /// Nothing in a stream is overwritten.
     fn new(flag: &'static str, path: Option<&Path>, holds: Holds) -> Option<Self> {
-        path.filter(|path| *path != Path::new("-")).map(|path| Self { flag, path: path.to_owned(), holds })
+        path.filter(|path| !is_stream(path)).map(|path| Self { flag, path: path.to_owned(), holds })
     }
 
     fn may_replace(&self, read: &Self) -> bool {

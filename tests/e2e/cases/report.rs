@@ -545,6 +545,9 @@ fn a_report_is_written_to_a_place_of_its_own_or_not_at_all() -> Result<()> {
     layerwright(&into_layout).dir(&folder.path("")).exits(2)?.says(&["NEW and --report", same])?;
     ensure!(fs::read_to_string(&jsonl)? == history(3));
 
+    // Nothing is lost where nothing is kept.
+    layerwright(&["plan", "--from", &source, "-o", "/dev/null", "--report", "/dev/null"]).ok()?;
+
     // A place that cannot be written to is refused before any work, and what fails leaves nothing.
     let nowhere = folder.path("missing/report.html");
     build(&layout, &["--report", &nowhere]).exits(1)?.says(&["missing"])?;
