@@ -6,6 +6,7 @@ use anyhow::Result;
 use libtest_mimic::{Failed, Trial};
 
 use crate::need::Need;
+use crate::which_nix::WhichNix;
 
 /// One behaviour, tested.
 pub(crate) struct Case {
@@ -25,11 +26,24 @@ pub(crate) use case;
 impl Case {
     /// What is missing never passes silently: in CI the case fails, at a desk it is reported as ignored.
     pub(crate) fn trial(&self, subject: &str) -> Trial {
-        let missing: Vec<Need> = self.needs.iter().copied().filter(|need| !need.is_met()).collect();
-        let name = format!("{subject}::{}", self.name);
+        self.trial_with(WhichNix::Machine, format!("{subject}::{}", self.name))
+    }
+
+    /// The same with the Nix of Debian's next release.
+    pub(crate) fn trial_with_next_nix(&self, subject: &str) -> Trial {
+        self.trial_with(WhichNix::Next, format!("{subject}::next_nix::{}", self.name))
+    }
+
+    fn trial_with(&self, nix: WhichNix, name: String) -> Trial {
+        let of_nix: &[Need] = if nix == WhichNix::Next { &[Need::NextNix] } else { &[] };
+        let needs = of_nix.iter().chain(self.needs).copied();
+        let missing: Vec<Need> = needs.filter(|need| !need.is_met()).collect();
         if missing.is_empty() {
             let run = self.run;
-            return Trial::test(name, move || run().map_err(|error| Failed::from(format!("{error:#}"))));
+            return Trial::test(name, move || {
+                nix.choose();
+                run().map_err(|error| Failed::from(format!("{error:#}")))
+            });
         }
         let names: Vec<&str> = missing.iter().map(|need| need.name()).collect();
         let hints: Vec<&str> = missing.iter().map(|need| need.hint()).collect();

@@ -11,6 +11,7 @@ use crate::image::{members, sha256, text};
 use crate::invocation::{Finished, Invocation};
 use crate::run;
 use crate::store::NixStore;
+use crate::which_nix::WhichNix;
 
 /// What the program is linked with. A sandbox has nothing of the machine but what is named here.
 const CONFIGURATION: &str = "experimental-features = nix-command flakes\nsandbox = true\nsubstituters =\n\
@@ -25,11 +26,19 @@ pub(crate) struct Library {
     program: String,
 }
 
-/// A store of its own with the program in it; for the whole run.
+/// A store of its own with the program in it; for the whole run and the case's Nix.
 pub(crate) fn library() -> Result<&'static Library> {
-    static LIBRARY: LazyLock<Result<Library, String>> =
-        LazyLock::new(|| Library::build().map_err(|error| format!("{error:?}")));
-    LIBRARY.as_ref().map_err(|error| anyhow!("preparing the Nix library: {error}"))
+    type Shared = LazyLock<Result<Library, String>>;
+    fn build() -> Result<Library, String> {
+        Library::build().map_err(|error| format!("{error:?}"))
+    }
+    static MACHINE: Shared = LazyLock::new(build);
+    static NEXT: Shared = LazyLock::new(build);
+    let library = match WhichNix::chosen() {
+        WhichNix::Machine => &MACHINE,
+        WhichNix::Next => &NEXT,
+    };
+    library.as_ref().map_err(|error| anyhow!("preparing the Nix library: {error}"))
 }
 
 /// The folder `nix/` of the repository.

@@ -21,6 +21,7 @@ mod run;
 mod store;
 mod template;
 mod tree;
+mod which_nix;
 
 use std::process::ExitCode;
 

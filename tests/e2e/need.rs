@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::run;
+use crate::which_nix::WhichNix;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -16,6 +17,8 @@ pub(crate) enum Need {
     Docker,
     Fakeroot,
     Git,
+    /// That of Debian's next release.
+    NextNix,
     Nix,
     Npm,
     Podman,
@@ -47,6 +50,7 @@ impl Need {
             Self::Debian => Path::new("/var/lib/dpkg/status").exists(),
             Self::Root => rustix::process::geteuid().is_root(),
             Self::Guest => run::guest("popularity").exists(),
+            Self::NextNix => WhichNix::Next.programs().is_some_and(|programs| programs.join("nix").exists()),
             Self::PythonVenv => succeeds("python3", &["-c", "import ensurepip, venv"]),
             Self::RustGuest => has_wasip2() || has_debian_rust(),
             Self::WasmClang => has_wasm_clang() && component_linker().is_some(),
@@ -62,6 +66,7 @@ impl Need {
             Self::Debian => "Debian's package database",
             Self::Root => "root's rights",
             Self::Guest => "popularity.wasm",
+            Self::NextNix => "the Nix of Debian's next release",
             Self::PythonVenv => "Python's venv",
             Self::RustGuest => "Rust's target wasm32-wasip2",
             Self::WasmClang => "clang for WebAssembly",
@@ -94,7 +99,7 @@ impl Need {
             Self::Umoci => "apt-get install umoci",
             Self::Guest => "cargo build -p layerwright",
             Self::WasmClang => "apt-get install make gcc clang-16 lld-16 wasi-libc libclang-rt-16-dev-wasm32",
-            Self::WitBindgen => "cargo xtask setup --clients",
+            Self::NextNix | Self::WitBindgen => "cargo xtask setup --clients",
             Self::Zstd => "apt-get install zstd",
         }
     }
@@ -118,7 +123,7 @@ impl Need {
             Self::Tar => &["tar"],
             Self::Umoci => &["umoci"],
             Self::Zstd => &["zstd"],
-            Self::Debian | Self::Root | Self::Guest => &[],
+            Self::Debian | Self::Root | Self::Guest | Self::NextNix => &[],
             Self::PythonVenv | Self::RustGuest | Self::WasmClang | Self::WitBindgen => &[],
         }
     }

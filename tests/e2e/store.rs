@@ -13,9 +13,10 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, anyhow};
 use fs_err as fs;
 
-use crate::invocation::{Invocation, tool};
+use crate::invocation::Invocation;
 use crate::need::find;
 use crate::run::{Folder, layerwright};
+use crate::which_nix::WhichNix;
 
 const CONFIGURATION: &str =
     "experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\nbuild-users-group =\n";
@@ -25,19 +26,28 @@ const APPLETS: [&str; 9] = ["sh", "cp", "mkdir", "ln", "cat", "chmod", "env", "r
 
 pub(crate) struct NixStore {
     folder: Folder,
+    nix: WhichNix,
 }
 
-/// The store of this run, which nobody may change.
+/// The store of this run and of the case's Nix, which nobody may change.
 pub(crate) fn nix_store() -> Result<&'static NixStore> {
-    static STORE: LazyLock<Result<NixStore, String>> =
-        LazyLock::new(|| NixStore::build().map_err(|error| format!("{error:?}")));
-    STORE.as_ref().map_err(|error| anyhow!("building the Nix store: {error}"))
+    type Shared = LazyLock<Result<NixStore, String>>;
+    fn build() -> Result<NixStore, String> {
+        NixStore::build().map_err(|error| format!("{error:?}"))
+    }
+    static MACHINE: Shared = LazyLock::new(build);
+    static NEXT: Shared = LazyLock::new(build);
+    let store = match WhichNix::chosen() {
+        WhichNix::Machine => &MACHINE,
+        WhichNix::Next => &NEXT,
+    };
+    store.as_ref().map_err(|error| anyhow!("building the Nix store: {error}"))
 }
 
 impl NixStore {
     /// Another one, with the same content.
     pub(crate) fn build() -> Result<Self> {
-        let store = Self { folder: Folder::new()? };
+        let store = Self { folder: Folder::new()?, nix: WhichNix::chosen() };
         let folder = &store.folder;
         fs::create_dir_all(folder.path("busybox/bin"))?;
         fs::create_dir(folder.path("conf"))?;
@@ -90,7 +100,8 @@ impl NixStore {
 
     /// One of Nix's programs, with the configuration of this store.
     pub(crate) fn nix(&self, program: &str, arguments: &[&str]) -> Invocation {
-        tool(program, arguments).envs(self.environment())
+        let program = self.nix.programs().map_or_else(|| program.into(), |programs| programs.join(program));
+        Invocation::new(&program).args(arguments).envs(self.environment())
     }
 
     /// The program under test, such that it can ask Nix about this store.
@@ -98,7 +109,14 @@ impl NixStore {
         layerwright(arguments).envs(self.environment())
     }
 
-    fn environment(&self) -> [(&'static str, String); 2] {
-        [("NIX_CONF_DIR", self.folder.path("conf")), ("HOME", self.folder.path("."))]
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut variables = vec![("NIX_CONF_DIR", self.folder.path("conf")), ("HOME", self.folder.path("."))];
+        if let Some(programs) = self.nix.programs() {
+            let path = std::env::var("PATH").unwrap_or_default();
+            variables.push(("PATH", format!("{}:{path}", programs.display())));
+            // Where it looks for itself.
+            variables.push(("NIX_BIN_DIR", programs.display().to_string()));
+        }
+        variables
     }
 }

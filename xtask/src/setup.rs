@@ -1,6 +1,7 @@
 //! What a machine needs. Installs it where it can, and otherwise says what is missing.
 
 mod clients;
+mod next_nix;
 
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;

@@ -78,6 +78,16 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("verify", verify::CASES),
 ];
 
+/// Those that run a second time, with the Nix of Debian's next release.
+const WITH_BOTH_NIXES: [&str; 3] = ["nix", "nix_library", "nix_library_files"];
+
 pub(crate) fn trials() -> Vec<Trial> {
-    SUBJECTS.iter().flat_map(|(subject, cases)| cases.iter().map(|case| case.trial(subject))).collect()
+    let mut trials = Vec::new();
+    for (subject, cases) in SUBJECTS {
+        trials.extend(cases.iter().map(|case| case.trial(subject)));
+        if WITH_BOTH_NIXES.contains(subject) {
+            trials.extend(cases.iter().map(|case| case.trial_with_next_nix(subject)));
+        }
+    }
+    trials
 }

@@ -1,12 +1,12 @@
 //! What tests and benchmarks run besides the program: clients that read images, and compilers of other languages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use xtask::toolchain::sysroot;
 
-use super::{DEBIAN_TOOLCHAIN, can_install, install};
+use super::{DEBIAN_TOOLCHAIN, can_install, install, next_nix};
 use crate::run::{exists, run};
 
 /// How one sees that a package is there.
@@ -18,7 +18,7 @@ enum Sign {
 }
 
 /// What the tests need, and the Debian packages that bring it.
-const CLIENTS: [(Sign, &str); 23] = [
+const CLIENTS: [(Sign, &str); 24] = [
     (Sign::Program("qemu-x86_64"), "qemu-user"),
     (Sign::Program("skopeo"), "skopeo"),
     (Sign::Program("umoci"), "umoci"),
@@ -33,6 +33,7 @@ const CLIENTS: [(Sign, &str); 23] = [
     (Sign::Program("zstd"), "zstd"),
     (Sign::Program("tar"), "tar"),
     (Sign::Program("proot"), "proot"),
+    (Sign::Program("patchelf"), "patchelf"),
     // Reports
     (Sign::Program("chromium"), "chromium"),
     // Strategies in other languages
@@ -69,8 +70,12 @@ pub(crate) fn clients(workspace: &Path) -> Result<()> {
     if !wasip2()? {
         still_missing.push(WASIP2);
     }
-    if wit_bindgen(workspace).is_err() {
+    let tools = tools(workspace);
+    if wit_bindgen(&tools).is_err() {
         still_missing.push("wit-bindgen");
+    }
+    if !next_nix(&tools) {
+        still_missing.push("the Nix of Debian's next release");
     }
     match (still_missing.join(", "), std::env::var_os("CI").is_some()) {
         (names, _) if names.is_empty() => Ok(()),
@@ -122,10 +127,14 @@ fn wasip2() -> Result<bool> {
     Ok(has_debian())
 }
 
+/// Where tools lie that the machine is not to have.
+fn tools(workspace: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    workspace.join(target).join("tools")
+}
+
 /// Writes the contract's types in C. No distribution has it, so it is compiled, into the target folder.
-fn wit_bindgen(workspace: &Path) -> Result<()> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), std::path::PathBuf::from);
-    let tools = workspace.join(target).join("tools");
+fn wit_bindgen(tools: &Path) -> Result<()> {
     let version = Command::new(tools.join("bin/wit-bindgen")).arg("--version").output();
     if version.is_ok_and(|output| output.stdout.trim_ascii_end().ends_with(WIT_BINDGEN.as_bytes())) {
         return Ok(());
@@ -133,6 +142,17 @@ fn wit_bindgen(workspace: &Path) -> Result<()> {
     // Not optimised: that would take twice as long, and its work takes a moment.
     let mut cargo = Command::new("cargo");
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "false");
-    cargo.args(["install", "wit-bindgen-cli", "--version", WIT_BINDGEN, "--locked", "--debug", "--root"]).arg(&tools);
+    cargo.args(["install", "wit-bindgen-cli", "--version", WIT_BINDGEN, "--locked", "--debug", "--root"]).arg(tools);
     run(cargo.args(["--no-default-features", "--features", "c"])).context("installing wit-bindgen")
+}
+
+/// Whether the newer Nix is there, afterwards. What stood in its way is told.
+fn next_nix(tools: &Path) -> bool {
+    if !next_nix::is_there(tools)
+        && can_install()
+        && let Err(error) = next_nix::install(tools)
+    {
+        eprintln!("warning: {error:#}");
+    }
+    next_nix::is_there(tools)
 }
