@@ -55,6 +55,7 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => command::explain::run(arguments),
         Command::Compare(arguments) => command::compare::run(arguments, console),
         Command::Layer(arguments) => command::layer::run(arguments, console),
+        Command::Stage(arguments) => command::stage::run(arguments, console),
         Command::Verify(arguments) => command::verify::run(arguments, console),
         Command::Simulate(arguments) => command::simulate::run(arguments, console),
         Command::Cache(command) => command::cache::run(command, console),

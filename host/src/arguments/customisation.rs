@@ -75,6 +75,12 @@ struct Flags {
     /// Modes, owners, devices and capabilities are kept as they are there: for what a script under fakeroot has made.
     #[arg(long, value_name = "FILE.tar|DIR", value_parser = parser(import), help_heading = HEADING)]
     customisation: Vec<Operation>,
+    /// Take back what scripts have made of the folder that `stage` wrote with the flags before this one
+    ///
+    /// A tar of the folder, or the folder. What is gone there is not in the image;
+    /// owners and modes that nobody has changed there are as the flags have them.
+    #[arg(long, value_name = "FILE.tar|DIR", value_parser = parser(staged), verbatim_doc_comment, help_heading = HEADING)]
+    staged: Vec<Operation>,
     /// Make /etc/passwd and /etc/group with root and nobody, /etc/nsswitch.conf, and the empty /var/empty
     #[arg(long, help_heading = HEADING)]
     fake_nss: bool,
@@ -138,6 +144,7 @@ impl FromArgMatches for CustomisationArguments {
             ("chown", flags.chown),
             ("chmod", flags.chmod),
             ("customisation", flags.customisation),
+            ("staged", flags.staged),
             ("fake_nss", fake_nss),
         ];
         let in_order: BTreeMap<usize, Operation> = by_flag
@@ -229,6 +236,10 @@ fn import(value: &[u8]) -> Result<Operation, OperationError> {
     if value.is_empty() { Err(OperationError::NoImport) } else { Ok(Operation::Import(path(value))) }
 }
 
+fn staged(value: &[u8]) -> Result<Operation, OperationError> {
+    if value.is_empty() { Err(OperationError::NoImport) } else { Ok(Operation::Staged(path(value))) }
+}
+
 /// Splits at the last `:` that a `/` follows: what is before it may have any characters.
 fn split_before_path(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = value.windows(2).rposition(|pair| pair == b":/")?;
@@ -298,6 +309,7 @@ mod tests {
             "-w:/a",
             "--customisation",
             "c.tar",
+            "--staged=s.tar",
             "--add=c:/c",
         ];
         let expected = [
@@ -311,6 +323,7 @@ mod tests {
             Operation::Mkdir { path: "/n".into(), mode: None },
             Operation::Chmod { mode: "-w".parse().unwrap(), path: "/a".into() },
             Operation::Import("c.tar".into()),
+            Operation::Staged("s.tar".into()),
             added("c", "/c"),
         ];
         assert_eq!(operations(&arguments), expected);
@@ -365,6 +378,7 @@ mod tests {
             ("--chmod", "u~w:/x", "`u~w` is no mode: write octal digits, or clauses such as u+w"),
             ("--chmod", "999:/x", "`999` is no mode: write up to four octal digits"),
             ("--customisation", "", "a tar file, or a directory"),
+            ("--staged", "", "a tar file, or a directory"),
         ] {
             let error = error(&[flag, value]);
             assert!(error.contains(message), "{flag} {value}: {error}");
@@ -377,9 +391,18 @@ mod tests {
         let mut command = Program::augment_args(Command::new("program"));
         let help = command.render_long_help().to_string();
         let (_, section) = help.split_once(HEADING).unwrap();
-        for flag in
-            ["copy-to-root", "copy-mode", "add", "mkdir", "symlink", "chown", "chmod", "customisation", "fake-nss"]
-        {
+        for flag in [
+            "copy-to-root",
+            "copy-mode",
+            "add",
+            "mkdir",
+            "symlink",
+            "chown",
+            "chmod",
+            "customisation",
+            "staged",
+            "fake-nss",
+        ] {
             assert!(section.contains(&format!("--{flag}")), "{flag}: {help}");
         }
     }

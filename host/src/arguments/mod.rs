@@ -11,6 +11,7 @@ mod planner;
 mod report;
 mod sandbox;
 mod simulate;
+mod stage;
 mod surroundings;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -22,7 +23,6 @@ use layerwright_packer::{Compression, Destination, ImageReference, Inherit};
 pub(crate) use self::cache::{
     CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
 };
-pub(crate) use self::customisation::CustomisationArguments;
 pub(crate) use self::history::HistoryArguments;
 pub(crate) use self::lock::LockArguments;
 pub(crate) use self::new::{Language, NewArguments};
@@ -32,6 +32,7 @@ pub(crate) use self::planner::{
 pub(crate) use self::report::ReportArguments;
 pub(crate) use self::sandbox::SandboxArguments;
 pub(crate) use self::simulate::SimulateArguments;
+pub(crate) use self::stage::StageArguments;
 pub(crate) use self::surroundings::SurroundingsArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
@@ -102,6 +103,8 @@ pub(crate) enum Command {
     Pack(PackArguments),
     /// Pack one layer of a plan by itself, to be put into the image by `pack --layers`
     Layer(LayerArguments),
+    /// Write the files of the customisation layer into a folder, for scripts to work on them
+    Stage(StageArguments),
     /// Tell why a node is in its layer, who needs it, and what an update of it would re-send
     Explain(ExplainArguments),
     /// Tell which layers two plans or images share, and what is to be pulled

@@ -17,6 +17,7 @@ mod plan_table;
 pub(crate) mod planner;
 mod report;
 pub(crate) mod simulate;
+pub(crate) mod stage;
 mod state;
 mod surroundings;
 pub(crate) mod verify;

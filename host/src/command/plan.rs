@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
     let written = [Place::of_plan("--output", output), Place::of_report(report)];
     check_apart(written, read_by(&arguments.closure, &arguments.planning)?).map_err(Usage)?;
     output.into_iter().chain(report).try_for_each(check_writable)?;
-    let settings = platform(arguments);
+    let settings = platform(arguments.architecture.as_deref());
     let PlanArguments { surroundings, closure, nix_db, .. } = arguments;
     let surroundings = Surroundings::open(surroundings, &closure.root, &settings, *nix_db, console)?;
     let made = make_plan(closure, &arguments.planning, &surroundings, None, console)?;
@@ -53,9 +53,9 @@ pub(super) fn read_by(closure: &ClosureArguments, planning: &PlanningArguments) 
 }
 
 /// As far as it decides which base image is meant.
-fn platform(arguments: &PlanArguments) -> ImageSettings {
+pub(super) fn platform(architecture: Option<&str>) -> ImageSettings {
     let defaults = ImageSettings::default();
-    let architecture = arguments.architecture.clone().unwrap_or(defaults.architecture);
+    let architecture = architecture.map_or(defaults.architecture, str::to_owned);
     ImageSettings { architecture, ..defaults }
 }
 

@@ -6,10 +6,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use layerwright_packer::{BaseImage, Customisation, ImageSettings, ImageSource, Platform};
+use layerwright_packer::{BaseImage, Customisation, ImageSettings, ImageSource, Operation, Platform};
 use layerwright_planner::{Closure, NodeKind};
 
-use crate::arguments::{CustomisationArguments, SurroundingsArguments};
+use crate::arguments::SurroundingsArguments;
 use crate::console::Console;
 use crate::interrupt::TemporaryFolder;
 use crate::nix_db::{self, BaseDatabase, Content, Entry, MAX_BASE_BYTES};
@@ -30,6 +30,8 @@ pub(super) struct Surroundings {
     references: BTreeSet<String>,
     /// Where a Nix database goes.
     has_nix_db: bool,
+    /// Whether scripts are going to work on the files.
+    is_for_scripts: bool,
     scratch: Scratch,
 }
 
@@ -62,7 +64,8 @@ impl Surroundings {
         has_nix_db: bool,
         console: &Console,
     ) -> Result<Self> {
-        let SurroundingsArguments { from_image, customisation: CustomisationArguments { operations } } = arguments;
+        let SurroundingsArguments { from_image, .. } = arguments;
+        let operations = operations(arguments, has_nix_db);
         let mut scratch = Scratch::default();
         let base = match from_image {
             Some(source) => Some(open_base(source, settings, scratch.path()?, console)?),
@@ -72,12 +75,36 @@ impl Surroundings {
         let lower = base.as_ref().map(|base| base.lower_files().clone()).unwrap_or_default();
         let owner = (settings.stamp.uid, settings.stamp.gid);
         let customisation =
-            Customisation::new(operations, root, owner, &aside, lower).context("making the customisation layer")?;
+            Customisation::new(&operations, root, owner, &aside, lower).context("making the customisation layer")?;
         let references = match customisation.is_empty() {
             true => BTreeSet::new(),
             false => customisation.references(&store_dir()).context("reading the files of the customisation layer")?,
         };
-        Ok(Self { base, customisation, references, has_nix_db, scratch })
+        Ok(Self { base, customisation, references, has_nix_db, is_for_scripts: false, scratch })
+    }
+
+    /// The same for scripts to work on: links of the base image are left out. Whatever cannot be joined in the image is told
+    /// here nevertheless.
+    pub(super) fn for_scripts(
+        arguments: &SurroundingsArguments,
+        root: &Path,
+        settings: &ImageSettings,
+        has_nix_db: bool,
+        console: &Console,
+    ) -> Result<Self> {
+        let mut surroundings = Self::open(arguments, root, settings, has_nix_db, console)?;
+        let operations = operations(arguments, has_nix_db);
+        let aside = surroundings.scratch.folder("stage")?;
+        let lower = surroundings.base.as_ref().map(|base| base.lower_files().clone()).unwrap_or_default();
+        let customisation = Customisation::for_scripts(&operations, root, (0, 0), &aside, lower);
+        surroundings.customisation = customisation.context("making the customisation layer")?;
+        surroundings.is_for_scripts = true;
+        Ok(surroundings)
+    }
+
+    /// Writes the files of the customisation layer into a new folder.
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        Ok(self.customisation.stage(dir)?)
     }
 
     pub(super) fn base(&self) -> Option<&BaseImage> {
@@ -133,29 +160,49 @@ impl Surroundings {
         self.base.as_ref().is_some_and(|base| base.store_paths().contains(store_path))
     }
 
-    /// Adds the database of a Nix store that has the closure, and what the base image has.
+    /// Adds the database of a Nix store that has the closure, and what scripts or the base image have in theirs. Owners and
+    /// modes of what is there stay.
     pub(super) fn add_nix_db(&mut self, closure: &Closure, files: &NodeFilesByName, root: &Path) -> Result<()> {
         let dir = self.scratch.folder("nix-db")?;
-        let read = |path: &str| match &self.base {
-            Some(base) => base.read_file(path, MAX_BASE_BYTES).context("reading the base image's Nix database"),
-            None => Ok(None),
-        };
-        let (database, log) = (read(NIX_DATABASE)?, read(NIX_DATABASE_LOG)?);
+        let (database, log) = (self.read(NIX_DATABASE)?, self.read(NIX_DATABASE_LOG)?);
         let valid = files.valid_paths(closure, root)?;
         let roots: Vec<String> = closure.roots().iter().map(|id| closure.node(*id).name.clone()).collect();
         let base = database.as_deref().map(|database| BaseDatabase { database, log: log.as_deref() });
         let entries = nix_db::write(&valid, &roots, base, &dir).context("writing the Nix database")?;
-        let customisation = &mut self.customisation;
-        for Entry { path, content } in entries {
+        // That link is one that scripts make themselves, with a command that fails where it is.
+        let is_for_scripts = self.is_for_scripts;
+        let is_scripts_own = |entry: &Entry| is_for_scripts && entry.path == nix_db::PROFILES_ROOT;
+        // All that is in it is in the other one now.
+        self.customisation.remove_file(Path::new(NIX_DATABASE_LOG));
+        for Entry { path, content } in entries.into_iter().filter(|entry| !is_scripts_own(entry)) {
             let path = Path::new(&path);
             match content {
-                Content::Directory { mode } => customisation.make_directory(path, mode),
-                Content::File { mode, file } => customisation.add_file(path, mode, &file),
-                Content::Symlink { target } => customisation.make_symlink(Path::new(&target), path),
+                Content::File { mode, file } => self.customisation.put_file(path, mode, &file),
+                Content::Symlink { target } => self.customisation.link_if_free(Path::new(&target), path),
             }?;
         }
         Ok(())
     }
+
+    /// A file of a Nix database, as scripts have left it. They have seen that of the base image in it.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let customised = self.customisation.read_file(Path::new(NIX_DATABASE), MAX_BASE_BYTES);
+        if customised.context("reading the Nix database of the customisation layer")?.is_some() {
+            return Ok(self.customisation.read_file(Path::new(path), MAX_BASE_BYTES)?);
+        }
+        match &self.base {
+            Some(base) => base.read_file(path, MAX_BASE_BYTES).context("reading the base image's Nix database"),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What is done to the customisation layer. The folders of a Nix database are there before anything else, so that flags and
+/// scripts can say whose they are.
+fn operations(arguments: &SurroundingsArguments, has_nix_db: bool) -> Vec<Operation> {
+    let folders = nix_db::DIRECTORIES.iter().filter(|_| has_nix_db);
+    let made = folders.map(|path| Operation::Mkdir { path: path.into(), mode: None });
+    made.chain(arguments.customisation.operations.iter().cloned()).collect()
 }
 
 fn open_base(source: &ImageSource, settings: &ImageSettings, scratch: &Path, console: &Console) -> Result<BaseImage> {

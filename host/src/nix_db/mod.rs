@@ -39,9 +39,13 @@ const STORE: &str = "/nix/store/";
 /// Which tables the database has, as Nix numbers its versions. 10 since Nix 2.0.
 const SCHEMA: &str = "10";
 
-/// Nix's own folders that have to be there, or that nothing else of ours makes.
-const DIRECTORIES: [&str; 10] = [
+/// Nix makes this link to keep what profiles have only where `gcroots` is not there.
+pub(crate) const PROFILES_ROOT: &str = "/nix/var/nix/gcroots/profiles";
+
+/// Nix's own folders that have to be there, or that nothing else of ours makes. Each before what is in it.
+pub(crate) const DIRECTORIES: [&str; 11] = [
     "/nix",
+    "/nix/store",
     "/nix/var",
     "/nix/var/nix",
     "/nix/var/nix/db",
@@ -92,7 +96,7 @@ impl ValidPath {
     }
 }
 
-/// A file, folder or link of the customisation layer.
+/// A file or link of the customisation layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Where it belongs, from `/`.
@@ -102,13 +106,12 @@ pub(crate) struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    Directory { mode: u32 },
     File { mode: u32, file: PathBuf },
     Symlink { target: String },
 }
 
 /// Writes the database of `paths`, joined with that of a base image, into the folder `out_dir`, and returns all that
-/// belongs into the image because of it: each folder before what is in it. `roots` are those of `paths` that are to be
+/// belongs into the [`DIRECTORIES`] because of it. `roots` are those of `paths` that are to be
 /// kept when garbage is collected.
 ///
 /// # Errors
@@ -161,18 +164,14 @@ pub(crate) fn is_store_path(path: &str) -> bool {
 
 fn entries(roots: &[String], database: PathBuf, schema: PathBuf) -> Vec<Entry> {
     let mut entries: BTreeMap<String, Content> = BTreeMap::new();
-    for directory in DIRECTORIES {
-        entries.insert(directory.into(), Content::Directory { mode: 0o755 });
-    }
     for root in roots {
         let name = root.strip_prefix(STORE).expect("roots are among the paths, which are all in the store");
         entries.insert(format!("/nix/var/nix/gcroots/docker/{name}"), Content::Symlink { target: root.clone() });
     }
     let profiles = Content::Symlink { target: "/nix/var/nix/profiles".into() };
-    entries.insert("/nix/var/nix/gcroots/profiles".into(), profiles);
+    entries.insert(PROFILES_ROOT.into(), profiles);
     for (name, file) in [("db.sqlite", database), ("schema", schema)] {
         entries.insert(format!("/nix/var/nix/db/{name}"), Content::File { mode: 0o644, file });
     }
-    // A folder's path is the beginning of those in it, so it comes before them.
     entries.into_iter().map(|(path, content)| Entry { path, content }).collect()
 }

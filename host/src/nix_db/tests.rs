@@ -147,27 +147,16 @@ fn all_that_nix_expects_is_returned() {
     let dir = TempDir::new().unwrap();
     let entries = write(&sample(), &["/nix/store/b-app".into()], None, dir.path()).unwrap();
     let show = |Entry { path, content }: &Entry| match content {
-        Content::Directory { mode } => format!("{path}/ {mode:o}"),
         Content::File { mode, file } => format!("{path} {mode:o} {}", file.file_name().unwrap().to_str().unwrap()),
         Content::Symlink { target } => format!("{path} -> {target}"),
     };
     assert_eq!(
         entries.iter().map(show).collect::<Vec<_>>(),
         [
-            "/nix/ 755",
-            "/nix/var/ 755",
-            "/nix/var/nix/ 755",
-            "/nix/var/nix/db/ 755",
             "/nix/var/nix/db/db.sqlite 644 db.sqlite",
             "/nix/var/nix/db/schema 644 schema",
-            "/nix/var/nix/gcroots/ 755",
-            "/nix/var/nix/gcroots/docker/ 755",
             "/nix/var/nix/gcroots/docker/b-app -> /nix/store/b-app",
-            "/nix/var/nix/gcroots/per-user/ 755",
             "/nix/var/nix/gcroots/profiles -> /nix/var/nix/profiles",
-            "/nix/var/nix/profiles/ 755",
-            "/nix/var/nix/profiles/per-user/ 755",
-            "/nix/var/nix/temproots/ 755",
         ]
     );
     assert_eq!(fs::read_to_string(dir.path().join("schema")).unwrap(), "10");
@@ -402,10 +391,12 @@ impl RealStore {
     /// Leaves the paths, and puts what was returned in the place of all else that Nix knows.
     fn restart_with(&self, entries: &[Entry]) {
         fs::remove_dir_all(self.root.path().join("nix/var")).unwrap();
+        for directory in DIRECTORIES {
+            fs::create_dir_all(self.root.path().join(directory.strip_prefix('/').unwrap())).unwrap();
+        }
         for Entry { path, content } in entries {
             let at = self.root.path().join(path.strip_prefix('/').unwrap());
             match content {
-                Content::Directory { .. } => fs::create_dir_all(&at).unwrap(),
                 Content::File { file, .. } => drop(fs::copy(file, &at).unwrap()),
                 Content::Symlink { target } => symlink(target, &at).unwrap(),
             }

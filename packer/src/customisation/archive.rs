@@ -101,7 +101,7 @@ impl<R: io::Read> Import<'_, '_, R> {
 }
 
 /// The same content under another name.
-fn moved(content: &Content, from: &EntryName, to: &EntryName) -> Content {
+pub(super) fn moved(content: &Content, from: &EntryName, to: &EntryName) -> Content {
     let base = Base { path: content.base.path_of(from), prefix: to.0.len(), links: content.base.links };
     Content { base: Arc::new(base), ..content.clone() }
 }

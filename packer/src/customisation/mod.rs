@@ -17,9 +17,11 @@ mod mode;
 mod operation;
 mod references;
 mod scratch;
+mod stage;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +37,7 @@ pub use self::operation::{CopyMode, Operation};
 use self::scratch::Scratch;
 use self::tree::{FileTree, Node};
 use crate::Stamp;
-use crate::entry::EntryKind;
+use crate::entry::{EntryKind, EntryName};
 use crate::error::PackError;
 use crate::layer::{LayerFiles, Part};
 use crate::walk::{LastLink, Root, locate};
@@ -84,43 +86,83 @@ impl Customisation {
         scratch: &Path,
         lower: LowerFiles,
     ) -> Result<Self, CustomisationError> {
-        let mut building = Building { tree: FileTree::new(owner, lower), root, scratch: Scratch::new(scratch) };
-        for operation in operations {
-            building.apply(operation).map_err(|problem| failed(operation.clone(), problem))?;
+        Self::build(FileTree::new(owner, lower), operations, root, scratch)
+    }
+
+    /// The same for [`Self::stage`]: everything is where those who brought it have put it, `bin/tool` also where the base
+    /// image has a symlink `/bin`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::new`].
+    pub fn for_scripts(
+        operations: &[Operation],
+        root: &Path,
+        owner: (u32, u32),
+        scratch: &Path,
+        lower: LowerFiles,
+    ) -> Result<Self, CustomisationError> {
+        Self::build(FileTree::new(owner, lower).for_scripts(), operations, root, scratch)
+    }
+
+    fn build(
+        tree: FileTree,
+        operations: &[Operation],
+        root: &Path,
+        scratch: &Path,
+    ) -> Result<Self, CustomisationError> {
+        let mut building = Building { tree, root, scratch: Scratch::new(scratch) };
+        for (at, operation) in operations.iter().enumerate() {
+            building.apply(operation, &operations[..at]).map_err(|problem| failed(operation.clone(), problem))?;
         }
         Ok(Self { tree: building.tree, root: root.to_owned() })
     }
 
-    /// Adds a file of this machine, for the default owner, in place of any other that is there.
+    /// Puts a file of this machine in place of any other that is there, whose mode and owner it gets. Where there is none,
+    /// it belongs to whoever owns the directory.
     ///
     /// # Errors
     ///
     /// As for [`Operation::Add`].
-    pub fn add_file(&mut self, dest: &Path, mode: u32, source: &Path) -> Result<(), CustomisationError> {
-        add_file(&mut self.tree, dest, mode, source)
+    pub fn put_file(&mut self, dest: &Path, mode: u32, source: &Path) -> Result<(), CustomisationError> {
+        put_file(&mut self.tree, dest, mode, source)
             .map_err(|problem| failed(Operation::Add { source: source.to_owned(), dest: dest.to_owned() }, problem))
     }
 
-    /// Makes a directory, and those above it. One that is there gets the mode.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Operation::Mkdir`].
-    pub fn make_directory(&mut self, path: &Path, mode: u32) -> Result<(), CustomisationError> {
-        let mode = Some(mode);
-        make_directory(&mut self.tree, path, mode)
-            .map_err(|problem| failed(Operation::Mkdir { path: path.to_owned(), mode }, problem))
-    }
-
-    /// Makes a symlink that says `target`.
+    /// Makes a symlink that says `target`, for whoever owns the directory, unless there is something.
     ///
     /// # Errors
     ///
     /// As for [`Operation::Symlink`].
-    pub fn make_symlink(&mut self, target: &Path, link: &Path) -> Result<(), CustomisationError> {
+    pub fn link_if_free(&mut self, target: &Path, link: &Path) -> Result<(), CustomisationError> {
         let (target, link) = (target.to_owned(), link.to_owned());
-        make_symlink(&mut self.tree, target.as_os_str().as_bytes(), &link)
+        link_if_free(&mut self.tree, target.as_os_str().as_bytes(), &link)
             .map_err(|problem| failed(Operation::Symlink { target, link }, problem))
+    }
+
+    /// Takes a file out of the layer, if it is there.
+    pub fn remove_file(&mut self, path: &Path) {
+        if let Ok(parts) = tree::split(path.as_os_str().as_bytes()) {
+            self.tree.remove(&EntryName(parts.join(&b'/')));
+        }
+    }
+
+    /// Returns a copy of a file that is in the layer, of at most so many bytes; `None` where there is no file.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, or is longer.
+    pub fn read_file(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, PackError> {
+        stage::read_file(&self.tree, path.as_os_str().as_bytes(), limit)
+    }
+
+    /// Writes the files into a new folder, where scripts can work on them. [`Operation::Staged`] takes them back.
+    ///
+    /// # Errors
+    ///
+    /// A folder that is there, a device, and whatever the system says.
+    pub fn stage(&self, dir: &Path) -> Result<(), PackError> {
+        stage::write(&self.tree, dir)
     }
 
     /// Whether there is nothing to be packed.
@@ -176,7 +218,8 @@ struct Building<'a> {
 }
 
 impl Building<'_> {
-    fn apply(&mut self, operation: &Operation) -> Result<(), Problem> {
+    /// `before` are the operations that were done.
+    fn apply(&mut self, operation: &Operation, before: &[Operation]) -> Result<(), Problem> {
         let tree = &mut self.tree;
         match operation {
             Operation::CopyToRoot { path, mode } => {
@@ -191,8 +234,32 @@ impl Building<'_> {
             Operation::Chown { uid, gid, path } => change_owner(tree, (*uid, *gid), path),
             Operation::Chmod { mode, path } => change_mode(tree, mode, path),
             Operation::Import(path) => self.import(path),
+            Operation::Staged(path) => self.take_back(path, before),
             Operation::FakeNss => fake_nss::add(tree, &mut self.scratch),
         }
+    }
+
+    fn take_back(&mut self, path: &Path, before: &[Operation]) -> Result<(), Problem> {
+        let nothing = FileTree::new(self.tree.owner(), LowerFiles::default());
+        let written = self.instead(self.tree.emptied().for_scripts(), |building| {
+            let mut operations = before.iter().enumerate();
+            operations.try_for_each(|(at, operation)| building.apply(operation, &before[..at]))
+        })?;
+        let after = self.instead(nothing, |building| building.import(path))?;
+        self.tree = stage::take_back(&self.tree, &written, &after)?;
+        Ok(())
+    }
+
+    /// Works on another tree, and returns it.
+    fn instead(
+        &mut self,
+        tree: FileTree,
+        work: impl FnOnce(&mut Self) -> Result<(), Problem>,
+    ) -> Result<FileTree, Problem> {
+        let aside = mem::replace(&mut self.tree, tree);
+        let worked = work(self);
+        let tree = mem::replace(&mut self.tree, aside);
+        worked.map(|()| tree)
     }
 
     fn import(&mut self, path: &Path) -> Result<(), Problem> {
@@ -208,11 +275,20 @@ impl Building<'_> {
     }
 }
 
-fn add_file(tree: &mut FileTree, dest: &Path, mode: u32, source: &Path) -> Result<(), Problem> {
+fn put_file(tree: &mut FileTree, dest: &Path, mode: u32, source: &Path) -> Result<(), Problem> {
     let dest = absolute(dest)?;
     let real = fs_err::canonicalize(source).map_err(|error| copy::unreadable(source, error))?;
     match disk::look(&real)?.kind {
-        FoundKind::File(seen) => copy::add_file(tree, dest, mode & 0o7777, &real, seen),
+        FoundKind::File(seen) => {
+            let name = tree.place(dest)?;
+            let there = tree.get(&name).filter(|node| matches!(node.entry.kind, EntryKind::File(_)));
+            let there = there.map(|node| (node.entry.mode, (node.entry.uid, node.entry.gid)));
+            let (mode, owner) = there.unwrap_or((mode & 0o7777, tree.owner()));
+            let (uid, gid) = if owner == tree.owner() { tree.owner_above(&name) } else { owner };
+            copy::add_file(tree, dest, mode, &real, seen)?;
+            tree.get_mut(&name).into_iter().for_each(|entry| (entry.uid, entry.gid) = (uid, gid));
+            Ok(())
+        }
         kind => {
             Err(Problem::Source { path: source.to_owned(), reason: format!("is {}, and no file", kind.describe()) })
         }
@@ -253,6 +329,17 @@ fn make_symlink(tree: &mut FileTree, target: &[u8], link: &Path) -> Result<(), P
             tree.put(Node::new(entry))
         }
     }
+}
+
+fn link_if_free(tree: &mut FileTree, target: &[u8], link: &Path) -> Result<(), Problem> {
+    let name = tree.place(absolute(link)?)?;
+    if tree.get(&name).is_some() {
+        return Ok(());
+    }
+    make_symlink(tree, target, link)?;
+    let (uid, gid) = tree.owner_above(&name);
+    tree.get_mut(&name).into_iter().for_each(|entry| (entry.uid, entry.gid) = (uid, gid));
+    Ok(())
 }
 
 fn change_owner(tree: &mut FileTree, (uid, gid): (u32, u32), path: &Path) -> Result<(), Problem> {

@@ -67,6 +67,14 @@ pub enum Operation {
     /// devices, FIFOs and capabilities as they are there. Files that are in the way are replaced, directories are merged.
     /// What is said of the top directory itself is lost: the root of an image has no entry in a layer.
     Import(PathBuf),
+    /// Takes back what scripts have made of the files so far: a tar of the folder into which [`stage`] has written them, or
+    /// the folder itself. What is not in it is not in the layer any more.
+    ///
+    /// Anybody may write that folder, so it does not tell everything. Modes and owners that nobody has changed there stay
+    /// as they were here: those of the base image's directories, above all.
+    ///
+    /// [`stage`]: super::Customisation::stage
+    Staged(PathBuf),
     /// Makes the files by which programs know users, groups and how names of machines are looked up: `/etc/passwd` and
     /// `/etc/group` with root and nobody, `/etc/nsswitch.conf`, and the empty directory `/var/empty`.
     FakeNss,
@@ -93,6 +101,7 @@ impl fmt::Display for Operation {
             Self::Chown { uid, gid, path } => write!(f, "giving `{}` to {uid}:{gid}", path.display()),
             Self::Chmod { mode, path } => write!(f, "changing the mode of `{}` by {mode}", path.display()),
             Self::Import(path) => write!(f, "importing `{}`", path.display()),
+            Self::Staged(path) => write!(f, "taking back `{}`", path.display()),
             Self::FakeNss => write!(f, "making the files of users and groups"),
         }
     }

@@ -44,14 +44,64 @@ impl Setting {
         Customisation::new(operations, self.root.root(), (0, 0), scratch.path(), self.lower.clone())
     }
 
-    /// Expects these entries, see [`entries`].
+    /// Expects these entries, see [`entries`]; also where scripts could have worked on the files.
     pub(super) fn check(&self, operations: &[Operation], expected: &[&str]) {
         assert_eq!(entries(&tar_of(&self.build(operations).unwrap())), expected);
+        let Ok(dir) = self.stage(operations) else { return assert_has_device(expected) };
+        let staged = Operation::Staged(self.packed(&dir, &BTreeMap::new()));
+        let staged = self.build(&[operations, &[staged]].concat()).unwrap();
+        assert_eq!(entries(&tar_of(&staged)), expected, "after it was in a folder");
+    }
+
+    /// Writes what operations make into a folder for scripts.
+    pub(super) fn stage(&self, operations: &[Operation]) -> Result<PathBuf, PackError> {
+        let aside = tempfile::Builder::new().disable_cleanup(true).tempdir_in(self.scratch.path()).unwrap();
+        let (root, lower) = (self.root.root(), self.lower.clone());
+        let made = Customisation::for_scripts(operations, root, (0, 0), aside.path(), lower).unwrap();
+        let dir = aside.path().join("stage");
+        made.stage(&dir).map(|()| dir)
+    }
+
+    /// A tar of a folder in which everything is root's, but for what these own.
+    pub(super) fn packed(&self, dir: &Path, owners: &BTreeMap<&str, (u64, u64)>) -> PathBuf {
+        let file = dir.with_extension("tar");
+        let mut tar = tar::Builder::new(fs_err::File::create(&file).unwrap());
+        let mut ahead = vec![dir.to_owned()];
+        while let Some(path) = ahead.pop() {
+            let (metadata, name) = (fs_err::symlink_metadata(&path).unwrap(), path.strip_prefix(dir).unwrap());
+            let mut header = tar::Header::new_gnu();
+            header.set_metadata_in_mode(&metadata, tar::HeaderMode::Complete);
+            let (uid, gid) = owners.get(name.to_str().unwrap_or_default()).copied().unwrap_or_default();
+            header.set_uid(uid);
+            header.set_gid(gid);
+            let name = Path::new(".").join(name);
+            if metadata.is_symlink() {
+                header.set_size(0);
+                header.set_link_name_literal(fs_err::read_link(&path).unwrap().as_os_str().as_bytes()).unwrap();
+                tar.append_data(&mut header, name, std::io::empty()).unwrap();
+            } else if metadata.is_dir() {
+                header.set_size(0);
+                tar.append_data(&mut header, name, std::io::empty()).unwrap();
+                ahead.extend(fs_err::read_dir(&path).unwrap().map(|child| child.unwrap().path()));
+            } else if metadata.is_file() {
+                tar.append_data(&mut header, name, fs_err::File::open(&path).unwrap()).unwrap();
+            } else {
+                header.set_size(0);
+                tar.append_data(&mut header, name, std::io::empty()).unwrap();
+            }
+        }
+        tar.into_inner().unwrap();
+        file
     }
 
     pub(super) fn error(&self, operations: &[Operation]) -> String {
         self.build(operations).unwrap_err().to_string()
     }
+}
+
+/// Devices are the only thing that no folder for scripts can hold.
+fn assert_has_device(entries: &[&str]) {
+    assert!(entries.iter().any(|entry| entry.contains(" Char ") || entry.contains(" Block ")), "{entries:?}");
 }
 
 pub(super) fn tar_of(customisation: &Customisation) -> Vec<u8> {
@@ -105,11 +155,11 @@ pub(super) fn link(target: &str, link: &str) -> Operation {
     Operation::Symlink { target: target.into(), link: link.into() }
 }
 
-fn chmod(mode: &str, path: &str) -> Operation {
+pub(super) fn chmod(mode: &str, path: &str) -> Operation {
     Operation::Chmod { mode: mode.parse().unwrap(), path: path.into() }
 }
 
-fn chown(uid: u32, gid: u32, path: &str) -> Operation {
+pub(super) fn chown(uid: u32, gid: u32, path: &str) -> Operation {
     Operation::Chown { uid, gid, path: path.into() }
 }
 
@@ -377,12 +427,12 @@ fn files_made_later_are_added() {
     setting.sources.file("/db", 0o600, b"db");
     setting.sources.dir("/dir", 0o755);
     let mut customisation = setting.build(&[]).unwrap();
-    customisation.add_file(Path::new("/nix/var/db.sqlite"), 0o644, &setting.source("db")).unwrap();
+    customisation.put_file(Path::new("/nix/var/db.sqlite"), 0o644, &setting.source("db")).unwrap();
     let expected = ["nix/ 755", "nix/var/ 755", "nix/var/db.sqlite 644 = db"];
     assert_eq!(entries(&tar_of(&customisation)), expected);
-    let error = customisation.add_file(Path::new("/x"), 0o644, &setting.source("dir")).unwrap_err();
+    let error = customisation.put_file(Path::new("/x"), 0o644, &setting.source("dir")).unwrap_err();
     assert!(error.to_string().ends_with("/dir` is a directory, and no file"), "{error}");
-    assert!(customisation.add_file(Path::new("x"), 0o644, &setting.source("db")).is_err());
+    assert!(customisation.put_file(Path::new("x"), 0o644, &setting.source("db")).is_err());
 }
 
 #[test]

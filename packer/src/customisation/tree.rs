@@ -42,6 +42,8 @@ pub(super) struct FileTree {
     lower: LowerFiles,
     owner: (u32, u32),
     text_bytes: usize,
+    /// Whether everything is to be where it is put, also where a lower layer has a symlink to a directory.
+    is_for_scripts: bool,
 }
 
 /// An entry, with where it comes from.
@@ -94,11 +96,41 @@ impl Node {
 
 impl FileTree {
     pub(super) fn new(owner: (u32, u32), lower: LowerFiles) -> Self {
-        Self { nodes: BTreeMap::new(), lower, owner, text_bytes: 0 }
+        Self { nodes: BTreeMap::new(), lower, owner, text_bytes: 0, is_for_scripts: false }
+    }
+
+    /// The same, but symlinks of lower layers are not followed: what is put behind them stays where it was put.
+    pub(super) fn for_scripts(self) -> Self {
+        Self { is_for_scripts: true, ..self }
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.nodes.values().map(|node| &node.entry)
+    }
+
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// The default owner, a user and a group.
+    pub(super) fn owner(&self) -> (u32, u32) {
+        self.owner
+    }
+
+    /// A tree without files upon the same lower layers.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.owner, self.lower.clone())
+    }
+
+    /// Who owns the directory that this is in: the default owner, where it has no entry.
+    pub(super) fn owner_above(&self, name: &EntryName) -> (u32, u32) {
+        let end = name.0.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        self.nodes.get(&EntryName(name.0[..end].to_vec())).map_or(self.owner, |node| (node.entry.uid, node.entry.gid))
+    }
+
+    /// Whether a lower layer has a directory with this name, which leads through no symlink.
+    pub(super) fn is_lower_directory(&self, name: &EntryName) -> bool {
+        matches!(self.lower.get(name), Some(LowerFile::Directory { .. }))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -124,8 +156,7 @@ impl FileTree {
     pub(super) fn may_be_directory(&self, name: &EntryName) -> bool {
         match self.standing(name) {
             Standing::Directory => true,
-            Standing::Symlink(_) => !self.nodes.contains_key(name),
-            _ => false,
+            _ => !self.nodes.contains_key(name) && matches!(self.lower.get(name), Some(LowerFile::Symlink(_))),
         }
     }
 
@@ -225,6 +256,7 @@ impl FileTree {
                 EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => Standing::Other("a device"),
             },
             (None, Some(LowerFile::Directory { .. })) => Standing::Directory,
+            (None, Some(LowerFile::Symlink(_))) if self.is_for_scripts => Standing::Nothing,
             (None, Some(LowerFile::Symlink(target))) => Standing::Symlink(target),
             (None, None) => Standing::Nothing,
         }

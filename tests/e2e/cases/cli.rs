@@ -24,6 +24,7 @@ fn help_of_every_command_has_an_example() -> Result<()> {
         &["build"],
         &["plan"],
         &["pack"],
+        &["stage"],
         &["verify"],
         &["simulate"],
         &["planner"],
