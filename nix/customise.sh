@@ -1,109 +1,101 @@
 # Makes the tar of a customisation layer, as the builder of a derivation. customisation.nix sets the variables.
 #
-# 1. Put `contents` into a folder that becomes the image's root.
+# 1. The program writes the files that the layer has without scripts into a folder, which becomes the image's root.
 # 2. Run `extraCommands` in it, without rights.
-# 3. Run `fakeRootCommands` as a root that fakeroot plays, and pack the folder within the same session: only there it is
-#    known who owns what. With `enableFakechroot`, all of this happens within the folder as `/`, by proot.
+# 3. Run `fakeRootCommands` as a root that fakeroot plays, with `enableFakechroot` within the folder as `/`, by proot.
+# 4. Pack the folder: within the same session of fakeroot, since only there it is known who owns what, but out of proot, which
+#    lays folders of the machine over those of the image.
 #
-# POSIX shell; needs coreutils and GNU tar, and fakeroot and proot where they are asked for.
-
-conflict() {
-  echo "layerwright: $1: $2 and $3 are both to be there; take one of them out of \`contents\`" >&2
-  exit 1
-}
-
-# Puts links to all files below a folder into another one, which has folders of its own.
-link_tree() {
-  for file in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-    [ -e "$file" ] || [ -L "$file" ] || continue
-    link="$2/${file##*/}"
-    if [ -d "$file" ] && [ ! -L "$file" ]; then
-      [ -d "$link" ] && [ ! -L "$link" ] || mkdir "$link" || conflict "$link" "$file" "another file"
-      # Not in this shell, where it would go on with the inner loop's names.
-      (link_tree "$file" "$link") || exit 1
-    elif [ -e "$link" ] || [ -L "$link" ]; then
-      [ "$(readlink "$link")" = "$file" ] || conflict "$link" "$file" "$(readlink "$link" || echo 'a folder')"
-    else
-      ln -s "$file" "$link"
-    fi
-  done
-}
-
-# Folders of the store are read-only, and more is to be put into them.
-copy_tree() {
-  cp -dR --preserve=mode,links "$1/." "$2"
-  find "$2" -type d ! -perm -u+w -exec chmod u+w {} +
-}
-
-put_contents() {
-  for content in $contents; do
-    if [ ! -d "$content" ]; then
-      echo "layerwright: contents: $content is no folder; put it into one, at the place where it is to be" >&2
-      exit 1
-    fi
-    case $copyMode in
-      links) link_tree "$content" "$1" ;;
-      files) copy_tree "$content" "$1" ;;
-    esac
-  done
-}
-
-# Nothing of the moment, the machine or the file system's order.
-pack() {
-  tar --create --file "$out" --directory "$1" --sort=name --numeric-owner --mtime=@1 --hard-dereference \
-    $excluded $owner .
-}
-
-# What fakeroot starts: this script again. Its shell stops at the first error.
-as_root() {
-  cd "$1"
-  set -e +u
-  . "$fakeRootCommandsPath"
-  set -u
-  # As fakeroot tells it.
-  owner=
-  pack "$1"
-}
+# The program takes the tar back by `--staged`, and knows what nobody has changed.
+#
+# POSIX shell; needs coreutils and GNU tar, and fakeroot and proot where they are asked for. With nixpkgs, scripts have what
+# every derivation has there: the tools and functions of its standard environment, which needs bash.
+if [ -n "${stdenv-}" ]; then
+  . "$stdenv/setup"
+fi
+set -eu
 
 # In a sandbox a builder can give nothing away, and is told so in a way that fakeroot takes for a mistake.
 export FAKEROOTDONTTRYCHOWN=1
 
-excluded=
-owner="--owner=$uid --group=$gid"
-
-if [ -n "${LAYERWRIGHT_ROOT-}" ]; then
-  excluded=${LAYERWRIGHT_EXCLUDED-}
-  as_root "$LAYERWRIGHT_ROOT"
-  exit 0
-fi
-
 umask 022
-root=$PWD/root
-mkdir "$root"
-put_contents "$root"
+root=$NIX_BUILD_TOP/root
 
-if [ -s "$extraCommandsPath" ]; then
+# Runs a script in a folder. Its shell stops at the first error, and whatever else it does to itself ends with it.
+run_in() {
   (
-    cd "$root"
-    set -e +u
-    . "$extraCommandsPath"
+    cd "$1"
+    set +u
+    . "$2"
   )
-fi
+}
 
-if [ ! -s "$fakeRootCommandsPath" ]; then
-  pack "$root"
-elif [ -z "$enableFakechroot" ]; then
-  LAYERWRIGHT_ROOT=$root fakeroot -- "$SHELL" -eu "$0"
-else
-  : > "$out"
+# Nothing of the moment, the machine or the file system's order.
+pack() {
+  tar --create --file "$out" --directory "$root" --sort=name --numeric-owner --mtime=@1 --hard-dereference "$@" .
+}
+
+# FOLDER=MODE=OWNER for each folder of the machine that lies over one of the image.
+attributes_of_binds() {
+  for folder in $binds; do
+    if [ -d "$root$folder" ] || [ "$folder" = "$NIX_STORE" ]; then
+      printf ' %s' "$folder=$(stat -c %a=%u:%g "$folder")"
+    fi
+  done
+}
+
+# What a script has done to such a folder is meant for that of the image.
+give_attributes() {
+  for now in $(attributes_of_binds); do
+    case "$1 " in *" $now "*) continue ;; esac
+    owner=${now##*=}
+    now=${now%=*}
+    folder=$root${now%=*}
+    mkdir -p "$folder"
+    chown "$owner" "$folder"
+    chmod "${now##*=}" "$folder"
+  done
+}
+
+run_as_root() {
+  if [ -z "$enableFakechroot" ]; then
+    run_in "$root" "$fakeRootCommandsPath"
+    return
+  fi
   binds=
+  flags=
   for folder in /dev /proc /sys "$NIX_STORE" "$NIX_BUILD_TOP" $fakechrootBinds; do
     [ -e "$folder" ] || continue
-    binds="$binds -b $folder"
-    excluded="$excluded --exclude=.$folder"
+    binds="$binds $folder"
+    flags="$flags -b $folder"
   done
-  LAYERWRIGHT_ROOT=/ LAYERWRIGHT_EXCLUDED=$excluded proot -r "$root" $binds -b "$out" --cwd=/ \
-    fakeroot -- "$SHELL" -eu "$0"
-  # What the last command came to gets lost between all these processes. A tar is never empty.
-  [ -s "$out" ] || { echo "layerwright: fakeRootCommands failed" >&2; exit 1; }
+  before=$(attributes_of_binds)
+  LAYERWRIGHT_AT=chroot proot -r "$root" $flags --cwd=/ "$SHELL" -eu "$0"
+  give_attributes "$before"
+}
+
+# What fakeroot starts, and within it proot, is this script again.
+case "${LAYERWRIGHT_AT-}" in
+  chroot)
+    run_in / "$fakeRootCommandsPath"
+    exit 0
+    ;;
+  fakeroot)
+    [ "$uid:$gid" = 0:0 ] || chown -hR "$uid:$gid" "$root"
+    run_as_root
+    pack
+    exit 0
+    ;;
+esac
+
+eval "$stage \"\$root\""
+
+if [ -s "$extraCommandsPath" ]; then
+  run_in "$root" "$extraCommandsPath"
+fi
+
+if [ -s "$fakeRootCommandsPath" ]; then
+  LAYERWRIGHT_AT=fakeroot fakeroot -- "$SHELL" -eu "$0"
+else
+  pack --owner="$uid" --group="$gid"
 fi

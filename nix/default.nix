@@ -23,6 +23,12 @@
     "/usr/bin"
     "/bin"
   ],
+  # The standard environment of nixpkgs, whose tools and functions scripts have besides.
+  stdenv ? null,
+  # Packages with tools that few images need. Null: where they are, they are in `path`.
+  fakeroot ? null,
+  proot ? null,
+  zstd ? null,
   # For enableFakechroot: folders outside of the store which the tools in `path` need.
   fakechrootBinds ? [ ],
   # For pullImage.
@@ -41,6 +47,10 @@ let
       shell
       bash
       path
+      stdenv
+      fakeroot
+      proot
+      zstd
       fakechrootBinds
       skopeo
       cacert

@@ -2,6 +2,8 @@
 {
   script,
   bash,
+  fakeroot,
+  zstd,
   ...
 }:
 {
@@ -15,6 +17,10 @@
 script.run {
   inherit name;
   script = ./export-image.sh;
+  tools = [
+    fakeroot
+    zstd
+  ];
   variables = {
     archive = ./archive.sh;
     fromImage = "${fromImage}";

@@ -53,8 +53,8 @@ function:
   inheritFromImage ? "env",
   copyMode ? "links",
   # Who owns `contents` and what `extraCommands` makes.
-  contentsUid ? 0,
-  contentsGid ? 0,
+  contentsUid ? uid,
+  contentsGid ? gid,
 }:
 let
   fail = reason: throw "layerwright: ${function}: image `${name}`: ${reason}";
@@ -77,10 +77,13 @@ let
       extraCommands
       fakeRootCommands
       enableFakechroot
+      baseFlags
+      includeNixDB
       ;
     contents = text.toList contents;
     uid = contentsUid;
     gid = contentsGid;
+    isOwnerDefault = contentsUid == uid && contentsGid == gid;
   };
 
   # dockerTools has a customisation layer also where nothing is in it. With the same number of planned layers, the same
@@ -106,8 +109,7 @@ let
     else
       "docker-archive:${fromImage}:${fromImageName}:${fromImageTag}";
 
-  # What lies below and above the store paths. The plan leaves room for it.
-  aroundFlags =
+  baseFlags =
     when (fromImage != null) [
       "--from-image"
       base
@@ -115,8 +117,10 @@ let
     ++ [
       "--architecture"
       (if architecture == null then names.goArchitecture hostSystem else architecture)
-    ]
-    ++ top.flags;
+    ];
+
+  # What lies below and above the store paths. The plan leaves room for it.
+  aroundFlags = baseFlags ++ top.flags;
 
   stampFlags =
     unless epoch "--mtime" mtime

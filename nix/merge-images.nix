@@ -1,5 +1,5 @@
 # One docker archive with the images of several: docker archives, packed or not, and streams.
-{ script, ... }:
+{ script, zstd, ... }:
 images:
 if images == [ ] then
   throw "layerwright: mergeImages: the list of images is empty"
@@ -7,6 +7,7 @@ else
   script.run {
     name = "merged-images.tar";
     script = ./merge-images.sh;
+    tools = [ zstd ];
     variables = {
       archive = ./archive.sh;
       images_to_merge = map (image: "${image}") images;

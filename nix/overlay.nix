@@ -10,6 +10,7 @@ final: prev: {
     let
       # What runs during the build; what the image holds comes from the arguments.
       build = final.buildPackages;
+      stdenv = build.stdenvNoCC or build.stdenv;
 
       images = import ./default.nix {
         inherit (build) layerwright;
@@ -17,19 +18,10 @@ final: prev: {
         hostSystem = final.stdenv.hostPlatform.system;
         shell = "${build.runtimeShell}";
         bash = "${build.bash}/bin/bash";
-        path = map (package: "${package}/bin") (
-          [
-            build.coreutils
-            build.findutils
-            build.gnused
-            build.gnutar
-            build.gzip
-            build.xz
-            build.zstd
-            build.fakeroot
-          ]
-          ++ (if final.stdenv.buildPlatform.isLinux then [ build.proot ] else [ ])
-        );
+        # Other packages of nixpkgs are made with the same tools.
+        path = map (package: "${package}/bin") stdenv.initialPath;
+        inherit stdenv;
+        inherit (build) fakeroot proot zstd;
         skopeo = "${build.skopeo}/bin/skopeo";
         cacert = "${final.cacert}/etc/ssl/certs/ca-bundle.crt";
         interactiveShell = "${final.bashInteractive}/bin/bash";

@@ -7,7 +7,8 @@
   ...
 }:
 let
-  PATH = builtins.concatStringsSep ":" (map (folder: "${folder}") path);
+  folders = paths: builtins.concatStringsSep ":" (map (folder: "${folder}") paths);
+  PATH = folders path;
 in
 {
   # A text file in the store, with references. A shell without any command can write it, unless it is to be executable.
@@ -49,17 +50,25 @@ in
       }
     );
 
-  # A derivation whose builder is a script of this folder.
+  # A derivation whose builder is a script of this folder. `tools` are packages that it needs besides `path`; null is what
+  # `path` has.
   run =
     {
       name,
       script,
+      tools ? [ ],
       variables ? { },
     }:
+    let
+      packages = builtins.filter (tool: tool != null) tools;
+    in
     derivation (
       variables
       // {
-        inherit name system PATH;
+        inherit name system;
+        PATH = folders (path ++ map (tool: "${tool}/bin") packages);
+        # For a standard environment, which makes its own PATH.
+        nativeBuildInputs = map (tool: "${tool}") packages;
         builder = bash;
         args = [
           "-eu"

@@ -8,7 +8,7 @@ use fs_err as fs;
 use serde_json::Value;
 
 use crate::image::{members, sha256, text};
-use crate::invocation::{Finished, Invocation};
+use crate::invocation::{Finished, Invocation, tool};
 use crate::run;
 use crate::store::NixStore;
 use crate::which_nix::WhichNix;
@@ -18,7 +18,7 @@ const CONFIGURATION: &str = "experimental-features = nix-command flakes\nsandbox
     build-users-group =\nextra-sandbox-paths = /lib /lib64\n";
 
 /// Also what the tools of this machine are.
-const WITH_TOOLS: [&str; 3] = ["--option", "extra-sandbox-paths", "/usr /bin /lib /lib64 /etc/alternatives"];
+pub(crate) const WITH_TOOLS: [&str; 3] = ["--option", "extra-sandbox-paths", "/usr /bin /lib /lib64 /etc/alternatives"];
 
 pub(crate) struct Library {
     pub(crate) store: NixStore,
@@ -52,6 +52,7 @@ impl Library {
         store.write("conf/nix.conf", CONFIGURATION)?;
         store.write("library.nix", include_str!("fixtures/library.nix"))?;
         store.write("library-files.nix", include_str!("fixtures/library-files.nix"))?;
+        store.write("library-scripts.nix", include_str!("fixtures/library-scripts.nix"))?;
         fs::create_dir_all(format!("{}/bare/etc", store.dir()))?;
         store.write("bare/etc/greeting", "good morning\n")?;
         let added = store.nix("nix-store", &["--store", &store.root(), "--add", run::program()]).ok()?;
@@ -149,6 +150,17 @@ impl DockerArchive {
     /// The digest of the config: what tools call the image.
     pub(crate) fn image_id(&self) -> Result<String> {
         Ok(sha256(self.member(text(&self.manifest[0]["Config"])?)?))
+    }
+
+    /// Unpacks every layer, bottom-most first, into a folder; owners only as root. Layers are plain or packed with gzip.
+    pub(crate) fn unpack(&self, to: &str) -> Result<()> {
+        fs::create_dir_all(to)?;
+        for layer in self.manifest[0]["Layers"].as_array().context("layers are a list")? {
+            let layer = self.member(text(layer)?)?.to_vec();
+            let flags = ["--extract", "--preserve-permissions", "--numeric-owner", "--directory", to];
+            tool("tar", &flags).stdin(layer).ok()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn layer_count(&self) -> Result<usize> {

@@ -20,6 +20,7 @@ mod memory;
 mod nix;
 mod nix_library;
 mod nix_library_files;
+mod nix_library_scripts;
 mod planner_commands;
 mod planner_settings;
 mod planners;
@@ -61,6 +62,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("nix", nix::CASES),
     ("nix_library", nix_library::CASES),
     ("nix_library_files", nix_library_files::CASES),
+    ("nix_library_scripts", nix_library_scripts::CASES),
     ("planner_commands", planner_commands::CASES),
     ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),
@@ -79,7 +81,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
 ];
 
 /// Those that run a second time, with the Nix of Debian's next release.
-const WITH_BOTH_NIXES: [&str; 3] = ["nix", "nix_library", "nix_library_files"];
+const WITH_BOTH_NIXES: [&str; 4] = ["nix", "nix_library", "nix_library_files", "nix_library_scripts"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
