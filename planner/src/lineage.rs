@@ -1,5 +1,7 @@
 //! What ties a store path to its earlier versions.
 
+use crate::package_name::PackageName;
+
 /// Outputs that nixpkgs splits packages into; they follow the version in a store path's name.
 const OUTPUTS: [&str; 14] = [
     "bin", "data", "debug", "dev", "devdoc", "dist", "doc", "info", "lib", "man", "modules", "nc", "static", "terminfo",
@@ -18,14 +20,32 @@ const OUTPUTS: [&str; 14] = [
 /// ```
 #[must_use]
 pub fn lineage_of(name: &str) -> String {
-    let version = name
-        .char_indices()
-        .find(|&(at, c)| c == '-' && at > 0 && name[at + 1..].starts_with(|next: char| !next.is_ascii_alphabetic()));
-    let Some((at, _)) = version else { return name.to_owned() };
-    let base = &name[..at];
-    match name[at..].rsplit_once('-') {
-        Some((_, output)) if OUTPUTS.contains(&output) => format!("{base}-{output}"),
-        _ => base.to_owned(),
+    match Versioned::parse(name) {
+        Some(Versioned { base, output: Some(output), .. }) => format!("{base}-{output}"),
+        Some(Versioned { base, output: None, .. }) => base.to_owned(),
+        None => name.to_owned(),
+    }
+}
+
+/// The name of a store path that has a version.
+struct Versioned<'n> {
+    base: &'n str,
+    version: &'n str,
+    output: Option<&'n str>,
+}
+
+impl<'n> Versioned<'n> {
+    fn parse(name: &'n str) -> Option<Self> {
+        let begins_version = |at: usize| name[at + 1..].starts_with(|next: char| !next.is_ascii_alphabetic());
+        let (at, _) = name.match_indices('-').find(|(at, _)| *at > 0 && begins_version(*at))?;
+        let (base, rest) = (&name[..at], &name[at + 1..]);
+        Some(match name[at..].rsplit_once('-') {
+            Some((_, output)) if OUTPUTS.contains(&output) => {
+                let version = rest.strip_suffix(output).and_then(|rest| rest.strip_suffix('-'));
+                Self { base, version: version.unwrap_or_default(), output: Some(output) }
+            }
+            _ => Self { base, version: rest, output: None },
+        })
     }
 }
 
@@ -37,30 +57,56 @@ pub fn lineage_of(name: &str) -> String {
 /// ```
 #[must_use]
 pub fn lineage_of_store_path(path: &str) -> String {
+    lineage_of(without_hash(path))
+}
+
+/// The last part of a store path, behind its hash.
+fn without_hash(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
-    lineage_of(name.split_once('-').map_or(name, |(_, name)| name))
+    name.split_once('-').map_or(name, |(_, name)| name)
 }
 
 /// Returns the lineage of a node by how its name looks: a Debian package `NAME_VERSION_ARCHITECTURE`, or else a store path.
 ///
-/// Only dpkg knows which architecture is a foreign one, and puts that into the lineage.
+/// Only dpkg knows which architecture is a foreign one, and puts that into the lineage. Where name or version have
+/// underscores, this is a guess.
 ///
 /// ```
 /// # use layerwright_planner::lineage_of_node;
 /// assert_eq!(lineage_of_node("libc6_2.36-9_amd64"), "libc6");
+/// assert_eq!(lineage_of_node("pg_back_2.1_beta-1_amd64"), "pg_back");
 /// assert_eq!(lineage_of_node("/nix/store/00000000000000000000000000000000-glibc-2.40-66"), "glibc");
 /// ```
 #[must_use]
 pub fn lineage_of_node(name: &str) -> String {
-    match is_package_name(name) {
-        true => name.split('_').next().unwrap_or(name).to_owned(),
-        false => lineage_of_store_path(name),
+    match PackageName::parse(name) {
+        Some(package) => package.name.to_owned(),
+        None => lineage_of_store_path(name),
     }
 }
 
-/// `NAME_VERSION_ARCHITECTURE` has two underscores, which neither of the three may have, and no slash.
-pub(crate) fn is_package_name(name: &str) -> bool {
-    !name.contains('/') && name.matches('_').count() == 2
+/// Returns what a node's name says besides its lineage: the version of a Debian package, or of a store path.
+///
+/// `None` where the name tells none.
+///
+/// ```
+/// # use layerwright_planner::version_of_node;
+/// assert_eq!(version_of_node("pg_back_2.1_beta-1_amd64", "pg_back"), Some("2.1_beta-1"));
+/// assert_eq!(version_of_node("libc6_2.36-9_i386", "libc6:i386"), Some("2.36-9"));
+/// assert_eq!(version_of_node("/nix/store/00000000000000000000000000000000-glibc-2.40-66-dev", "glibc-dev"), Some("2.40-66"));
+/// assert_eq!(version_of_node("/nix/store/00000000000000000000000000000000-source", "source"), None);
+/// ```
+#[must_use]
+pub fn version_of_node<'n>(name: &'n str, lineage: &str) -> Option<&'n str> {
+    if let Some(package) = PackageName::parse(name) {
+        // What the lineage says of the name is no guess.
+        let own = lineage.split_once(':').map_or(lineage, |(own, _)| own);
+        let rest = name.strip_prefix(own).and_then(|rest| rest.strip_prefix('_'));
+        let known = rest.and_then(|rest| rest.strip_suffix(package.architecture)?.strip_suffix('_'));
+        return Some(known.unwrap_or(package.version));
+    }
+    let version = Versioned::parse(without_hash(name))?.version;
+    (!version.is_empty()).then_some(version)
 }
 
 /// Returns the lineage that all outputs of a derivation have in common, such as `glibc` for `glibc-2.40-66-dev`, whose own

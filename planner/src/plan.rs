@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::check::check_label;
-use crate::lineage::{is_package_name, lineage_of_node};
+use crate::lineage::lineage_of_node;
+use crate::package_name::PackageName;
 use crate::{Breach, Closure, ClosureError, NamedNode, NodeId};
 
 /// The value of `format` in a plan file.
@@ -278,10 +279,12 @@ impl Plan {
     }
 }
 
-fn kind_of_names<'a>(mut names: impl Iterator<Item = &'a String>) -> NodeKind {
-    match names.next() {
-        Some(first) if is_package_name(first) && names.all(|name| is_package_name(name)) => NodeKind::DpkgPackage,
-        _ => NodeKind::StorePath,
+fn kind_of_names<'a>(names: impl Iterator<Item = &'a String>) -> NodeKind {
+    let mut names = names.peekable();
+    let has_names = names.peek().is_some();
+    match has_names && names.all(|name| PackageName::parse(name).is_some()) {
+        true => NodeKind::DpkgPackage,
+        false => NodeKind::StorePath,
     }
 }
 
@@ -353,10 +356,12 @@ mod tests {
 
     #[test]
     fn store_layers_of_packages_are_packages() {
-        let text = r#"[["libc6_2.36-9+deb12u14_amd64"], ["git_1:2.39.5_amd64", "git-man_1:2.39.5_all"]]"#;
+        let text = r#"[["libc6_2.36-9+deb12u14_amd64"], ["git_1:2.39.5_amd64", "git-man_1:2.39.5_all"],
+            ["pg_back_1.0_amd64", "vip-manager_1.0_beta3-1_amd64", "odd_1.0/2_amd64"]]"#;
         let plan = Plan::from_store_layers(text).unwrap();
         assert_eq!(plan.kind(), NodeKind::DpkgPackage);
-        assert_eq!(plan.closure().nodes()[2].lineage, "libc6");
+        let lineages: Vec<&str> = plan.closure().nodes().iter().map(|node| node.lineage.as_str()).collect();
+        assert_eq!(lineages, ["git-man", "git", "libc6", "odd", "pg_back", "vip-manager"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use layerwright_planner::{NamedNode, is_printable, lineage_of_store_path};
+use layerwright_planner::{NamedNode, is_printable, lineage_of_node};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -32,13 +32,13 @@ const EXCLUDED: &str = "exclude_paths";
 const MAX_NAME_BYTES: usize = 4096;
 
 /// Longest `narHash` that is kept, in bytes. The longest that Nix writes, in an object, has less than 200.
-const MAX_HASH_BYTES: usize = 256;
+pub(super) const MAX_HASH_BYTES: usize = 256;
 
 /// Most nodes that a text may tell. A small packed file can tell more than memory holds, and no store has as many.
-const MAX_NODES: usize = 500_000;
+pub(super) const MAX_NODES: usize = 500_000;
 
 /// Most references of all nodes together, repeated ones too: ten times what all packages of Debian have.
-const MAX_REFERENCES: usize = 4_000_000;
+pub(super) const MAX_REFERENCES: usize = 4_000_000;
 
 /// Why a text tells no nodes.
 #[derive(Debug, Error)]
@@ -212,20 +212,22 @@ fn node(at: usize, key: Option<&str>, entry: &RawValue, store_dir: Option<&str>)
     let said = serde_json::from_str::<Value>(said).map_err(|error| bad(Some(&name), error.to_string()))?;
     let nar_hash = NarHash::from_json(&said);
     let other_hash = (nar_hash.is_none() && !said.is_null()).then(|| said.to_string());
-    let node = NamedNode { lineage: lineage_of_store_path(&name), name, size, references };
+    let node = NamedNode { lineage: lineage_of_node(&name), name, size, references };
     Ok(StorePath { node, nar_hash, other_hash })
 }
 
 /// As much of a text as a message can take.
-fn beginning(text: &str) -> String {
+pub(super) fn beginning(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
 fn check_name(at: usize, name: &str) -> Result<(), StoreJsonError> {
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(is_printable) {
-        return Err(StoreJsonError::BadName { at, name: beginning(name) });
-    }
-    Ok(())
+    if is_name(name) { Ok(()) } else { Err(StoreJsonError::BadName { at, name: beginning(name) }) }
+}
+
+/// Whether a message, a plan and a file system can take a name.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(is_printable)
 }
 
 /// JSON of which only the outermost shape is known. An object keeps members of one name apart. A list is read at once,
