@@ -331,7 +331,8 @@ pub(crate) struct ClosureArguments {
     ///
     /// nix:PATH...           what Nix says these paths need (several separated by commas)
     /// graph:FILE[#KEY]      what exportReferencesGraph wrote, with a key for an
-    ///                       .attrs.json, or `nix path-info --json`; - is standard input
+    ///                       .attrs.json, `nix path-info --json`, or `registration` of
+    ///                       closureInfo; - is standard input
     /// dpkg:NAME,...         these installed Debian packages and what they depend on;
     ///                       name essential ones that you need: dpkg:git,dash,base-files
     #[arg(long, value_name = "SOURCE", verbatim_doc_comment)]

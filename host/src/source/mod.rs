@@ -9,6 +9,7 @@ mod graph;
 mod nix;
 mod registrations;
 pub(crate) mod store_json;
+mod store_text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -110,7 +111,7 @@ impl Source {
             Self::Graph { file, key } => {
                 let (file, key) = &with_hash_in_name(file, key);
                 let context = || format!("reading the graph {}", file.display());
-                graph::read(file, key.as_deref()).map(store_paths).with_context(context)
+                graph::read(file, key.as_deref(), root).map(store_paths).with_context(context)
             }
             Self::Dpkg(names) => {
                 let read = dpkg::read(root, names).context("reading the package database")?;

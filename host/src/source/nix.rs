@@ -13,10 +13,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
-use layerwright_planner::{Closure, NamedNode, lineage_of_store_path};
+use layerwright_planner::Closure;
 
 use super::registrations::{Author, Registrations};
 use super::store_json::{self, StorePath};
+use super::store_text;
 
 /// How many links a path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -50,7 +51,7 @@ fn nix_store(roots: &[String], root: &Path) -> Result<Vec<StorePath>> {
     let closure = output(command)?;
     let mut command = Command::new("nix-store");
     command.args(store_option(root)).arg("--dump-db").args(closure.lines());
-    parse_dump(&output(command)?)
+    Ok(store_text::parse(&output(command)?)?.1)
 }
 
 /// A store below a folder of its own has the same store paths and its own database.
@@ -66,30 +67,6 @@ fn output(mut command: Command) -> Result<String> {
         bail!("`{name}` failed ({}): {}", output.status, said.trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("reading what `{name}` printed"))
-}
-
-/// Reads `nix-store --dump-db`: for each path a line each with path, hash, size, deriver and number of references, then
-/// the references.
-fn parse_dump(text: &str) -> Result<Vec<StorePath>> {
-    let mut lines = text.lines();
-    let mut nodes = Vec::new();
-    while let Some(path) = lines.next() {
-        let mut field = |what: &str| lines.next().with_context(|| format!("`{path}` has no {what}"));
-        // Only here Nix leaves out which hash it is.
-        let hash = format!("sha256:{}", field("hash")?);
-        let size = field("size")?;
-        let size = size.parse().with_context(|| format!("`{path}` has size `{size}`, which is no size in bytes"))?;
-        field("deriver")?;
-        let count = field("number of references")?;
-        let count: usize = count.parse().with_context(|| format!("`{path}` has `{count}` references"))?;
-        let references: Vec<String> = lines.by_ref().take(count).map(str::to_owned).collect();
-        if references.len() < count {
-            bail!("`{path}` has {} references where it should have {count}", references.len());
-        }
-        let node = NamedNode { name: path.to_owned(), lineage: lineage_of_store_path(path), size, references };
-        nodes.push(StorePath { node, nar_hash: hash.parse().ok(), other_hash: None });
-    }
-    Ok(nodes)
 }
 
 /// Returns the store path that `path` is, lies in or leads to.
@@ -154,20 +131,6 @@ fn store_dir() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_dump_tells_size_and_references() {
-        let text = "/nix/store/h-a-1\n00ff\n120\n\n1\n/nix/store/h-b\n/nix/store/h-b\n11\n7\n/nix/store/d.drv\n0\n";
-        let nodes = parse_dump(text).unwrap();
-        let [a, b] = [&nodes[0].node, &nodes[1].node];
-        assert_eq!((a.name.as_str(), a.size), ("/nix/store/h-a-1", 120));
-        assert_eq!(a.references, ["/nix/store/h-b"]);
-        assert_eq!(b.references.len(), 0);
-        let cut = parse_dump("/nix/store/h-a\n0\n12\n\n2\n/nix/store/h-b\n").unwrap_err();
-        assert_eq!(cut.to_string(), "`/nix/store/h-a` has 1 references where it should have 2");
-        let size = parse_dump("/nix/store/h-a\n0\nmany\n\n0\n").unwrap_err();
-        assert_eq!(size.to_string(), "`/nix/store/h-a` has size `many`, which is no size in bytes");
-    }
 
     #[test]
     fn links_lead_to_the_store_path_and_no_further() {

@@ -36,7 +36,8 @@ struct Registration {
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "the NAR hash of `{path}` is not known, and a Nix database has one of each path; take --from nix:PATH, or a graph \
-     with a `narHash` for each, as exportReferencesGraph with __structuredAttrs and `nix path-info --json` write it"
+     with a hash for each, as `nix path-info --json`, exportReferencesGraph with __structuredAttrs, the `registration` of \
+     closureInfo and `nix-store --dump-db` write it"
 )]
 pub(crate) struct UnknownHash {
     path: String,

@@ -16,9 +16,7 @@ use super::error::{Excess, Problem};
 use super::store_paths::{WHITEOUT, is_store_name, take};
 use crate::contents::HeldNode;
 use crate::image_files::{Member, MemberKind, Members};
-
-/// What a NAR has before its first file.
-const NAR_START: u64 = 24;
+use crate::nar::{NarFile, entry_bytes};
 
 /// Reads a tar to its end. Returns the store paths ascending by name, and `None` where they are not all that there is.
 /// `room` is how many paths may still be noted.
@@ -39,7 +37,7 @@ pub(super) fn store_contents(tar: impl Read, room: &AtomicU64) -> Result<Option<
                     has_only_these &= below.is_empty();
                     found.insert(name.to_vec(), 0_u64);
                 }
-                let bytes = nar_bytes(&member, below.last().copied(), is_executable);
+                let bytes = entry_bytes(nar_file(&member, is_executable), below.last().copied());
                 found.entry(name.to_vec()).and_modify(|size| *size = size.saturating_add(bytes));
             }
             _ => has_only_these = false,
@@ -57,18 +55,10 @@ fn is_removal(below: &[&[u8]]) -> bool {
     below.last().is_some_and(|name| name.starts_with(WHITEOUT))
 }
 
-/// What a file adds to a NAR, with its name in its directory; a store path itself has none there.
-fn nar_bytes(member: &Member, name: Option<&[u8]>, is_executable: bool) -> u64 {
-    let entry = name.map_or(NAR_START, |name| 80 + string(name.len() as u64));
-    entry.saturating_add(match &member.kind {
-        MemberKind::Directory => 72,
-        MemberKind::Symlink(target) => 80 + string(target.len() as u64),
-        _ if is_executable => 112 + string(member.size),
-        _ => 80 + string(member.size),
-    })
-}
-
-/// A length, and as many bytes, filled up.
-fn string(bytes: u64) -> u64 {
-    bytes.saturating_add(7) / 8 * 8 + 8
+fn nar_file(member: &Member, is_executable: bool) -> NarFile {
+    match &member.kind {
+        MemberKind::Directory => NarFile::Directory,
+        MemberKind::Symlink(target) => NarFile::Symlink { target_bytes: target.len() as u64 },
+        _ => NarFile::Regular { bytes: member.size, is_executable },
+    }
 }

@@ -15,6 +15,7 @@ use crate::run::{Folder, layerwright};
 pub(super) const CASES: &[Case] = &[
     case!(every_shape_gives_the_same_plan),
     case!(a_packed_graph_is_unpacked),
+    case!(text_tells_the_same_as_json),
     case!(a_missing_file_is_named),
     case!(what_is_wrong_is_named_with_its_place),
     case!(what_is_outside_of_a_store_is_not_packed),
@@ -54,6 +55,36 @@ fn a_packed_graph_is_unpacked() -> Result<()> {
     let file = folder.write("graph.json.gz", encoder.finish()?)?;
     let unpacked = layerwright(&["plan", "--from", &format!("graph:{file}")]).ok()?.json()?;
     ensure!(unpacked == plan(&text, "").ok()?.json()?);
+    Ok(())
+}
+
+/// What Nix wrote before it wrote JSON: the text of a database, and that of a graph, which leaves sizes to be measured.
+fn text_tells_the_same_as_json() -> Result<()> {
+    let store = HandMade::sample()?;
+    let graph = store.graph();
+    let (mut registration, mut references) = (String::new(), String::new());
+    for node in graph.as_array().into_iter().flatten() {
+        let named = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let listed: Vec<String> = node["references"].as_array().into_iter().flatten().map(named).collect();
+        let tail = [vec![String::new(), listed.len().to_string()], listed].concat().join("\n");
+        let path = named(&node["path"]);
+        registration += &format!("{path}\n{}\n{}\n{tail}\n", "0a".repeat(32), node["narSize"]);
+        references += &format!("{path}\n{tail}\n");
+    }
+    let expected = plan(&graph.to_string(), "").ok()?.json()?;
+    ensure!(plan(&registration, "").ok()?.json()? == expected);
+    ensure!(plan(&registration.replace('\n', "\r\n"), "").ok()?.json()? == expected);
+    let measured = plan(&references, "").args(["--root", &store.root()]).ok()?.json()?;
+    let sizes = |planned: &Value| planned.to_string().matches("\"size\":").count();
+    ensure!(sizes(&measured) == sizes(&expected) && !measured.to_string().contains("\"size\":0"), "{measured}");
+    plan(&references, "").exits(1)?.says(&["exportReferencesGraph", "closureInfo", "does not exist"])?;
+    plan(&registration, "#key").exits(1)?.says(&["has no key `key`"])?;
+    plan("/nix/store/a-1\n/nix/store/b-1\n", "").exits(1)?.says(&["list of store paths", "nix path-info --json"])?;
+
+    let folder = Folder::new()?;
+    let file = folder.write("registration", &registration)?;
+    let packed = ["build", "--from", &format!("graph:{file}"), "--nix-db", "--root", &store.root(), "--to"];
+    layerwright(&packed).args([format!("oci:{}", folder.path("oci"))]).ok()?;
     Ok(())
 }
 
