@@ -173,6 +173,8 @@ pub struct MissingFile {
     pub node: String,
     /// On this machine: what the node names, below the root.
     pub path: PathBuf,
+    /// What a package lists; `None` for a store path, which is never without its files.
+    pub listed: Option<PathBuf>,
 }
 
 /// Why a directory cannot take what is to be written.
@@ -223,11 +225,18 @@ impl PackError {
 fn describe_missing(missing: &[MissingFile], count: usize) -> String {
     let files = if count == 1 { "file does" } else { "files do" };
     let mut text = format!("{count} {files} not exist:");
-    for MissingFile { node, path } in missing {
+    for MissingFile { node, path, .. } in missing {
         text += &format!("\n  {} of node {node}", path.display());
     }
     if count > missing.len() {
         text += &format!("\n  and {} more", count - missing.len());
+    }
+    if let Some(listed) = missing.iter().find_map(|missing| missing.listed.as_ref()) {
+        let listed = listed.display();
+        text += &format!(
+            "\ninstall the package again, or pack it without them: --allow-missing '{listed}', \
+             in which * may stand for anything; repeatable"
+        );
     }
     text
 }

@@ -6,6 +6,7 @@ mod cache;
 mod customisation;
 mod history;
 mod lock;
+mod missing;
 mod new;
 mod planner;
 mod report;
@@ -25,6 +26,7 @@ pub(crate) use self::cache::{
 };
 pub(crate) use self::history::HistoryArguments;
 pub(crate) use self::lock::LockArguments;
+pub(crate) use self::missing::MissingArguments;
 pub(crate) use self::new::{Language, NewArguments};
 pub(crate) use self::planner::{
     AnswerFormat, BenchArguments, CheckArguments, PlannerCommand, RunArguments, SubjectArguments, WitArguments,
@@ -221,6 +223,8 @@ pub(crate) struct PackArguments {
     /// Read files below this folder instead of /
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub(crate) root: PathBuf,
+    #[command(flatten)]
+    pub(crate) missing: MissingArguments,
     /// Folders that `layer` made; their layers are taken instead of being packed
     #[arg(long, value_name = "DIR", num_args = 1..)]
     pub(crate) layers: Vec<PathBuf>,
@@ -254,6 +258,8 @@ pub(crate) struct LayerArguments {
     /// Read files below this folder instead of /
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub(crate) root: PathBuf,
+    #[command(flatten)]
+    pub(crate) missing: MissingArguments,
     /// How the layer is compressed: none, gzip[:1-12] or zstd[:1-22]
     #[arg(long, value_name = "METHOD", default_value_t)]
     pub(crate) compression: Compression,
@@ -334,12 +340,15 @@ pub(crate) struct ClosureArguments {
     ///                       .attrs.json, `nix path-info --json`, or `registration` of
     ///                       closureInfo; - is standard input
     /// dpkg:NAME,...         these installed Debian packages and what they depend on;
-    ///                       name essential ones that you need: dpkg:git,dash,base-files
+    ///                       name essential ones that you need: dpkg:git,dash,base-files.
+    ///                       Images without dpkg, as distroless, are read as well (--root)
     #[arg(long, value_name = "SOURCE", verbatim_doc_comment)]
     pub(crate) from: Source,
     /// Read files, and the package database, below this folder instead of /
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub(crate) root: PathBuf,
+    #[command(flatten)]
+    pub(crate) missing: MissingArguments,
     /// Leave out this node, such as one that only helped to build the image; repeatable
     #[arg(long, value_name = "NODE")]
     pub(crate) exclude: Vec<String>,

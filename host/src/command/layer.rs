@@ -8,7 +8,7 @@ use layerwright_packer::{LayerRequest, PackedLayer, pack_layer};
 
 use super::image_settings::stamp;
 use super::output::{counted, print_json};
-use super::pack::threads;
+use super::pack::{tell_left_out, threads};
 use super::plan_file::read_plan;
 use crate::arguments::LayerArguments;
 use crate::console::Console;
@@ -20,8 +20,12 @@ use crate::source::NodeFilesByName;
 pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitCode> {
     let stamp = stamp(&arguments.stamp).map_err(Usage)?;
     let plan = read_plan(&arguments.plan)?.plan;
-    let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
+    arguments.missing.check(plan.kind()).map_err(Usage)?;
+    let files = NodeFilesByName::of_plan(&plan, &arguments.root, &arguments.missing.allow_missing)?;
     files.check(&plan)?;
+    if let Some(layer) = plan.layers().get(arguments.index) {
+        tell_left_out(&files, plan.names(layer), &arguments.root, console)?;
+    }
     let request = LayerRequest {
         plan: &plan,
         layer: arguments.index,

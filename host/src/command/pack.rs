@@ -28,12 +28,13 @@ use crate::source::{NodeFilesByName, ReadClosure};
 pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCode> {
     let packing = Packing::check(&arguments.packing, &arguments.cache_dir)?;
     let plan = read_plan(&arguments.plan)?.plan;
-    let files = NodeFilesByName::of_plan(&plan, &arguments.root)?;
+    arguments.missing.check(plan.kind()).map_err(Usage)?;
+    let files = NodeFilesByName::of_plan(&plan, &arguments.root, &arguments.missing.allow_missing)?;
     let (root, ready) = (&*arguments.root, read_layers(&arguments.layers)?);
     let has_nix_db = arguments.nix_db.is_some();
     let mut surroundings = Surroundings::open(&arguments.surroundings, root, packing.settings(), has_nix_db, console)?;
     if let Some(source) = &arguments.nix_db {
-        let ReadClosure { closure, files } = source.read(root, surroundings.references())?;
+        let ReadClosure { closure, files } = source.read(root, surroundings.references(), &[])?;
         surroundings.add_nix_db(&closure, &files, root)?;
     }
     let (ready, surroundings) = (&ready[..], &surroundings);
@@ -84,6 +85,10 @@ impl<'a> Packing<'a> {
         let nothing = Plan::from_store_layers("[]")?;
         let plan = if self.arguments.no_store_paths { &nothing } else { planned.plan };
         files.check(plan)?;
+        // Whoever packed a layer was told.
+        if ready.is_empty() {
+            tell_left_out(files, plan.closure().nodes().iter().map(|node| &*node.name), root, console)?;
+        }
         let Self { arguments, cache_dir, settings } = self;
         // A stream has no use for it.
         let is_file = arguments.to != Destination::Stdout;
@@ -116,6 +121,20 @@ impl<'a> Packing<'a> {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Tells what these nodes are packed without.
+pub(super) fn tell_left_out<'n>(
+    files: &NodeFilesByName,
+    nodes: impl Iterator<Item = &'n str>,
+    root: &Path,
+    console: &Console,
+) -> Result<()> {
+    let left_out = files.left_out(nodes, root)?;
+    if !left_out.is_empty() {
+        console.note(&left_out.to_string());
+    }
+    Ok(())
 }
 
 /// How many threads pack: as many as the user says, or else the builder of Nix that this is. `None` for one for each

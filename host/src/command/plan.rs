@@ -46,8 +46,9 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is read to make a plan.
+/// What is read to make a plan. Refuses what nothing is to be read for.
 pub(super) fn read_by(closure: &ClosureArguments, planning: &PlanningArguments) -> Result<impl Iterator<Item = Place>> {
+    closure.missing.check(closure.from.kind()).map_err(Usage)?;
     let history = Place::of_history(&planning.history.history)?;
     Ok(Place::of_graph(&closure.from).into_iter().chain(Place::of_planners(&planning.planners)).chain(history))
 }
@@ -90,7 +91,8 @@ pub(super) fn make_plan(
     let spinner = spinner(console, "reading the history");
     let older = read_generations(&planning.history.history, console)?;
     spinner.set_message("reading the closure");
-    let ReadClosure { closure, files } = arguments.from.read(&arguments.root, surroundings.references())?;
+    let ReadClosure { closure, files } =
+        arguments.from.read(&arguments.root, surroundings.references(), &arguments.missing.allow_missing)?;
     let closure = without(&closure, &arguments.exclude).map_err(Usage)?;
     surroundings.check_references(&closure, files.kind(), console)?;
     let mut history = state.map_or(Ok(Vec::new()), |state| state.generations(files.kind(), console))?;

@@ -460,12 +460,12 @@ fn nix_accepts_what_it_told_itself() {
     let both =
         run_nix("nix-instantiate", root, &["--eval", "--read-write-mode", "--expr", expression]).replace('"', "");
     let one = nix_store(root, &["--query", "--references", &both]);
-    let read = Source::Nix(vec![both.clone().into()]).read(root, &BTreeSet::new()).unwrap();
+    let read = Source::Nix(vec![both.clone().into()]).read(root, &BTreeSet::new(), &[]).unwrap();
     let told = read.files.valid_paths(&read.closure, root).unwrap();
     assert_eq!(told.len(), 2);
     // The same for a plan from a file, which tells the names only.
     let plan = Plan::from_store_layers(&format!(r#"[["{one}"], ["{both}"]]"#)).unwrap();
-    let files = NodeFilesByName::of_plan(&plan, root).unwrap();
+    let files = NodeFilesByName::of_plan(&plan, root, &[]).unwrap();
     assert_eq!(files.valid_paths(plan.closure(), root).unwrap(), told);
 
     let dir = TempDir::new().unwrap();
@@ -492,7 +492,7 @@ fn outputs_of_derivations_are_those_that_nix_registers() {
     let file = root.join("graph.json");
     let entry = format!(r#"{{"path": "{drv}", "narSize": 1, "narHash": "{}", "references": []}}"#, hash('1'));
     fs::write(&file, format!("[{entry}]")).unwrap();
-    let read = Source::Graph { file, key: None }.read(root, &BTreeSet::new()).unwrap();
+    let read = Source::Graph { file, key: None }.read(root, &BTreeSet::new(), &[]).unwrap();
     let ours = read.files.valid_paths(&read.closure, root).unwrap();
     assert_eq!(ours[0].outputs, registered.outputs);
 }

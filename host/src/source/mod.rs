@@ -21,6 +21,8 @@ use layerwright_packer::{ListedFile, NodeFiles};
 use layerwright_planner::{Closure, NodeKind, Plan};
 use thiserror::Error;
 
+pub(crate) use self::dpkg::PathGlob;
+use self::dpkg::{LeftOut, Need};
 pub(crate) use self::registrations::Registrations;
 use crate::nix_db::ValidPath;
 
@@ -90,6 +92,14 @@ impl fmt::Display for Source {
 }
 
 impl Source {
+    /// What its nodes are.
+    pub(crate) fn kind(&self) -> NodeKind {
+        match self {
+            Self::Nix(_) | Self::Graph { .. } => NodeKind::StorePath,
+            Self::Dpkg(_) => NodeKind::DpkgPackage,
+        }
+    }
+
     /// The file that it reads, or `-` for standard input.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
@@ -99,8 +109,8 @@ impl Source {
     }
 
     /// Reads the closure. Files and databases are looked up below `root`. Nix is also asked for what these `other` store
-    /// paths need.
-    pub(crate) fn read(&self, root: &Path, other: &BTreeSet<String>) -> Result<ReadClosure> {
+    /// paths need. Files of packages that are `allowed` may be missing.
+    pub(crate) fn read(&self, root: &Path, other: &BTreeSet<String>, allowed: &[PathGlob]) -> Result<ReadClosure> {
         let others = || other.iter().map(PathBuf::from).collect::<Vec<_>>();
         let store_paths =
             |(closure, registrations)| ReadClosure { closure, files: NodeFilesByName::StorePaths(registrations) };
@@ -114,7 +124,7 @@ impl Source {
                 graph::read(file, key.as_deref(), root).map(store_paths).with_context(context)
             }
             Self::Dpkg(names) => {
-                let read = dpkg::read(root, names).context("reading the package database")?;
+                let read = dpkg::read(root, names, allowed).context("reading the package database")?;
                 Ok(ReadClosure { closure: read.closure, files: NodeFilesByName::Packages(read.files) })
             }
         }
@@ -122,14 +132,14 @@ impl Source {
 }
 
 impl NodeFilesByName {
-    /// Finds the files of a plan that was made earlier.
-    pub(crate) fn of_plan(plan: &Plan, root: &Path) -> Result<Self> {
+    /// Finds the files of a plan that was made earlier. Those of packages that are `allowed` may be missing.
+    pub(crate) fn of_plan(plan: &Plan, root: &Path, allowed: &[PathGlob]) -> Result<Self> {
         let names = plan.closure().nodes().iter().map(|node| node.name.clone());
         match plan.kind() {
             NodeKind::StorePath => Ok(Self::StorePaths(Registrations::default())),
             NodeKind::DpkgPackage => {
-                let files = dpkg::files_of(root, &names.collect::<Vec<_>>()).context("reading the package database")?;
-                Ok(Self::Packages(files))
+                let files = dpkg::files_of(root, &names.collect::<Vec<_>>(), allowed);
+                Ok(Self::Packages(files.context("reading the package database")?))
             }
         }
     }
@@ -180,13 +190,22 @@ impl NodeFilesByName {
         Ok(valid)
     }
 
+    /// What these nodes are packed without.
+    pub(crate) fn left_out<'n>(&self, nodes: impl Iterator<Item = &'n str>, root: &Path) -> Result<LeftOut> {
+        let Self::Packages(files) = self else { return Ok(LeftOut::default()) };
+        Ok(dpkg::left_out(root, nodes.filter_map(|node| files.get(node)).flatten())?)
+    }
+
     /// The files of one node.
     pub(crate) fn get(&self, name: &str) -> NodeFiles {
         match self {
             Self::StorePaths(_) => NodeFiles::Tree(name.into()),
             Self::Packages(files) => {
                 let listed = files.get(name).map(Vec::as_slice).unwrap_or_default();
-                let file = |file: &dpkg::PackageFile| ListedFile { path: file.path.clone(), required: file.required };
+                let file = |file: &dpkg::PackageFile| ListedFile {
+                    path: file.path.clone(),
+                    required: file.need == Need::Required,
+                };
                 NodeFiles::List(listed.iter().map(file).collect())
             }
         }
@@ -255,7 +274,7 @@ mod tests {
         };
         let graph = [entry("a", r#""/nix/store/a", "/nix/store/b""#), entry("b", "")].join(",");
         fs_err::write(&file, format!("[{graph}]")).unwrap();
-        let read = Source::Graph { file, key: None }.read(Path::new("/"), &BTreeSet::new()).unwrap();
+        let read = Source::Graph { file, key: None }.read(Path::new("/"), &BTreeSet::new(), &[]).unwrap();
         let valid = read.files.valid_paths(&read.closure, Path::new("/")).unwrap();
         let shown: Vec<_> =
             valid.iter().map(|path| (path.path.as_str(), path.nar_size, path.references.len())).collect();

@@ -66,7 +66,7 @@ impl Tree {
                 stamp: Arc::clone(stamp),
             })),
             Err(ResolveError::Missing) => {
-                missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path) });
+                missing.push(MissingFile { node: node.to_owned(), path: root.named_path(path), listed: None });
                 Ok(None)
             }
             Err(ResolveError::TooManyLinks) => {

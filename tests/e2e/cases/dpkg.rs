@@ -19,6 +19,10 @@ pub(super) const CASES: &[Case] = &[
     case!(links_at_the_root_are_there_although_no_package_lists_them, Root),
     case!(a_package_that_is_not_there_is_refused_with_a_suggestion, Root),
     case!(a_missing_file_is_an_error_and_a_missing_setting_is_not, Root),
+    case!(what_people_remove_to_save_space_is_left_out_and_counted, Root),
+    case!(files_may_be_missing_where_the_user_says_so, Root),
+    case!(names_and_versions_with_underscores_are_packages_everywhere, Root),
+    case!(an_image_without_dpkg_is_read, Root),
     case!(a_closure_of_this_machine_is_what_dpkg_knows, Debian, Git),
     case!(a_closure_of_this_machine_is_packed_as_it_lies_here, Debian, Git, Root, Tar),
 ];
@@ -231,6 +235,146 @@ fn a_missing_file_is_an_error_and_a_missing_setting_is_not() -> Result<()> {
     build(&root, "app", &to).exits(1)?.says(&["ld.so", "base_1.5_amd64", "1 file does not exist"])?;
     ensure!(folder.names()?.is_empty());
     Ok(())
+}
+
+/// What Dockerfiles do to make images smaller; and a diversion that was told not to move anything.
+fn what_people_remove_to_save_space_is_left_out_and_counted() -> Result<()> {
+    let root = debian()?;
+    let folder = Folder::new()?;
+    let to = |name: &str| format!("oci:{}:t", folder.path(name));
+    root.write("var/lib/dpkg/diversions", "/bin/app\n/bin/app.distrib\n:\n")?;
+    let whole = build(&root, "app", &to("whole")).ok()?;
+    ensure!(!whole.stderr.contains("left out"), "{}", whole.report());
+    fs::remove_dir_all(root.path("usr/share/doc"))?;
+    fs::create_dir_all(root.path("etc/dpkg/dpkg.cfg.d"))?;
+    root.write("etc/dpkg/dpkg.cfg.d/slim", "path-exclude=/lib64/*\n")?;
+    fs::remove_file(root.path("usr/lib64/ld.so"))?;
+    let slim = build(&root, "app", &to("slim")).args(["--save-plan", &folder.path("plan.json")]).ok()?;
+    let told =
+        "left out 2 files that are not there: 1 of documentation, manuals and translations, 1 by path-exclude of dpkg";
+    slim.says(&[told])?;
+    ensure!(slim.stderr.matches("left out").count() == 1, "{}", slim.report());
+
+    // The same bytes, whichever way.
+    let root_flag = ["--root", &root.path(".")];
+    let plan = folder.path("plan.json");
+    let tool_layer = layerwright(&["layer", "--plan", &plan, "--output", &folder.path("layer"), "--index", "1"]);
+    tool_layer.args(root_flag).ok()?;
+    let packed = layerwright(&["pack", "--plan", &plan, "--to", &to("packed")]).args(root_flag).ok()?;
+    packed.says(&[told])?;
+    let joined = ["pack", "--plan", &plan, "--to", &to("joined"), "--layers", &folder.path("layer")];
+    layerwright(&joined).args(root_flag).ok()?;
+    let config = |name: &str| Ok::<_, anyhow::Error>(Layout::open(&folder.path(name), "t")?.config);
+    ensure!(config("packed")? == config("slim")? && config("joined")? == config("slim")?);
+    Layout::open(&folder.path("slim"), "t")?.unpack(&folder.path("unpacked"))?;
+    let found = tree::read(&folder.path("unpacked"))?;
+    ensure!(found.contains_key("/usr/bin/app") && !found.contains_key("/usr/bin/app.distrib"), "{:?}", found.keys());
+    Ok(())
+}
+
+fn files_may_be_missing_where_the_user_says_so() -> Result<()> {
+    let root = debian()?;
+    let folder = Folder::new()?;
+    let to = format!("oci:{}:t", folder.path("oci"));
+    fs::remove_file(root.path("usr/bin/app"))?;
+    fs::remove_dir_all(root.path("var/lib/app"))?;
+    build(&root, "app", &to).exits(1)?.says(&["2 files do not exist", "--allow-missing '/usr/bin/app'"])?;
+    let allowed = ["--allow-missing", "/usr/bin/app", "--allow-missing", "/var/lib/app/*"];
+    let plan = folder.path("plan.json");
+    let built = build(&root, "app", &to).args(allowed).args(["--save-plan", &plan]).ok()?;
+    built.says(&["left out 2 files", "2 by --allow-missing"])?;
+    let expected = Layout::open(&folder.path("oci"), "t")?.config;
+
+    let at_root = |words: &[&str]| layerwright(words).args(["--root", &root.path(".")]);
+    at_root(&["plan", "--from", "dpkg:app", "-o", &plan]).args(allowed).ok()?;
+    let again = format!("oci:{}:t", folder.path("again"));
+    let pack = ["pack", "--plan", &plan, "--to", &again];
+    at_root(&pack).exits(1)?.says(&["--allow-missing"])?;
+    at_root(&pack).args(allowed).ok()?;
+    ensure!(Layout::open(&folder.path("again"), "t")?.config == expected);
+    let layer = ["layer", "--plan", &plan, "--index", "0", "--output", &folder.path("layer")];
+    at_root(&layer).args(allowed).ok()?;
+
+    let graph = ["plan", "--from", "graph:-", "--allow-missing", "*"];
+    layerwright(&graph).stdin("[]").exits(2)?.says(&["--allow-missing is about files of Debian packages"])?;
+    layerwright(&["plan", "--from", "dpkg:app", "--allow-missing", "x"]).exits(2)?.says(&["absolute"])
+}
+
+/// Policy forbids them, and dpkg installs them all the same; it also takes versions that it warns of, and packages of which
+/// nobody knows the architecture any more.
+fn names_and_versions_with_underscores_are_packages_everywhere() -> Result<()> {
+    let root = Folder::new()?;
+    let folder = Folder::new()?;
+    fs::create_dir_all(root.path("usr/bin"))?;
+    fs::create_dir_all(root.path("var/lib/dpkg/info"))?;
+    let installed = |name: &str, rest: &str| format!("Package: {name}\nStatus: install ok installed\n{rest}\n\n");
+    let status = |version: &str| {
+        let packages = [
+            installed("pg_back", &format!("Version: {version}\nArchitecture: amd64\nDepends: my-db (>= 1.0_b), odd")),
+            installed("my-db", "Version: 1.0_beta3-1\nArchitecture: amd64"),
+            installed("odd", "Version: 1.0/2^git"),
+            installed("odder", "Version: 1 beta\nArchitecture: ../x\nDepends: (("),
+        ];
+        root.write("var/lib/dpkg/status", packages.concat())
+    };
+    for name in ["pg_back", "my-db", "odd"] {
+        root.write(&format!("var/lib/dpkg/info/{name}.list"), format!("/usr/bin/{name}\n"))?;
+        root.write(&format!("usr/bin/{name}"), name)?;
+    }
+    status("1.0")?;
+    let to = |name: &str| format!("oci:{}:t", folder.path(name));
+    let plan = folder.path("plan.json");
+    let state = folder.path("state");
+    build(&root, "pg_back", &to("old")).args(["--save-plan", &plan, "--state", &state]).ok()?;
+    let lists = folder.path("lists.json");
+    let listed = ["plan", "--from", "dpkg:pg_back", "--format", "store-layers", "-o", &lists];
+    layerwright(&listed).args(["--root", &root.path("."), "--history", &to("old")]).ok()?;
+    layerwright(&["pack", "--plan", &lists, "--root", &root.path("."), "--to", &to("listed")]).ok()?;
+    let diff_ids = |name: &str| Ok::<_, anyhow::Error>(Layout::open(&folder.path(name), "t")?.config["rootfs"].clone());
+    ensure!(diff_ids("listed")? == diff_ids("old")?);
+    let explained = layerwright(&["explain", "--plan", &plan, "pg_back"]).ok()?;
+    ensure!(explained.text()?.contains("pg_back_1.0_amd64"), "{}", explained.report());
+
+    status("1.1")?;
+    let groups = folder.write("groups.json", r#"{"groups": [{"label": "db", "lineages": ["pg_back", "my-db"]}]}"#)?;
+    let planners = ["--planner", &format!("groups,config={groups}"), "--planner", "foresight"];
+    build(&root, "pg_back", &to("new")).args(planners).args(["--state", &state, "--save-plan", &plan]).ok()?;
+    let planned: serde_json::Value = serde_json::from_str(&fs::read_to_string(&plan)?)?;
+    ensure!(column(&planned["layers"][0]["nodes"], "lineage")? == ["my-db", "pg_back"], "{planned}");
+    let compared = layerwright(&["compare", &to("old"), &to("new"), "--json"]).ok()?.json()?;
+    ensure!(compared["nodes"]["new"] == 1, "{compared}");
+    build(&root, "odder", &to("odder")).exits(1)?.says(&["package `odder`: field `Version` is `1 beta`"])
+}
+
+/// As distroless images are: no dpkg, no `status`, and no list that knows links.
+fn an_image_without_dpkg_is_read() -> Result<()> {
+    let root = Folder::new()?;
+    let folder = Folder::new()?;
+    let sum = "d41d8cd98f00b204e9800998ecf8427e";
+    for dir in ["usr/bin", "usr/lib", "usr/lib64", "usr/share/doc/a b", "var/lib/dpkg/status.d"] {
+        fs::create_dir_all(root.path(dir))?;
+    }
+    for (name, says, files) in [
+        ("app", "Package: app\nVersion: 1\nArchitecture: amd64\nDepends: libz1\n", "usr/bin/app"),
+        ("bGliejE", "Package: libz1\nVersion: 1.3\nArchitecture: amd64\n", "usr/lib/libz.so.1.3"),
+    ] {
+        root.write(&format!("var/lib/dpkg/status.d/{name}"), says)?;
+        let sums = format!("{sum}  {files}\n{sum} *usr/share/doc/a b/{name}\n{sum}  usr/share/man/gone.1\n");
+        root.write(&format!("var/lib/dpkg/status.d/{name}.md5sums"), sums)?;
+        root.write(files, "")?;
+        root.write(&format!("usr/share/doc/a b/{name}"), "")?;
+    }
+    let links =
+        [("usr/lib64", "lib64"), ("libz.so.1.3", "usr/lib/libz.so.1"), ("/usr/lib/libz.so.1.3", "usr/lib64/ld.so")];
+    for (target, link) in links {
+        fs::os::unix::fs::symlink(target, root.path(link))?;
+    }
+    let built = build(&root, "app", &format!("oci:{}:t", folder.path("oci"))).ok()?;
+    built.says(&["left out 1 file that is not there"])?;
+    Layout::open(&folder.path("oci"), "t")?.unpack(&folder.path("unpacked"))?;
+    let mut expected = timeless(tree::read(&root.path("."))?);
+    expected.retain(|name, _| !name.starts_with("/var") && name != "/usr/share/man");
+    tree::expect_equal(&expected, &timeless(tree::read(&folder.path("unpacked"))?))
 }
 
 fn a_closure_of_this_machine_is_what_dpkg_knows() -> Result<()> {

@@ -29,7 +29,7 @@ impl Subject {
     }
 
     pub(super) fn read(source: &Source, root: &Path) -> Result<Self> {
-        let read = source.read(root, &BTreeSet::new())?;
+        let read = source.read(root, &BTreeSet::new(), &[])?;
         let name = source.to_string();
         let mut flags = vec!["--from".to_owned(), name.clone()];
         if root != Path::new("/") {

@@ -12,6 +12,7 @@ use super::PackageFile;
 use super::error::DpkgError;
 use super::file_list::{lines, parse_path};
 use super::merged_usr::MergedUsr;
+use super::need::Need;
 use super::root::Root;
 
 /// The links to add, by the file that was chosen; the order is that of the records, by name.
@@ -56,7 +57,7 @@ impl Alternatives {
             }
             let mut seen: BTreeSet<PathBuf> = list.iter().map(|file| file.path.clone()).collect();
             let new = chosen.into_iter().filter(|path| seen.insert(path.clone()));
-            list.extend(new.map(|path| PackageFile { path, required: false }));
+            list.extend(new.map(|path| PackageFile { path, need: Need::Optional }));
         }
     }
 }
@@ -123,7 +124,7 @@ mod tests {
                        /usr/bin/mawk\n5\n/usr/share/man/man1/mawk.1.gz\n\n\n";
 
     fn files(nodes: &[(&str, &str)]) -> BTreeMap<String, Vec<PackageFile>> {
-        let file = |path: &str| PackageFile { path: PathBuf::from(path), required: true };
+        let file = |path: &str| PackageFile { path: PathBuf::from(path), need: Need::Required };
         nodes.iter().map(|(node, path)| (node.to_string(), vec![file(path)])).collect()
     }
 
@@ -142,7 +143,7 @@ mod tests {
         let merged_usr = MergedUsr::read(root.root()).unwrap();
         Alternatives::read(root.root(), &merged_usr).unwrap().add_to(&mut files);
         let optional = |(node, list): (String, Vec<PackageFile>)| {
-            let paths = list.into_iter().filter(|file| !file.required);
+            let paths = list.into_iter().filter(|file| file.need == Need::Optional);
             paths.map(move |file| (node.clone(), file.path.to_str().unwrap().to_string())).collect::<Vec<_>>()
         };
         files.into_iter().flat_map(optional).collect()
@@ -169,7 +170,7 @@ mod tests {
     fn a_link_that_the_package_lists_itself_is_not_added_again() {
         let root = awk_root("/usr/bin/mawk");
         let mut files = files(&[("mawk", "/usr/bin/mawk")]);
-        let listed = PackageFile { path: PathBuf::from("/usr/bin/awk"), required: true };
+        let listed = PackageFile { path: PathBuf::from("/usr/bin/awk"), need: Need::Required };
         files.get_mut("mawk").unwrap().push(listed);
         assert_eq!(added(&root, files)[0].1, "/etc/alternatives/awk");
     }

@@ -1,14 +1,15 @@
 //! The installed packages, and how to find them by name.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use debversion::Version;
-
 use super::error::DpkgError;
-use super::relation::{self, Qualifier};
+use super::relation::{self, Alternative, Qualifier};
 use super::root::Root;
-use super::status::{self, Package};
+use super::status::{self, Flaw, Package, WithoutStatus, is_architecture};
+use super::status_d;
+use super::version::Version;
 
 /// Every package with files on the machine.
 #[derive(Debug)]
@@ -38,22 +39,23 @@ pub(super) struct Provider<'a> {
 }
 
 impl Database {
-    /// Reads `var/lib/dpkg/status` and `arch`.
+    /// Reads `var/lib/dpkg/status`, `status.d` and `arch`.
     pub(super) fn read(root: Root<'_>) -> Result<Self, DpkgError> {
-        let path = Path::new("/var/lib/dpkg/status");
-        let file = root.named_path(path);
-        let Some(text) = root.read(path)? else { return Err(DpkgError::NoDatabase { path: file }) };
-        let mut packages = status::parse(&text, &file)?;
-        packages.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
-        if let Some(pair) = packages.windows(2).find(|pair| is_same(&pair[0], &pair[1])) {
-            let package = format!("{}:{}", pair[0].name, pair[0].architecture);
-            return Err(DpkgError::DuplicatePackage { package });
-        }
+        let mut packages = read_packages(root)?;
+        packages.sort_by(by_name);
         let native = match read_native(root)? {
             Some(native) => native,
             None => guess_native(&packages).to_string(),
         };
-        let providers = index_providers(&packages)?;
+        for package in packages.iter_mut().filter(|package| package.architecture.is_empty()) {
+            package.architecture.clone_from(&native);
+        }
+        packages.sort_by(by_name);
+        if let Some(pair) = packages.windows(2).find(|pair| by_name(&pair[0], &pair[1]) == Ordering::Equal) {
+            let package = format!("{}:{}", pair[0].name, pair[0].architecture);
+            return Err(DpkgError::DuplicatePackage { package });
+        }
+        let providers = index_providers(&mut packages);
         Ok(Self { packages, native, providers })
     }
 
@@ -98,8 +100,24 @@ impl Database {
     }
 }
 
-fn is_same(a: &Package, b: &Package) -> bool {
-    (&a.name, &a.architecture) == (&b.name, &b.architecture)
+/// What dpkg's own database says of a package goes before what was there without dpkg.
+fn read_packages(root: Root<'_>) -> Result<Vec<Package>, DpkgError> {
+    let path = Path::new("/var/lib/dpkg/status");
+    let file = root.named_path(path);
+    let (status, without_dpkg) = (root.read(path)?, status_d::read(root)?);
+    if status.is_none() && without_dpkg.is_none() {
+        return Err(DpkgError::NoDatabase { path: file });
+    }
+    let mut packages = status::parse(&status.unwrap_or_default(), &file, WithoutStatus::Absent)?;
+    let by_dpkg: BTreeSet<(String, String)> =
+        packages.iter().map(|package| (package.name.clone(), package.architecture.clone())).collect();
+    let is_new = |package: &Package| !by_dpkg.contains(&(package.name.clone(), package.architecture.clone()));
+    packages.extend(without_dpkg.unwrap_or_default().into_iter().filter(is_new));
+    Ok(packages)
+}
+
+fn by_name(a: &Package, b: &Package) -> Ordering {
+    (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture))
 }
 
 /// The file exists only where architectures were added; the native one is on its first line.
@@ -110,7 +128,7 @@ fn read_native(root: Root<'_>) -> Result<Option<String>, DpkgError> {
     if first.is_empty() {
         return Ok(None);
     }
-    let native = str::from_utf8(first).ok().filter(|name| status::is_architecture(name));
+    let native = str::from_utf8(first).ok().filter(|name| is_architecture(name));
     match native {
         Some(native) => Ok(Some(native.to_string())),
         None => Err(DpkgError::InvalidLine { file: root.named_path(path), line: 1, reason: "not an architecture" }),
@@ -119,7 +137,7 @@ fn read_native(root: Root<'_>) -> Result<Option<String>, DpkgError> {
 
 /// dpkg itself runs on the machine, so its package tells; a root without it tells by the majority of its packages.
 fn guess_native(packages: &[Package]) -> &str {
-    let specific = || packages.iter().filter(|package| package.architecture != "all");
+    let specific = || packages.iter().filter(|package| !matches!(package.architecture.as_str(), "" | "all"));
     if let Some(dpkg) = specific().find(|package| package.name == "dpkg") {
         return &dpkg.architecture;
     }
@@ -131,26 +149,31 @@ fn guess_native(packages: &[Package]) -> &str {
     counts.iter().rev().max_by_key(|(_, count)| **count).map_or("all", |(architecture, _)| architecture)
 }
 
-fn index_providers(packages: &[Package]) -> Result<BTreeMap<String, Vec<ProviderEntry>>, DpkgError> {
+/// What a package provides that cannot be understood, is nothing to others, and a flaw of its own.
+fn index_providers(packages: &mut [Package]) -> BTreeMap<String, Vec<ProviderEntry>> {
     let mut providers: BTreeMap<String, Vec<ProviderEntry>> = BTreeMap::new();
-    for (index, package) in packages.iter().enumerate() {
-        let groups = relation::parse(&package.provides).map_err(|bad| DpkgError::InvalidField {
-            package: package.name.clone(),
-            field: "Provides",
-            value: bad.group.to_string(),
-            reason: bad.reason,
-        })?;
-        for provided in groups.into_iter().flat_map(|group| group.alternatives) {
-            let architecture = match provided.qualifier {
-                Some(Qualifier::Architecture(architecture)) => Some(architecture.to_string()),
-                _ => None,
-            };
-            let version = provided.constraint.map(|constraint| constraint.version);
-            let entry = ProviderEntry { package: index, version, architecture };
-            providers.entry(provided.name.to_string()).or_default().push(entry);
+    for (index, package) in packages.iter_mut().enumerate() {
+        match relation::parse(&package.provides) {
+            Ok(groups) => {
+                for provided in groups.into_iter().flat_map(|group| group.alternatives) {
+                    providers.entry(provided.name.to_string()).or_default().push(provider_entry(index, provided));
+                }
+            }
+            Err(bad) => {
+                let flaw = Flaw { field: "Provides", value: bad.group.to_string(), reason: bad.reason };
+                package.flaw.get_or_insert(flaw);
+            }
         }
     }
-    Ok(providers)
+    providers
+}
+
+fn provider_entry(package: usize, provided: Alternative<'_>) -> ProviderEntry {
+    let architecture = match provided.qualifier {
+        Some(Qualifier::Architecture(architecture)) => Some(architecture.to_string()),
+        _ => None,
+    };
+    ProviderEntry { package, version: provided.constraint.map(|constraint| constraint.version), architecture }
 }
 
 #[cfg(test)]
@@ -177,6 +200,30 @@ mod tests {
         assert_eq!(Database::read(root.root()).unwrap().native(), "arm64");
         root.package("dpkg", "1", "i386", "");
         assert_eq!(Database::read(root.root()).unwrap().native(), "i386");
+    }
+
+    #[test]
+    fn a_package_without_architecture_has_that_of_the_machine() {
+        let root = TestRoot::new();
+        root.write("var/lib/dpkg/arch", "arm64\namd64\n");
+        root.write("var/lib/dpkg/status", "Package: old\nStatus: install ok installed\nVersion: 1\n\n");
+        root.package("a", "1", "amd64", "");
+        let database = Database::read(root.root()).unwrap();
+        assert_eq!(database.named("old")[0].node_name(), "old_1_arm64");
+        assert_eq!(database.lineage(&database.named("old")[0]), "old");
+    }
+
+    #[test]
+    fn what_a_strange_package_provides_is_nothing_to_others() {
+        let root = TestRoot::new();
+        root.package("odd", "1", "amd64", "Provides: a b, c\n");
+        root.package("even", "1", "amd64", "Provides: c (= 1^2)\n");
+        let database = Database::read(root.root()).unwrap();
+        let providers: Vec<&str> = database.providers("c").map(|found| found.package.name.as_str()).collect();
+        assert_eq!(providers, ["even"]);
+        assert!(database.named("even")[0].ready().is_ok());
+        let error = database.named("odd")[0].ready().unwrap_err().to_string();
+        assert!(error.starts_with("package `odd`: field `Provides` is `a b`: "), "{error}");
     }
 
     #[test]

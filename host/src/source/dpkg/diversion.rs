@@ -28,12 +28,10 @@ impl Diversions {
         Self::parse(&text).map_err(|(line, reason)| DpkgError::InvalidLine { file, line, reason })
     }
 
-    /// Where a path lies that this package lists.
-    pub(super) fn resolve(&self, package: &str, listed: &Path) -> PathBuf {
-        match self.0.get(listed.as_os_str()) {
-            Some(diversion) if diversion.by.as_deref() != Some(package.as_bytes()) => diversion.to.clone(),
-            _ => listed.to_path_buf(),
-        }
+    /// Where a path went that this package lists; `None` if it is where it is listed.
+    pub(super) fn resolve(&self, package: &str, listed: &Path) -> Option<&Path> {
+        let diversion = self.0.get(listed.as_os_str())?;
+        (diversion.by.as_deref() != Some(package.as_bytes())).then_some(&diversion.to)
     }
 
     fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
@@ -57,15 +55,15 @@ mod tests {
     #[test]
     fn the_diverting_package_keeps_its_own_file() {
         let diversions = Diversions::parse(b"/bin/sh\n/bin/sh.distrib\ndash\n").unwrap();
-        assert_eq!(diversions.resolve("dash", Path::new("/bin/sh")), Path::new("/bin/sh"));
-        assert_eq!(diversions.resolve("bash", Path::new("/bin/sh")), Path::new("/bin/sh.distrib"));
-        assert_eq!(diversions.resolve("bash", Path::new("/bin/bash")), Path::new("/bin/bash"));
+        assert_eq!(diversions.resolve("dash", Path::new("/bin/sh")), None);
+        assert_eq!(diversions.resolve("bash", Path::new("/bin/sh")), Some(Path::new("/bin/sh.distrib")));
+        assert_eq!(diversions.resolve("bash", Path::new("/bin/bash")), None);
     }
 
     #[test]
     fn a_local_diversion_holds_for_every_package() {
         let diversions = Diversions::parse(b"/a\n/b\n:\n").unwrap();
-        assert_eq!(diversions.resolve("any", Path::new("/a")), Path::new("/b"));
+        assert_eq!(diversions.resolve("any", Path::new("/a")), Some(Path::new("/b")));
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) enum DpkgError {
         max_bytes: u64,
     },
     /// Going on would find no package at all.
-    #[error("there is no package database: `{}` does not exist", .path.display())]
+    #[error("there is no package database: `{}` does not exist, and neither does `status.d` beside it", .path.display())]
     NoDatabase {
         /// Where its main file should be.
         path: PathBuf,

@@ -1,9 +1,9 @@
 //! The files of a package.
 //!
-//! 1. Its list is `info/NAME.list`, or `info/NAME:ARCHITECTURE.list` for packages that can be there several times.
-//! 2. Each path in it is marked: configuration files, what dpkg was told to leave out, and what machines and images
-//!    clean up after themselves are not required.
-//! 3. A path that another package diverted is replaced by where it went.
+//! 1. Its list is `info/NAME.list`, or `info/NAME:ARCHITECTURE.list` for packages that can be there several times; in an
+//!    image without dpkg, its check sums, see [`status_d`](super::status_d).
+//! 2. Each path in it is marked: what may be missing is not required, see [`need`](super::need).
+//! 3. A path that another package diverted is replaced by where it went, unless it was left where it is.
 //! 4. A path through `/bin`, `/sbin` or `/lib*`, where that is a link, is replaced by where it leads.
 //! 5. Such a link comes along with what can be found through it, whether the package lists it or not: programs have
 //!    `/lib64/ld-linux...` and `/bin/sh` built in, and the links belong to a package that nothing depends on, or to none.
@@ -16,16 +16,15 @@ use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::PackageFile;
 use super::diversion::Diversions;
 use super::error::DpkgError;
 use super::exclude::PathFilters;
 use super::merged_usr::MergedUsr;
+use super::need::Need;
 use super::root::Root;
-use super::status::{MultiArch, Package};
-
-/// What is below these is made again when it is needed; images commonly come without it.
-const VOLATILE: [&[u8]; 6] = [b"/run/", b"/tmp/", b"/var/cache/", b"/var/lib/apt/lists/", b"/var/log/", b"/var/tmp/"];
+use super::status::{Listed, MultiArch, Package};
+use super::status_d::parse_check_sums;
+use super::{PackageFile, PathGlob};
 
 /// Everything that decides where the files of packages lie.
 pub(super) struct FileLists<'a> {
@@ -33,13 +32,18 @@ pub(super) struct FileLists<'a> {
     diversions: Diversions,
     filters: PathFilters,
     merged_usr: MergedUsr,
+    allowed: &'a [PathGlob],
 }
 
+/// A path as its package spells it, and as a path.
+type ListedPath = (Vec<u8>, PathBuf);
+
 impl<'a> FileLists<'a> {
-    /// Reads what holds for all packages.
-    pub(super) fn read(root: Root<'a>) -> Result<Self, DpkgError> {
+    /// Reads what holds for all packages. What is `allowed` may be missing.
+    pub(super) fn read(root: Root<'a>, allowed: &'a [PathGlob]) -> Result<Self, DpkgError> {
         Ok(Self {
             root,
+            allowed,
             diversions: Diversions::read(root)?,
             filters: PathFilters::read(root)?,
             merged_usr: MergedUsr::read(root)?,
@@ -53,46 +57,70 @@ impl<'a> FileLists<'a> {
 
     /// The files of a package in the order of its list, without the root directory and without duplicates.
     pub(super) fn files(&self, package: &Package) -> Result<Vec<PackageFile>, DpkgError> {
-        let (file, list) = self.read_list(package)?;
         let conffiles: BTreeSet<&[u8]> = package.conffiles.iter().map(Vec::as_slice).collect();
         let mut seen = HashSet::new();
         let mut files = Vec::new();
-        for (line, number) in lines(&list).zip(1..) {
-            let listed = parse_path(line).map_err(|reason| DpkgError::InvalidLine {
-                file: file.clone(),
-                line: number,
-                reason,
-            })?;
-            let lies_at = self.merged_usr.resolve(self.diversions.resolve(&package.name, &listed));
+        for (spelled, listed) in self.read_list(package)? {
+            let lies_at = self.lies_at(package, listed)?;
             if lies_at.as_os_str() != "/" && seen.insert(lies_at.as_os_str().to_os_string()) {
-                let required = !conffiles.contains(line) && !self.filters.exclude(line) && !is_volatile(line);
-                files.push(PackageFile { path: lies_at, required });
+                let need = match conffiles.contains(spelled.as_slice()) {
+                    true => Need::Optional,
+                    false => Need::of(&spelled, &lies_at, &self.filters, self.allowed),
+                };
+                files.push(PackageFile { path: lies_at, need });
             }
         }
         let links: BTreeSet<PathBuf> = files.iter().flat_map(|file| self.merged_usr.links_to(&file.path)).collect();
         let unlisted = links.into_iter().filter(|link| !seen.contains(link.as_os_str()));
-        files.extend(unlisted.map(|path| PackageFile { path, required: false }));
+        files.extend(unlisted.map(|path| PackageFile { path, need: Need::Optional }));
         Ok(files)
     }
 
-    fn read_list(&self, package: &Package) -> Result<(PathBuf, Vec<u8>), DpkgError> {
+    /// A diversion moves what is there only if it is told to. Otherwise the next version of the package goes there.
+    fn lies_at(&self, package: &Package, listed: PathBuf) -> Result<PathBuf, DpkgError> {
+        let Some(diverted) = self.diversions.resolve(&package.name, &listed) else {
+            return Ok(self.merged_usr.resolve(listed));
+        };
+        let is_left = self.root.metadata(diverted)?.is_none() && self.root.metadata(&listed)?.is_some();
+        Ok(self.merged_usr.resolve(if is_left { listed } else { diverted.to_path_buf() }))
+    }
+
+    fn read_list(&self, package: &Package) -> Result<Vec<ListedPath>, DpkgError> {
         let info = Path::new("/var/lib/dpkg/info");
         let plain = info.join(format!("{}.list", package.name));
         let qualified = info.join(format!("{}:{}.list", package.name, package.architecture));
         // The other form is tried too, as a package keeps its old one until it is installed again.
         let candidates = if package.multi_arch == MultiArch::Same { [qualified, plain] } else { [plain, qualified] };
         for file in &candidates {
-            if let Some(list) = self.root.read(file)? {
-                return Ok((self.root.named_path(file), list));
+            if let Some(paths) = self.read_paths(file, parse_list)? {
+                return Ok(paths);
             }
         }
         let [path, _] = &candidates;
-        Err(DpkgError::NoFileList { package: package.name.clone(), path: self.root.named_path(path) })
+        let no_list = |path| DpkgError::NoFileList { package: package.name.clone(), path: self.root.named_path(path) };
+        match &package.listed {
+            Listed::Info => Err(no_list(path)),
+            Listed::Nowhere => Ok(Vec::new()),
+            Listed::CheckSums(path) => self.read_paths(path, parse_check_sums)?.ok_or_else(|| no_list(path)),
+        }
+    }
+
+    fn read_paths(&self, file: &Path, parse: ParsePaths) -> Result<Option<Vec<ListedPath>>, DpkgError> {
+        let Some(text) = self.root.read(file)? else { return Ok(None) };
+        let invalid = |(line, reason)| DpkgError::InvalidLine { file: self.root.named_path(file), line, reason };
+        parse(&text).map(Some).map_err(invalid)
     }
 }
 
-fn is_volatile(path: &[u8]) -> bool {
-    VOLATILE.iter().any(|directory| path.starts_with(directory))
+/// Reads a list, or says what is wrong with which of its lines.
+type ParsePaths = fn(&[u8]) -> Result<Vec<ListedPath>, (usize, &'static str)>;
+
+fn parse_list(text: &[u8]) -> Result<Vec<ListedPath>, (usize, &'static str)> {
+    let path = |(line, number): (&[u8], usize)| match parse_path(line) {
+        Ok(path) => Ok((line.to_vec(), path)),
+        Err(reason) => Err((number, reason)),
+    };
+    lines(text).zip(1..).map(path).collect()
 }
 
 /// Sum of the sizes of those files that are regular and there, in bytes.
@@ -129,12 +157,13 @@ pub(super) fn parse_path(bytes: &[u8]) -> Result<PathBuf, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::database::Database;
+    use super::super::need::Expendable;
     use super::super::test_root::TestRoot;
     use super::*;
 
     fn files(root: &TestRoot, name: &str) -> Result<Vec<PackageFile>, DpkgError> {
         let database = Database::read(root.root()).unwrap();
-        FileLists::read(root.root())?.files(&database.named(name)[0])
+        FileLists::read(root.root(), &[])?.files(&database.named(name)[0])
     }
 
     fn paths(root: &TestRoot, name: &str) -> Vec<String> {
@@ -183,23 +212,33 @@ mod tests {
     }
 
     #[test]
-    fn configuration_files_and_excluded_paths_are_not_required() {
+    fn files_are_needed_as_the_package_spells_them() {
         let root = TestRoot::new();
         root.package("a", "1", "all", "Conffiles:\n /etc/a 0123\n /etc/old 0123 obsolete\n");
-        root.list("a", &["/etc", "/etc/a", "/etc/old", "/usr/share/doc/a/x", "/usr/share/doc/a/copyright"]);
-        let config = "path-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n";
-        root.write("etc/dpkg/dpkg.cfg.d/docker", config);
-        let required: Vec<bool> = files(&root, "a").unwrap().iter().map(|file| file.required).collect();
-        assert_eq!(required, [true, false, false, false, true]);
+        root.symlink("usr/lib", "lib");
+        root.list("a", &["/etc", "/etc/a", "/etc/old", "/lib/a/x", "/usr/lib/b", "/usr/share/doc/a/x"]);
+        root.write("etc/dpkg/dpkg.cfg.d/docker", "path-exclude=/lib/*\n");
+        let needs: Vec<Need> = files(&root, "a").unwrap().iter().map(|file| file.need).collect();
+        let [excluded, documentation] = [Expendable::Excluded, Expendable::Documentation].map(Need::Expendable);
+        let [required, optional] = [Need::Required, Need::Optional];
+        // The link to what is below it comes last.
+        assert_eq!(needs, [required, optional, optional, excluded, required, documentation, optional]);
     }
 
     #[test]
-    fn what_images_clean_up_is_not_required() {
+    fn files_of_an_image_without_dpkg_are_those_with_check_sums() {
         let root = TestRoot::new();
-        root.package("apt", "1", "all", "");
-        root.list("apt", &["/var/cache", "/var/cache/apt", "/var/lib/apt/lists/partial", "/var/lib/apt/periodic"]);
-        let required: Vec<bool> = files(&root, "apt").unwrap().iter().map(|file| file.required).collect();
-        assert_eq!(required, [true, false, false, true]);
+        for (file, package) in [("a", "a"), ("b64", "b"), ("c", "c")] {
+            let text = format!("Package: {package}\nVersion: 1\nArchitecture: all\n");
+            root.write(&format!("var/lib/dpkg/status.d/{file}"), text);
+        }
+        let sum = "d41d8cd98f00b204e9800998ecf8427e";
+        root.write("var/lib/dpkg/status.d/b64.md5sums", format!("{sum}  usr/bin/b\n{sum} *usr/share/a b\n"));
+        root.write("var/lib/dpkg/status.d/c.md5sums", "nonsense\n");
+        assert_eq!(paths(&root, "a"), [""; 0]);
+        assert_eq!(paths(&root, "b"), ["/usr/bin/b", "/usr/share/a b"]);
+        let error = files(&root, "c").unwrap_err().to_string();
+        assert!(error.ends_with("/status.d/c.md5sums`, line 1: no check sum"), "{error}");
     }
 
     #[test]
@@ -213,6 +252,19 @@ mod tests {
         root.write("var/lib/dpkg/diversions", triples);
         assert_eq!(paths(&root, "a"), ["/usr/bin/x.real", "/usr/bin/y.local"]);
         assert_eq!(paths(&root, "diverter"), ["/usr/bin/x", "/usr/bin/y.local"]);
+    }
+
+    #[test]
+    fn a_diversion_that_moved_nothing_leaves_paths_where_they_are() {
+        let root = TestRoot::new();
+        root.package("a", "1", "all", "");
+        root.list("a", &["/usr/bin/x", "/usr/bin/y", "/usr/bin/z"]);
+        let triple = |name: &str| format!("/usr/bin/{name}\n/usr/bin/{name}.real\n:\n");
+        root.write("var/lib/dpkg/diversions", ["x", "y", "z"].map(triple).concat());
+        for file in ["usr/bin/x", "usr/bin/y", "usr/bin/y.real"] {
+            root.write(file, "");
+        }
+        assert_eq!(paths(&root, "a"), ["/usr/bin/x", "/usr/bin/y.real", "/usr/bin/z.real"]);
     }
 
     #[test]

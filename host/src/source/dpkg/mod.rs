@@ -6,9 +6,10 @@
 //! way to them: see `root`. Start at [`read`].
 //!
 //! ```text
-//! status, arch    -> Database      who is installed        status, database
-//! names, Depends  -> packages      who is needed           wanted, relation, resolve
-//! info/*.list     -> PackageFile   what belongs to whom    file_list, diversion, exclude, merged_usr, alternative
+//! status, arch    -> Database      who is installed        status, status_d, database
+//! names, Depends  -> packages      who is needed           wanted, relation, version, resolve
+//! info/*.list     -> PackageFile   what belongs to whom    file_list, diversion, merged_usr, alternative, unlisted
+//!                                  what may be missing     need, exclude, path_glob, left_out
 //! ```
 //!
 //! Essential packages join a closure only where something depends on them, as Debian lets packages use them without
@@ -20,28 +21,37 @@ mod diversion;
 mod error;
 mod exclude;
 mod file_list;
+mod left_out;
 mod merged_usr;
+mod need;
 mod paragraph;
+mod path_glob;
 mod relation;
 mod resolve;
 mod root;
 mod status;
+mod status_d;
 #[cfg(test)]
 mod test_root;
+mod unlisted;
+mod version;
 mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use layerwright_planner::{Closure, NamedNode};
 
 pub(crate) use self::error::DpkgError;
+pub(crate) use self::left_out::LeftOut;
+pub(crate) use self::need::Need;
+pub(crate) use self::path_glob::PathGlob;
 
 use self::alternative::Alternatives;
 use self::database::Database;
 use self::file_list::FileLists;
 use self::root::Root;
-use self::status::Package;
+use self::status::{Listed, Package};
 
 /// Some installed packages, what they need, and the files of each.
 #[derive(Debug)]
@@ -57,31 +67,30 @@ pub(crate) struct DpkgClosure {
 pub(crate) struct PackageFile {
     /// Absolute, as seen inside the root: after diversions, and through no `/bin`, `/sbin` or `/lib*` that is a link.
     pub(crate) path: PathBuf,
-    /// Whether an image without it would be broken. Configuration files, excluded paths, caches and the links of
-    /// alternatives may be missing from a healthy machine.
-    pub(crate) required: bool,
+    /// What it means if it is missing.
+    pub(crate) need: Need,
 }
 
 /// Reads the packages called `names` (as in `git`, `libc6:i386` or `awk`) and what they depend on.
 ///
-/// `root` is the directory that holds `var/lib/dpkg`: `/` for this machine.
+/// `root` is the directory that holds `var/lib/dpkg`: `/` for this machine. Files that are `allowed` may be missing.
 ///
 /// # Errors
 ///
 /// A package that is not installed or not configured, a dependency that nothing satisfies, a malformed database.
-pub(crate) fn read(root: &Path, names: &[String]) -> Result<DpkgClosure, DpkgError> {
+pub(crate) fn read(root: &Path, names: &[String], allowed: &[PathGlob]) -> Result<DpkgClosure, DpkgError> {
     let root = Root::new(root);
     let database = Database::read(root)?;
     let roots = names.iter().map(|name| wanted::find(&database, name)).collect::<Result<Vec<_>, _>>()?;
     let resolved = resolve::closure(&database, &roots)?;
     let packages: Vec<&Package> = resolved.iter().map(|(package, _)| *package).collect();
-    let files = collect_files(root, &packages)?;
+    let files = collect_files(root, &packages, allowed)?;
 
     let nodes = resolved
         .iter()
         .map(|(package, references)| {
             let name = package.node_name();
-            let size = match package.installed_bytes()? {
+            let size = match package.installed_bytes {
                 Some(bytes) => bytes,
                 None => file_list::regular_bytes(root, &files[&name])?,
             };
@@ -98,19 +107,35 @@ pub(crate) fn read(root: &Path, names: &[String]) -> Result<DpkgClosure, DpkgErr
 /// # Errors
 ///
 /// A node whose package is not installed any more, or in another version than its name says; a malformed database.
-pub(crate) fn files_of(root: &Path, node_names: &[String]) -> Result<BTreeMap<String, Vec<PackageFile>>, DpkgError> {
+pub(crate) fn files_of(
+    root: &Path,
+    node_names: &[String],
+    allowed: &[PathGlob],
+) -> Result<BTreeMap<String, Vec<PackageFile>>, DpkgError> {
     let root = Root::new(root);
     let database = Database::read(root)?;
     let packages = node_names.iter().map(|name| wanted::find_node(&database, name)).collect::<Result<Vec<_>, _>>()?;
-    collect_files(root, &packages)
+    collect_files(root, &packages, allowed)
 }
 
-fn collect_files(root: Root<'_>, packages: &[&Package]) -> Result<BTreeMap<String, Vec<PackageFile>>, DpkgError> {
-    let lists = FileLists::read(root)?;
+/// Returns how many of these files are left out without being required.
+pub(crate) fn left_out<'f>(root: &Path, files: impl Iterator<Item = &'f PackageFile>) -> Result<LeftOut, DpkgError> {
+    LeftOut::count(Root::new(root), files)
+}
+
+fn collect_files(
+    root: Root<'_>,
+    packages: &[&Package],
+    allowed: &[PathGlob],
+) -> Result<BTreeMap<String, Vec<PackageFile>>, DpkgError> {
+    let lists = FileLists::read(root, allowed)?;
     let mut files = BTreeMap::new();
     for package in packages {
         files.insert(package.node_name(), lists.files(package)?);
     }
+    let without_dpkg = packages.iter().filter(|package| package.listed != Listed::Info);
+    let without_dpkg: BTreeSet<String> = without_dpkg.map(|package| package.node_name()).collect();
+    unlisted::add_links(root, lists.merged_usr(), &without_dpkg, &mut files)?;
     Alternatives::read(root, lists.merged_usr())?.add_to(&mut files);
     Ok(files)
 }
@@ -138,7 +163,7 @@ mod tests {
     #[test]
     fn a_closure_holds_what_the_roots_need_and_nothing_else() {
         let root = sample();
-        let read = read(root.path(), &names(&["app"])).unwrap();
+        let read = read(root.path(), &names(&["app"]), &[]).unwrap();
         let node_names: Vec<&str> = read.closure.nodes().iter().map(|node| node.name.as_str()).collect();
         assert_eq!(node_names, ["app_1:2.0-1_amd64", "lib_1.5_amd64"]);
         assert_eq!(read.closure.roots(), [read.closure.find("app_1:2.0-1_amd64").unwrap()]);
@@ -148,7 +173,7 @@ mod tests {
     #[test]
     fn a_size_is_recorded_or_else_that_of_the_regular_files() {
         let root = sample();
-        let read = read(root.path(), &names(&["app"])).unwrap();
+        let read = read(root.path(), &names(&["app"]), &[]).unwrap();
         let sizes: Vec<u64> = read.closure.nodes().iter().map(|node| node.size).collect();
         assert_eq!(sizes, [3 * 1024, 5]);
     }
@@ -162,7 +187,7 @@ mod tests {
             fs_err::rename(root.path().join(moved), root.path().join("data").join(moved)).unwrap();
             root.symlink(&format!("/data/{moved}"), moved);
         }
-        let read = read(root.path(), &names(&["app"])).unwrap();
+        let read = read(root.path(), &names(&["app"]), &[]).unwrap();
         assert_eq!(read.files["lib_1.5_amd64"].len(), 3);
         assert_eq!(read.closure.nodes()[1].size, 5);
     }
@@ -174,40 +199,44 @@ mod tests {
         root.package("app", "1", "amd64", "");
         root.list("app", &["/x/lib.so"]);
         root.symlink(machine.path().join("usr/lib").to_str().unwrap(), "x");
-        assert_eq!(read(root.path(), &names(&["app"])).unwrap().closure.nodes()[0].size, 0);
+        assert_eq!(read(root.path(), &names(&["app"]), &[]).unwrap().closure.nodes()[0].size, 0);
 
         let root = tempfile::tempdir().unwrap();
         fs_err::create_dir_all(root.path().join("var/lib")).unwrap();
         let link = root.path().join("var/lib/dpkg");
         fs_err::os::unix::fs::symlink(machine.path().join("var/lib/dpkg"), &link).unwrap();
-        let error = read(root.path(), &names(&["app"])).unwrap_err();
-        let message = format!("there is no package database: `{}/status` does not exist", link.display());
-        assert_eq!(error.to_string(), message);
+        let error = read(root.path(), &names(&["app"]), &[]).unwrap_err();
+        let message = format!("there is no package database: `{}/status` does not exist, ", link.display());
+        assert!(error.to_string().starts_with(&message), "{error}");
     }
 
     #[test]
-    fn a_size_that_is_no_number_is_refused() {
-        let root = TestRoot::new();
-        root.package("app", "1", "amd64", "Installed-Size: big\n");
-        root.list("app", &[]);
-        let error = read(root.path(), &names(&["app"])).unwrap_err();
-        assert_eq!(error.to_string(), "package `app`: field `Installed-Size` is `big`: not a number of KiB");
+    fn a_package_that_nobody_asked_for_may_be_odd() {
+        let root = sample();
+        root.package("odd", "1 beta", "../x", "Depends: a b\nProvides: ((\nInstalled-Size: big\n");
+        root.package("old", "${version}", "amd64", "");
+        root.list("old", &[]);
+        assert_eq!(read(root.path(), &names(&["app"]), &[]).unwrap().closure.len(), 2);
+        let old = read(root.path(), &names(&["old"]), &[]).unwrap();
+        assert_eq!(old.closure.nodes()[0].name, "old_${version}_amd64");
+        let error = read(root.path(), &names(&["odd"]), &[]).unwrap_err();
+        assert_eq!(error.to_string(), "package `odd`: field `Version` is `1 beta`: a version with white space");
     }
 
     #[test]
     fn files_of_nodes_are_those_of_the_closure() {
         let root = sample();
-        let read = read(root.path(), &names(&["app"])).unwrap();
+        let read = read(root.path(), &names(&["app"]), &[]).unwrap();
         let node_names: Vec<String> = read.files.keys().cloned().collect();
-        assert_eq!(files_of(root.path(), &node_names).unwrap(), read.files);
+        assert_eq!(files_of(root.path(), &node_names, &[]).unwrap(), read.files);
     }
 
     #[test]
     fn a_package_that_changed_since_the_plan_is_refused() {
         let root = sample();
-        let error = files_of(root.path(), &names(&["lib_1.4_amd64"])).unwrap_err();
+        let error = files_of(root.path(), &names(&["lib_1.4_amd64"]), &[]).unwrap_err();
         assert_eq!(error.to_string(), "`lib_1.4_amd64` is not installed any more: version 1.5 is");
-        let error = files_of(root.path(), &names(&["gone_1_amd64"])).unwrap_err();
+        let error = files_of(root.path(), &names(&["gone_1_amd64"]), &[]).unwrap_err();
         assert_eq!(error.to_string(), "`gone_1_amd64` is not installed any more");
     }
 
@@ -219,7 +248,7 @@ mod tests {
         root.package("doc", "1", "all", "");
         root.list("lib:i386", &[]);
         root.list("doc", &[]);
-        let read = read(root.path(), &names(&["lib:i386", "doc"])).unwrap();
+        let read = read(root.path(), &names(&["lib:i386", "doc"]), &[]).unwrap();
         let lineages: Vec<&str> = read.closure.nodes().iter().map(|node| node.lineage.as_str()).collect();
         assert_eq!(lineages, ["doc", "lib:i386"]);
     }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use debversion::Version;
+use super::version::Version;
 
 /// Alternatives of which one must be there.
 #[derive(Debug)]
@@ -51,9 +51,6 @@ pub(super) struct BadRelation<'a> {
     pub(super) reason: &'static str,
 }
 
-/// Digits beyond this many are no version, but would take long to compare.
-const MAX_VERSION_BYTES: usize = 1024;
-
 impl Constraint {
     /// Whether that version will do.
     pub(super) fn admits(&self, version: &Version) -> bool {
@@ -71,14 +68,6 @@ impl Constraint {
 /// Reads a field into its groups. Empty ones, as after a last comma, are left out.
 pub(super) fn parse(field: &str) -> Result<Vec<Group<'_>>, BadRelation<'_>> {
     field.split(',').map(str::trim).filter(|text| !text.is_empty()).map(parse_group).collect()
-}
-
-/// Reads a version, as leniently as dpkg reads those in its own database.
-pub(super) fn parse_version(text: &str) -> Option<Version> {
-    if text.len() > MAX_VERSION_BYTES {
-        return None;
-    }
-    Version::parse_lenient(text).ok()
 }
 
 fn parse_group(text: &str) -> Result<Group<'_>, BadRelation<'_>> {
@@ -137,7 +126,7 @@ fn parse_constraint(text: &str) -> Result<Constraint, &'static str> {
         ">>" => Operator::Later,
         _ => return Err("an unknown comparison"),
     };
-    let version = parse_version(version.trim()).ok_or("a malformed version")?;
+    let version = Version::parse(version.trim())?;
     Ok(Constraint { operator, version })
 }
 
@@ -175,20 +164,20 @@ mod tests {
             ("(<= 1:0)", "99", true),
             ("(>= 2.36)", "2.36-9+deb12u10", true),
             ("(1.2)", "1.2", true),
+            ("(>= 1.0^git2)", "1.0^git10", true),
+            ("(<< ${x})", "1", true),
         ];
         for (text, version, expected) in cases {
             let field = format!("a {text}");
             let groups = parse(&field).unwrap();
             let constraint = groups[0].alternatives[0].constraint.as_ref().unwrap();
-            assert_eq!(constraint.admits(&parse_version(version).unwrap()), expected, "{text} {version}");
+            assert_eq!(constraint.admits(&Version::parse(version).unwrap()), expected, "{text} {version}");
         }
     }
 
     #[test]
     fn what_is_no_relation_is_refused() {
-        let long = format!("a (= {})", "1".repeat(MAX_VERSION_BYTES + 1));
-        for text in
-            ["a | ", "(>= 1)", "a (>= 1", "a b", "a: (= 1)", "a (=< 1)", "a (>= )", "a (>= ü)", ":any", "ä ä", &long]
+        for text in ["a | ", "(>= 1)", "a (>= 1", "a b", "a: (= 1)", "a (=< 1)", "a (>= )", "a (= 1 b)", ":any", "ä ä"]
         {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -10,12 +10,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use debversion::Version;
-
 use super::database::Database;
 use super::error::DpkgError;
 use super::relation::{self, Alternative, Constraint, Group, Qualifier};
 use super::status::{MultiArch, Package, State};
+use super::version::Version;
 
 /// The packages of the closure with what each refers to, ascending by name, then architecture.
 pub(super) fn closure<'a>(
@@ -103,11 +102,11 @@ fn candidates<'a>(
 }
 
 fn admits(constraint: &Constraint, package: &Package) -> Result<bool, DpkgError> {
-    let version = relation::parse_version(&package.version).ok_or_else(|| DpkgError::InvalidField {
+    let version = Version::parse(&package.version).map_err(|reason| DpkgError::InvalidField {
         package: package.name.clone(),
         field: "Version",
-        value: package.version.clone(),
-        reason: "not a version that can be compared",
+        value: package.version.escape_default().to_string(),
+        reason,
     })?;
     Ok(constraint.admits(&version))
 }
@@ -252,7 +251,7 @@ mod tests {
         let error = references_of("Depends: a b\n", &[]).unwrap_err();
         assert_eq!(error, "package `app`: field `Depends` is `a b`: more than a name and what brackets hold");
         let error = references_of("Depends: a (= 1)\n", &[("a", "99999999999:1", "all", "")]).unwrap_err();
-        let expected = "package `a`: field `Version` is `99999999999:1`: not a version that can be compared";
+        let expected = "package `a`: field `Version` is `99999999999:1`: a version whose epoch is too large";
         assert_eq!(error, expected);
     }
 

@@ -3,6 +3,8 @@
 //! Every path is looked up as a process would see it whose root that is: a database behind `/var/lib/dpkg -> /data/dpkg`
 //! is found, and no link leads to files of the machine that runs us. Nothing else here opens a file.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -66,6 +68,24 @@ impl<'a> Root<'a> {
         let found = locate(self.0, path, LastLink::Follow)?;
         let inside = |found: PathBuf| Path::new("/").join(found.strip_prefix(self.0).expect("it is below the root"));
         Ok(found.map(inside))
+    }
+
+    /// Those of some paths where nothing lies, in their order. Each directory is looked up once.
+    pub(super) fn absent<'p>(self, paths: impl Iterator<Item = &'p Path>) -> io::Result<Vec<&'p Path>> {
+        let mut directories: HashMap<&Path, Option<PathBuf>> = HashMap::new();
+        let mut absent = Vec::new();
+        for path in paths {
+            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            let found = match directories.entry(directory) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(locate(self.0, directory, LastLink::Follow)?),
+            };
+            let is_there = found.as_ref().is_some_and(|found| fs_err::symlink_metadata(found.join(name)).is_ok());
+            if !is_there {
+                absent.push(path);
+            }
+        }
+        Ok(absent)
     }
 
     /// Those in a directory whose name `is_wanted`, sorted by name; none where there is no directory.

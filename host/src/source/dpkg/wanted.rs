@@ -54,7 +54,9 @@ pub(super) fn find_node<'a>(database: &'a Database, node: &str) -> Result<&'a Pa
         let rest = node.strip_prefix(&package.name).and_then(|rest| rest.strip_suffix(&package.architecture));
         rest.is_some_and(|version| version.len() > 2 && version.starts_with('_') && version.ends_with('_'))
     };
-    Err(match database.packages().iter().find(is_other_version) {
+    // Names have underscores, too: of `a` and `a_b`, the longer name is meant.
+    let others = database.packages().iter().filter(is_other_version);
+    Err(match others.max_by_key(|package| package.name.len()) {
         Some(package) => DpkgError::OtherVersion { node: node.to_string(), installed: package.version.clone() },
         None => DpkgError::Gone { node: node.to_string() },
     })
@@ -119,6 +121,7 @@ mod tests {
         let root = TestRoot::new();
         root.write("var/lib/dpkg/arch", "amd64\ni386\n");
         root.package("git", "1:2.3-4", "amd64", "");
+        root.package("mawk_lfs", "2_3", "amd64", "");
         root.package("libc6", "2", "amd64", "Multi-Arch: same\n");
         root.package("libc6", "1", "i386", "Multi-Arch: same\n");
         root.package("libonly", "1", "i386", "");
@@ -177,6 +180,9 @@ mod tests {
         assert_eq!(find_node(&database, "libc6_1_i386").unwrap().architecture, "i386");
         let error = find_node(&database, "libc6_2_i386").unwrap_err();
         assert_eq!(error.to_string(), "`libc6_2_i386` is not installed any more: version 1 is");
+        let error = find_node(&database, "mawk_lfs_1_amd64").unwrap_err();
+        assert_eq!(error.to_string(), "`mawk_lfs_1_amd64` is not installed any more: version 2_3 is");
+        assert!(find_node(&database, "mawk_lfs_2_3_amd64").is_ok());
         for node in ["nosuch_1_amd64", "git", "git_amd64", "git_1:2.3-4_arm64", ""] {
             assert!(matches!(find_node(&database, node), Err(DpkgError::Gone { .. })), "{node}");
         }
