@@ -13,7 +13,7 @@ use std::collections::btree_map::Entry;
 use super::database::Database;
 use super::error::DpkgError;
 use super::relation::{self, Alternative, Constraint, Group, Qualifier};
-use super::status::{MultiArch, Package, State};
+use super::status::{Listed, MultiArch, Package, State};
 use super::version::Version;
 
 /// The packages of the closure with what each refers to, ascending by name, then architecture.
@@ -43,7 +43,11 @@ fn references<'a>(database: &'a Database, package: &'a Package) -> Result<Vec<&'
             reason: bad.reason,
         })?;
         for group in &groups {
-            references.push(satisfy(database, package, field, group)?);
+            match satisfy(database, package, field, group) {
+                // Whoever makes images without dpkg leaves out what they do without.
+                Err(DpkgError::Unsatisfied { .. }) if package.listed != Listed::Info => {}
+                found => references.push(found?),
+            }
         }
     }
     Ok(references)
@@ -253,6 +257,17 @@ mod tests {
         let error = references_of("Depends: a (= 1)\n", &[("a", "99999999999:1", "all", "")]).unwrap_err();
         let expected = "package `a`: field `Version` is `99999999999:1`: a version whose epoch is too large";
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn images_without_dpkg_do_without_some_dependencies() {
+        let root = TestRoot::new();
+        let says = "Package: libc6\nVersion: 2\nArchitecture: amd64\nDepends: libgcc-s1, libcrypt1 (>= 1:4.4)\n";
+        root.write("var/lib/dpkg/status.d/libc6", says);
+        root.package("libgcc-s1", "1", "amd64", "");
+        let database = Database::read(root.root()).unwrap();
+        let references = references(&database, &database.named("libc6")[0]).unwrap();
+        assert_eq!(references.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["libgcc-s1"]);
     }
 
     #[test]
