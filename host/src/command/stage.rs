@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitC
     let settings = platform(architecture.as_deref());
     let mut stage = Surroundings::for_scripts(surroundings, root, &settings, nix_db.is_some(), console)?;
     if let Some(source) = nix_db {
-        let ReadClosure { closure, files } = source.read(root, stage.references())?;
+        let ReadClosure { closure, files } = source.read(root, stage.references(), &[])?;
         stage.add_nix_db(&closure, &files, root)?;
     }
     stage.write(output).context("--output")?;
