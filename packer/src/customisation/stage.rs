@@ -44,7 +44,7 @@ fn fill(tree: &FileTree, dir: &Path) -> Result<(), PackError> {
                 continue;
             }
             EntryKind::Fifo => {
-                mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).map_err(|error| refused(&path, error.into()))?
+                mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).map_err(|error| refused(&path, error.into()))?;
             }
             EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => {
                 let reason = io::Error::other("is a device, which no folder for scripts can hold");
