@@ -1,5 +1,20 @@
-# What merge-images.sh and export-image.sh know of docker archives. POSIX shell; needs GNU tar, and gzip, xz or zstd for
-# archives that are packed with these.
+# What merge-images.sh, export-image.sh and plain-image.sh know of docker archives. POSIX shell; needs GNU tar, sed and
+# sha256sum, and gzip, xz or zstd for archives that are packed with these.
+
+# Gives layers of a stream, which are numbered, names by what they hold, as those of every other archive.
+name_layers() {
+  : > renamed-layers
+  for numbered in "$1"/layer-*.tar; do
+    [ -f "$numbered" ] || continue
+    hash=$(sha256sum < "$numbered")
+    hash=${hash%% *}
+    mv "$numbered" "$1/$hash.tar"
+    printf 's|"%s"|"%s"|g\n' "${numbered##*/}" "$hash.tar" >> renamed-layers
+  done
+  [ -s renamed-layers ] || return 0
+  sed -f renamed-layers "$1/manifest.json" > renamed-manifest
+  mv renamed-manifest "$1/manifest.json"
+}
 
 # Unpacks an image into a folder: a docker archive, or a program that writes one.
 unpack_image() {
@@ -19,10 +34,20 @@ unpack_image() {
   fi
   tar --extract --file "$2.tar" --directory "$2" --no-same-owner --no-same-permissions
   rm "$2.tar"
+  name_layers "$2"
   if [ ! -f "$2/manifest.json" ]; then
     echo "layerwright: $1 has no manifest.json, so it is no docker archive" >&2
     exit 1
   fi
+}
+
+# Writes a layer to standard output, whatever it is packed with.
+unpack_layer() {
+  case $(od -An -tx1 -N4 < "$1" | tr -d ' \n') in
+    1f8b*) gzip -dc < "$1" ;;
+    28b52ffd) zstd -dcq < "$1" ;;
+    *) cat < "$1" ;;
+  esac
 }
 
 # Packs what is in a folder: nothing of the moment, the machine or the file system's order gets in.

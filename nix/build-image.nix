@@ -1,7 +1,12 @@
 # An image with one layer of store paths, and with files in a second one.
 #
 # dockerTools puts both into a single layer. Apart from each other, one stays the same when the other changes.
-context:
+context@{
+  names,
+  script,
+  buildImageAsRoot,
+  ...
+}:
 {
   # As in dockerTools.
   name,
@@ -69,8 +74,26 @@ let
       else
         { }
     );
+
+  parts = context.image function ofImage;
+
+  # What dockerTools calls the layer: a folder with its tar and two files of old archives.
+  layer = script.run {
+    name = "docker-layer-${names.base name}";
+    script = ./layer.sh;
+    variables = {
+      layerTar = "${parts.layerTar}";
+      json = builtins.toJSON {
+        inherit (parts) config created architecture;
+        os = "linux";
+      };
+      passAsFile = [ "json" ];
+    };
+  };
 in
-if runAsRoot != null then
+if runAsRoot != null && buildImageAsRoot != null then
+  buildImageAsRoot arguments
+else if runAsRoot != null then
   fail "`runAsRoot` needs a virtual machine, which layerwright does not have. Most scripts work as `fakeRootCommands` of buildLayeredImage, with `enableFakechroot = true` where they need the image as /; with the overlay for nixpkgs, dockerTools builds such an image"
 else
   import ./packed-image.nix context {
@@ -81,6 +104,10 @@ else
       format
       passthru
       meta
+      parts
       ;
-    parts = context.image function ofImage;
+    tells = {
+      buildArgs = arguments;
+      inherit layer;
+    };
   }

@@ -20,6 +20,7 @@ let
     "format"
     "layersAsDerivations"
   ];
+  stream = context.streamLayeredImage (ofImage // { inherit passthru meta; });
 in
 import ./packed-image.nix context {
   inherit
@@ -32,7 +33,9 @@ import ./packed-image.nix context {
   parts = context.image function ofImage;
   # One layer is that of `contents` and scripts.
   layerDerivations = if layersAsDerivations then maxLayers - 1 else 0;
-  passthru = passthru // {
-    stream = context.streamLayeredImage ofImage;
+  inherit passthru;
+  tells = {
+    inherit stream;
+    inherit (stream) conf streamScript;
   };
 }

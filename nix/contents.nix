@@ -4,34 +4,29 @@
   interactiveShell,
   env,
   cacert,
+  shadow,
+  loginShell,
+  result,
+  overridable,
+  inStore,
   ...
 }:
 let
   make =
     name: variables:
-    script.run {
-      inherit name;
-      script = ./contents.sh;
-      variables = variables // {
-        what = name;
+    result {
+      derivation = script.run {
+        inherit name;
+        script = ./contents.sh;
+        variables = variables // {
+          what = name;
+          # To send it elsewhere takes longer than to make it.
+          preferLocalBuild = true;
+        };
       };
     };
 
-  # An image holds only what is in the store.
-  inStore =
-    what: argument: value:
-    if value != null && builtins.hasContext "${value}" then
-      "${value}"
-    else
-      throw "layerwright: ${what} links to a program in the store: give `${argument}` to nix/default.nix, e.g. ${argument} = \"\${pkgs.${
-        if argument == "env" then "coreutils}/bin/env" else "bashInteractive}/bin/bash"
-      }\"";
-
-  overridable = import ./overridable.nix;
-in
-{
-  # Users and groups for programs that ask for them: root and nobody.
-  fakeNss = overridable (
+  fakeNss =
     {
       extraPasswdLines ? [ ],
       extraGroupLines ? [ ],
@@ -42,8 +37,11 @@ in
     make "fake-nss" {
       passwd = "root:x:0:0:root user:/var/empty:/bin/sh\n${lines extraPasswdLines}nobody:x:65534:65534:nobody:/var/empty:/bin/sh\n";
       group = "root:x:0:\n${lines extraGroupLines}nobody:x:65534:\n";
-    }
-  ) { };
+    };
+in
+{
+  # Users and groups for programs that ask for them: root and nobody.
+  fakeNss = overridable (builtins.functionArgs fakeNss) fakeNss { };
 
   # /bin/sh
   binSh = make "bin-sh" { target = inStore "binSh" "interactiveShell" interactiveShell; };
@@ -59,4 +57,24 @@ in
       else
         "${cacert}";
   };
+
+  # For the beginning of a script with the image as /: what `useradd` and `groupadd` want to find.
+  shadowSetup = ''
+    ${if shadow == null then "" else "export PATH=${shadow}/bin:$PATH"}
+    mkdir -p /etc/pam.d
+    [ -f /etc/passwd ] || {
+      echo 'root:x:0:0::/root:${loginShell}' > /etc/passwd
+      echo 'root:!x:::::::' > /etc/shadow
+    }
+    [ -f /etc/group ] || {
+      echo 'root:x:0:' > /etc/group
+      echo 'root:x::' > /etc/gshadow
+    }
+    [ -f /etc/pam.d/other ] || printf '%s\n' \
+      'account sufficient pam_unix.so' \
+      'auth sufficient pam_rootok.so' \
+      'password requisite pam_unix.so nullok yescrypt' \
+      'session required pam_unix.so' > /etc/pam.d/other
+    [ -f /etc/login.defs ] || : > /etc/login.defs
+  '';
 }

@@ -11,8 +11,9 @@
 {
   # The program: a package with bin/layerwright, or the file itself.
   layerwright,
-  # Where derivations are built, and what images are for.
-  system ? builtins.currentSystem,
+  # Where derivations are built, and what images are for. A flake does not know this machine, but the program's package does.
+  system ? layerwright.system or builtins.currentSystem
+    or (throw "layerwright: name the `system` that images are made on, e.g. system = \"x86_64-linux\": a flake does not know it"),
   hostSystem ? system,
   # Reads text files and starts streams; POSIX. `/bin/sh` is what Nix has in its sandbox, and what every Linux has.
   shell ? "/bin/sh",
@@ -35,11 +36,18 @@
   skopeo ? "/usr/bin/skopeo",
   # For caCertificates and pullImage: a file with certificates.
   cacert ? null,
-  # For binSh and usrBinEnv: what they link to.
+  # For binSh, usrBinEnv and images of nix-shell: programs that images hold.
   interactiveShell ? bash,
   env ? null,
+  # For shadowSetup: the package with useradd, and the shell of root.
+  shadow ? null,
+  loginShell ? "/bin/sh",
+  # nixpkgs' dockerTools, which have a virtual machine for `runAsRoot`.
+  dockerTools ? null,
 }:
 let
+  overridable = import ./overridable.nix;
+
   context = {
     inherit
       system
@@ -55,10 +63,19 @@ let
       skopeo
       cacert
       interactiveShell
+      loginShell
+      shadow
       env
+      dockerTools
+      functions
       ;
+    inherit (overridable) overridable result;
+    inherit (functions) streamLayeredImage;
     program = import ./program.nix { inherit layerwright; };
+    base = import ./base.nix;
     text = import ./text.nix;
+    times = import ./times.nix;
+    inStore = import ./in-store.nix;
     names = import ./names.nix context;
     closure = import ./closure.nix;
     run = import ./run.nix context;
@@ -67,20 +84,44 @@ let
     compression = import ./compression.nix;
     customisation = import ./customisation.nix context;
     image = import ./image.nix context;
-    overridable = import ./overridable.nix;
-    inherit (functions) streamLayeredImage;
+    plainImage = import ./plain-image.nix context;
+    buildImageAsRoot = import ./build-image-as-root.nix context;
   };
+
+  # The arguments of image.nix are those of the functions that pass all others on to it.
+  ofImage = removeAttrs (builtins.functionArgs (context.image "")) [
+    "contentsUid"
+    "contentsGid"
+  ];
+  makeImage = function: overridable.overridable (ofImage // builtins.functionArgs function) function;
+  make = function: overridable.overridable (builtins.functionArgs function) function;
+  withNixDb =
+    function:
+    overridable.mirrored function.__functionArgs (arguments: function (arguments // { includeNixDB = true; }));
+
+  ofNixShell = import ./nix-shell-image.nix context;
+  nixShell = more: overridable.mirrored (builtins.functionArgs ofNixShell // more);
 
   functions = {
-    buildLayeredImage = context.overridable (import ./build-layered-image.nix context);
-    streamLayeredImage = context.overridable (import ./stream-layered-image.nix context);
-    buildImage = context.overridable (import ./build-image.nix context);
+    buildLayeredImage = makeImage (import ./build-layered-image.nix context);
+    streamLayeredImage = makeImage (import ./stream-layered-image.nix context);
+    buildImage = makeImage (import ./build-image.nix context);
     mergeImages = import ./merge-images.nix context;
-    exportImage = context.overridable (import ./export-image.nix context);
-    pullImage = context.overridable (import ./pull-image.nix context);
+    exportImage = make (import ./export-image.nix context);
+    pullImage = make (import ./pull-image.nix context);
 
-    buildLayeredImageWithNixDb = arguments: functions.buildLayeredImage ({ includeNixDB = true; } // arguments);
-    buildImageWithNixDb = arguments: functions.buildImage ({ includeNixDB = true; } // arguments);
-  };
+    buildLayeredImageWithNixDb = withNixDb functions.buildLayeredImage;
+    buildImageWithNixDb = withNixDb functions.buildImage;
+
+    streamNixShellImage = nixShell { } (arguments: functions.streamLayeredImage (ofNixShell arguments));
+    buildNixShellImage = nixShell { compressor = true; } (
+      {
+        compressor ? "gz",
+        ...
+      }@arguments:
+      functions.buildLayeredImage (ofNixShell (removeAttrs arguments [ "compressor" ]) // { inherit compressor; })
+    );
+  }
+  // import ./contents.nix context;
 in
-functions // import ./contents.nix context
+functions

@@ -4,6 +4,8 @@
   bash,
   fakeroot,
   zstd,
+  base,
+  result,
   ...
 }:
 {
@@ -14,23 +16,19 @@
   name ? fromImage.name or "image.tar",
   diskSize ? 1024,
 }:
-script.run {
-  inherit name;
-  script = ./export-image.sh;
-  tools = [
-    fakeroot
-    zstd
-  ];
-  variables = {
-    archive = ./archive.sh;
-    fromImage = "${fromImage}";
-    SHELL = bash;
-    position =
-      if fromImageName == null && fromImageTag == null then
-        "first"
-      else if fromImageName == null || fromImageTag == null then
-        throw "layerwright: exportImage: `fromImageName` and `fromImageTag` name an image together; give both, or none for the first one"
-      else
-        "${fromImageName}:${fromImageTag}";
+result {
+  derivation = script.run {
+    inherit name;
+    script = ./export-image.sh;
+    tools = [
+      fakeroot
+      zstd
+    ];
+    variables = {
+      archive = ./archive.sh;
+      fromImage = "${fromImage}";
+      SHELL = bash;
+      position = base.position "exportImage" fromImageName fromImageTag;
+    };
   };
 }

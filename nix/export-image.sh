@@ -74,12 +74,7 @@ make_room() {
 }
 
 for layer in $LAYERWRIGHT_LAYERS; do
-  file=image/$layer
-  case $(od -An -tx1 -N4 < "$file" | tr -d ' \n') in
-    1f8b*) gzip -dc < "$file" > layer.tar ;;
-    28b52ffd) zstd -dcq < "$file" > layer.tar ;;
-    *) cat < "$file" > layer.tar ;;
-  esac
+  unpack_layer "image/$layer" > layer.tar
   tar --list --quoting-style=literal --file layer.tar 2> errors > names
   make_room < names
   # That it takes slashes from the beginning of names, it says for every layer.

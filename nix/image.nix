@@ -13,6 +13,8 @@
   planners,
   customisation,
   hostSystem,
+  base,
+  times,
   ...
 }:
 let
@@ -70,7 +72,7 @@ let
   imageTag = if tag != null then tag else names.hashOf plan;
   imageConfig = if config == null then { } else config;
 
-  top = customisation {
+  ofTop = {
     inherit
       name
       copyMode
@@ -80,11 +82,25 @@ let
       baseFlags
       includeNixDB
       ;
-    contents = text.toList contents;
+    contents = text.flatten contents;
     uid = contentsUid;
     gid = contentsGid;
     isOwnerDefault = contentsUid == uid && contentsGid == gid;
   };
+  top = customisation ofTop;
+
+  time =
+    argument: isOfFiles:
+    times {
+      inherit
+        function
+        name
+        argument
+        isOfFiles
+        ;
+    };
+  createdAt = time "created" false created;
+  modifiedAt = time "mtime" true mtime;
 
   # dockerTools has a customisation layer also where nothing is in it. With the same number of planned layers, the same
   # store paths share a layer as there.
@@ -99,31 +115,30 @@ let
     else
       maxLayers;
 
-  base =
-    if fromImage.isExe or false then
+  position = base.position function fromImageName fromImageTag;
+  below =
+    if base.isStream fromImage then
       fail "`fromImage` is a stream, which is no file; take the image that buildLayeredImage makes"
-    else if fromImageName == null && fromImageTag == null then
+    else if position == "first" then
       "${fromImage}"
-    else if fromImageName == null || fromImageTag == null then
-      fail "`fromImageName` and `fromImageTag` name an image together; give both, or none for the first one"
     else
-      "docker-archive:${fromImage}:${fromImageName}:${fromImageTag}";
+      "docker-archive:${fromImage}:${position}";
 
   baseFlags =
     when (fromImage != null) [
       "--from-image"
-      base
+      below
     ]
     ++ [
       "--architecture"
-      (if architecture == null then names.goArchitecture hostSystem else architecture)
+      architectureOfImage
     ];
 
   # What lies below and above the store paths. The plan leaves room for it.
   aroundFlags = baseFlags ++ top.flags;
 
   stampFlags =
-    unless epoch "--mtime" mtime
+    unless epoch "--mtime" modifiedAt
     ++ unless 0 "--uid" uid
     ++ unless 0 "--gid" gid
     ++ unless "root" "--uname" uname
@@ -131,7 +146,7 @@ let
 
   settingFlags = [
     "--created"
-    created
+    createdAt
   ]
   ++ unless "" "--variant" variantOfImage
   ++ when (fromImage != null) [
@@ -140,6 +155,7 @@ let
   ]
   ++ when (!includeStorePaths) [ "--no-store-paths" ];
 
+  architectureOfImage = if architecture == null then names.goArchitecture hostSystem else architecture;
   variantOfImage =
     if variant != null then
       variant
@@ -193,6 +209,10 @@ in
     ;
   config = imageConfig;
   customisation = top.tar;
+  # The same where no script made it, for those who ask.
+  layerTar = if top.tar != null then top.tar else (customisation (ofTop // { extraCommands = ":"; })).tar;
+  created = createdAt;
+  architecture = architectureOfImage;
   # Only where it is needed for more than the plan.
   graph = if includeNixDB then graph else null;
 

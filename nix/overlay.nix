@@ -26,13 +26,11 @@ final: prev: {
         cacert = "${final.cacert}/etc/ssl/certs/ca-bundle.crt";
         interactiveShell = "${final.bashInteractive}/bin/bash";
         env = "${final.coreutils}/bin/env";
+        inherit (final) shadow;
+        loginShell = "${final.runtimeShell}";
+        # The one thing that needs a virtual machine: dockerTools has one.
+        inherit (prev) dockerTools;
       };
     in
-    images
-    // {
-      # The one thing that needs a virtual machine: dockerTools has one.
-      buildImage =
-        arguments:
-        if (arguments.runAsRoot or null) == null then images.buildImage arguments else prev.dockerTools.buildImage arguments;
-    };
+    images;
 }

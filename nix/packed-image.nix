@@ -3,6 +3,8 @@
   run,
   names,
   compression,
+  result,
+  plainImage,
   ...
 }:
 {
@@ -16,6 +18,8 @@
   layerDerivations ? 0,
   passthru ? { },
   meta ? { },
+  # More of what the result tells, whatever `passthru` says.
+  tells ? { },
 }:
 let
   base = names.base name;
@@ -29,10 +33,11 @@ let
     formats.${format}
       or (throw "layerwright: ${function}: image `${name}`: format `${format}` is none of ${builtins.concatStringsSep ", " (builtins.attrNames formats)}");
 
-  compressionFlags = [
-    "--compression"
-    (compression function compressor)
-  ];
+  compressionFlags =
+    compressor: [
+      "--compression"
+      (compression function compressor)
+    ];
 
   # How many layers there are, only the plan knows, and it is not built yet. Those that are too many come out empty.
   layers = builtins.genList (
@@ -49,48 +54,65 @@ let
         "--output"
         (placeholder "out")
       ]
-      ++ compressionFlags
+      ++ compressionFlags compressor
       ++ parts.stampFlags;
       isSelfContained = true;
     }
   ) layerDerivations;
 
-  packed = run {
-    inherit (parts) debug;
-    name = file;
-    arguments = [
-      "pack"
-      "--to"
-      "${format}:${placeholder "out"}"
-      "--tag"
-      "${parts.imageName}:${parts.imageTag}"
-      # Where `config` is beside other things, as in the config of an image, it is what is taken.
-      "--image-config"
-      ".attrs.json"
-      "--no-cache"
-    ]
-    ++ parts.packFlags
-    ++ compressionFlags
-    ++ (if parts.graph == null then [ ] else [ "--nix-db" "graph:.attrs.json#closure" ])
-    ++ (if layers == [ ] then [ ] else [ "--layers" ] ++ map (layer: "${layer}") layers);
-    attributes = { inherit (parts) config; } // (if parts.graph == null then { } else parts.graph);
-    isSelfContained = true;
-  };
+  pack =
+    {
+      name,
+      format,
+      compressor,
+      layers ? [ ],
+    }:
+    run {
+      inherit (parts) debug;
+      inherit name;
+      arguments = [
+        "pack"
+        "--to"
+        "${format}:${placeholder "out"}"
+        "--tag"
+        "${parts.imageName}:${parts.imageTag}"
+        # Where `config` is beside other things, as in the config of an image, it is what is taken.
+        "--image-config"
+        ".attrs.json"
+        "--no-cache"
+      ]
+      ++ parts.packFlags
+      ++ compressionFlags compressor
+      ++ (if parts.graph == null then [ ] else [ "--nix-db" "graph:.attrs.json#closure" ])
+      ++ (if layers == [ ] then [ ] else [ "--layers" ] ++ map (layer: "${layer}") layers);
+      attributes = { inherit (parts) config; } // (if parts.graph == null then { } else parts.graph);
+      isSelfContained = true;
+    };
 in
-packed
-// passthru
-// {
-  inherit (parts)
-    imageName
-    imageTag
-    plan
-    customisation
-    ;
-  inherit
-    layers
-    format
-    passthru
-    meta
-    ;
-  isExe = false;
+result {
+  derivation = pack {
+    name = file;
+    inherit format compressor layers;
+  };
+  inherit passthru meta;
+  tells = {
+    inherit (parts)
+      imageName
+      imageTag
+      plan
+      customisation
+      ;
+    inherit layers format;
+    isExe = false;
+
+    forDockerTools = plainImage {
+      name = "${base}.tar";
+      image = pack {
+        name = "${base}.tar";
+        format = "docker-archive";
+        compressor = "none";
+      };
+    };
+  }
+  // tells;
 }

@@ -24,12 +24,17 @@ in
       args = [
         "-euc"
         ''
-          while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "$line"; done < "$textPath" > "$out"
+          {
+            while IFS= read -r line; do printf '%s\n' "$line"; done
+            printf %s "$line"
+          } < "$textPath" > "$out"
           ${if executable then ''chmod +x "$out"'' else ""}
         ''
       ];
       passAsFile = [ "text" ];
       inherit PATH;
+      # To send it elsewhere takes longer than to make it.
+      preferLocalBuild = true;
     };
 
   # What a builder is told in .attrs.json, as a file: a graph among it.
@@ -40,6 +45,7 @@ in
       // {
         inherit name system;
         __structuredAttrs = true;
+        preferLocalBuild = true;
         builder = shell;
         args = [
           "-euc"

@@ -6,6 +6,7 @@ context@{
   shell,
   names,
   text,
+  result,
   ...
 }:
 {
@@ -38,24 +39,30 @@ let
       "pack"
       "--to"
       "-"
-      "--image-config"
-      configFile
     ]
     ++ parts.packFlags
     ++ (if parts.graph == null then [ ] else [ "--nix-db" "graph:${graphFile}#closure" ])
   );
 
-  stream = script.write {
-    name = "stream-${names.base name}";
+  # As in dockerTools, it is told the file with the config. The rest belongs to this image.
+  streamScript = script.write {
+    name = "stream";
     executable = true;
     text = ''
       #!${shell}
       # Writes an image to standard output, as a docker-archive.
+      usage() {
+        echo "usage: stream-${names.base name} [--repo_tag NAME:TAG] | docker load" >&2
+        exit 2
+      }
+      [ $# -gt 0 ] || usage
+      config=$1
+      shift
       name=${text.quote "${parts.imageName}:${parts.imageTag}"}
       while [ $# -gt 0 ]; do
         case "$1" in
           -t | --repo_tag | --repo-tag)
-            [ $# -gt 1 ] || { echo "$0: $1 wants NAME:TAG behind it" >&2; exit 2; }
+            [ $# -gt 1 ] || { echo "stream-${names.base name}: $1 wants NAME:TAG behind it" >&2; exit 2; }
             name=$2
             shift
             ;;
@@ -63,26 +70,50 @@ let
             name=''${1#*=}
             ;;
           *)
-            echo "usage: $0 [--repo_tag NAME:TAG] | docker load" >&2
-            exit 2
+            usage
             ;;
         esac
         shift
       done
-      exec ${pack} --tag "$name"
+      exec ${pack} --image-config "$config" --tag "$name"
     '';
   };
+
+  stream = script.write {
+    name = "stream-${names.base name}";
+    executable = true;
+    text = ''
+      #!${shell}
+      exec ${streamScript} ${configFile} "$@"
+    '';
+  };
+
+  # nixpkgs' `lib.getExe` looks for a program in the output `bin`, where there is one.
+  bin = script.run {
+    name = "stream-${names.base name}-bin";
+    script = ./bin.sh;
+    variables = {
+      target = "${stream}";
+      program = "stream-${names.base name}";
+    };
+  };
 in
-stream
-// passthru
-// {
-  inherit (parts)
-    imageName
-    imageTag
-    plan
-    customisation
-    ;
-  inherit passthru meta;
-  conf = configFile;
-  isExe = true;
+result {
+  derivation = stream;
+  inherit passthru;
+  meta = {
+    mainProgram = "stream-${names.base name}";
+  }
+  // meta;
+  tells = {
+    inherit (parts)
+      imageName
+      imageTag
+      plan
+      customisation
+      ;
+    inherit streamScript bin;
+    conf = configFile;
+    isExe = true;
+  };
 }

@@ -10,4 +10,15 @@ rec {
   quoteAll = words: builtins.concatStringsSep " " (map quote words);
 
   toList = value: if value == null then [ ] else if builtins.isList value then value else [ value ];
+
+  # Lists in lists are one list, and what names nothing is left out: `lib.optional`, `lib.optionalString` and null make such
+  # values, and builders of nixpkgs take them.
+  flatten =
+    value:
+    if builtins.isList value then
+      builtins.concatMap flatten value
+    else if builtins.elem value [ null false "" ] then
+      [ ]
+    else
+      [ value ];
 }

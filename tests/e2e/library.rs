@@ -81,6 +81,11 @@ impl Library {
         Ok(self.physical(&self.build_path(attribute, &[&WITH_TOOLS, arguments].concat())?))
     }
 
+    /// The same, as a store path.
+    pub(crate) fn build_with_tools_path(&self, attribute: &str) -> Result<String> {
+        self.build_path(attribute, &WITH_TOOLS)
+    }
+
     /// `nix-build` of one attribute, not started yet.
     pub(crate) fn nix_build(&self, attribute: &str) -> Invocation {
         self.ask("nix-build", &["-A", attribute, "--no-out-link"])

@@ -5,7 +5,7 @@ use fs_err as fs;
 use serde_json::json;
 
 use crate::case::{Case, case};
-use crate::image::{Layout, members, skopeo, text};
+use crate::image::{Layout, members, sha256, skopeo, text};
 use crate::library::{DockerArchive, Library, expect, library};
 use crate::podman::Podman;
 use crate::run::{Folder, guest, layerwright, program};
@@ -18,6 +18,10 @@ pub(super) const CASES: &[Case] = &[
     case!(the_hash_changes_with_the_settings_alone, Nix, Busybox),
     case!(a_registry_can_be_part_of_the_name, Nix, Busybox, Podman, Root),
     case!(arguments_are_overridden, Nix, Busybox),
+    case!(functions_and_results_are_what_users_of_dockertools_ask, Nix, Busybox),
+    case!(the_parts_of_results_work_by_themselves, Nix, Busybox, Root),
+    case!(dockertools_can_build_upon_an_image, Nix, Busybox),
+    case!(a_nix_shell_image_has_the_environment_of_its_derivation, Nix, Busybox, Podman, Fakeroot, Root),
     case!(passthru_lies_below_what_the_function_tells, Nix, Busybox),
     case!(every_format_runs, Nix, Busybox, Podman, Skopeo, Root),
     case!(every_compressor_is_what_it_says, Nix, Busybox),
@@ -123,6 +127,63 @@ fn arguments_are_overridden() -> Result<()> {
     let library = library()?;
     expect(&library.evaluate("overridden.imageTag")?, &"2")?;
     expect(&DockerArchive::open(library.build_image("overridden")?)?.name()?, &"app:2")
+}
+
+/// One evaluation for all, as each takes a while.
+fn functions_and_results_are_what_users_of_dockertools_ask() -> Result<()> {
+    expect(&library()?.evaluate("unlike")?, &json!([]))
+}
+
+fn the_parts_of_results_work_by_themselves() -> Result<()> {
+    let library = library()?;
+    let built = DockerArchive::open(library.build_image("untaggedLayered")?)?.image_id()?;
+    let conf = library.build_path("conf", &[])?;
+    let streamed = library.run(&library.build_path("streamScript", &[])?, &[&conf])?;
+    expect(&DockerArchive::read(streamed.stdout)?.image_id()?, &built)?;
+    let program = format!("{}/bin/stream-app", library.build_path("mainProgram", &[])?);
+    expect(&DockerArchive::read(library.run(&program, &[])?.stdout)?.image_id()?, &built)?;
+
+    let layer = library.build_with_tools("layerOfFiles")?;
+    let tar = fs::read(library.physical(&fs::read_link(format!("{layer}/layer.tar"))?.display().to_string()))?;
+    let names: Vec<String> = members(&tar)?.into_iter().map(|(name, _)| name).collect();
+    ensure!(names.iter().any(|name| name.ends_with("bin/app")), "{names:?}");
+    ensure!(fs::read_to_string(format!("{layer}/json"))?.contains("\"os\":\"linux\""));
+    expect(&fs::read_to_string(format!("{layer}/VERSION"))?, &"1.0")
+}
+
+/// It takes the hash of a layer's file for its diff ID, and looks for ID/layer.tar.
+fn dockertools_can_build_upon_an_image() -> Result<()> {
+    let library = library()?;
+    let diff_ids = |archive: &DockerArchive| anyhow::Ok(archive.config()?["rootfs"]["diff_ids"].clone());
+    let expected = diff_ids(&DockerArchive::open(library.build_image("untaggedLayered")?)?)?;
+    let other = diff_ids(&DockerArchive::open(library.build_image("layeredOther")?)?)?;
+    // Streams number their layers.
+    let merged = [&expected, &expected, &other];
+    for (attribute, images) in [("plainForDockerTools", &merged[..1]), ("mergedForDockerTools", &merged)] {
+        let archive = DockerArchive::open(library.build_with_tools(attribute)?)?;
+        for (image, diff_ids) in images.iter().enumerate() {
+            let image = &archive.manifest[image];
+            let layers = image["Layers"].as_array().context("a list")?;
+            ensure!(layers.iter().all(|layer| layer.to_string().ends_with("/layer.tar\"")), "{layers:?}");
+            let hashes: Vec<String> =
+                layers.iter().map(|layer| Ok(sha256(archive.member(text(layer)?)?))).collect::<Result<_>>()?;
+            expect(&json!(hashes), *diff_ids).context(attribute)?;
+            ensure!(text(&image["Config"])?.ends_with(".json"), "{image}");
+        }
+        ensure!(archive.member("index.json").is_err(), "tools would read that, and not what dockerTools writes");
+    }
+    Ok(())
+}
+
+fn a_nix_shell_image_has_the_environment_of_its_derivation() -> Result<()> {
+    let library = library()?;
+    let streamed = library.run(&library.build_with_tools_path("nixShell")?, &[])?;
+    let podman = Podman::empty()?;
+    let name = podman.load(None, streamed.stdout)?;
+    // The text of a file has no end of line of its own.
+    let built = podman.run(&name, &["buildDerivation"])?;
+    ensure!(built.starts_with("in a filea 'quoted' word of /nix/store/"), "{built}");
+    expect(&podman.run(&name, &["sh", "-c", "echo $word; id -u; cat $textPath"])?, &"a 'quoted' word\n1000\nin a file")
 }
 
 fn passthru_lies_below_what_the_function_tells() -> Result<()> {
@@ -350,7 +411,17 @@ fn what_is_wrong_is_told_before_anything_is_built() -> Result<()> {
         ("twoContents", &["`contents` is an old name of `copyToRoot`"]),
         ("runAsRoot", &["`runAsRoot` needs a virtual machine", "enableFakechroot"]),
         ("fromStream", &["`fromImage` is a stream"]),
-        ("halfOfAName", &["`fromImageName` and `fromImageTag` name an image together"]),
+        ("created", &["image `app`", "`created` is `yesterday`", "\"20240131\"", "\"@1706695872\""]),
+        ("createdDigits", &["`created` is `1706695872`"]),
+        ("noSuchDay", &["`created` is `2023-02-29`", "that month has 28 days"]),
+        ("mtime", &["`mtime` is `1969-12-31`", "before 1970"]),
+        ("hashes", &["`hash`, `sha256` and `outputHash` are the same"]),
+        ("bareHash", &["`abc` does not say which hash it is"]),
+        ("shellOfMachine", &["`command` and `run` are both"]),
+        ("structured", &["x has `__structuredAttrs`"]),
+        ("streamAsRoot", &["`fromImage` is a stream"]),
+        ("plannerAsRoot", &["dockerTools builds this image", "`planner`"]),
+        ("rustc", &["this nixpkgs has rustc 1.83.0", "nixpkgs has since 26.05"]),
         ("settings", &["`plannerConfig` is for a single planner"]),
         ("pipelineAndPlanner", &["`layeringPipeline` is a planner itself"]),
         ("digest", &["`imageDigest` is `latest`, which is no digest"]),
@@ -376,7 +447,7 @@ fn the_overlay_works_with_what_nixpkgs_has() -> Result<()> {
     expect(&DockerArchive::read(stream.stdout)?.image_id()?, &image.image_id()?)?;
     let shell = fs::read_link(format!("{}/bin/sh", library.build_image("overlaid.binSh")?))?;
     ensure!(shell.starts_with("/nix/store") && shell.ends_with("bin/bash"), "{}", shell.display());
-    expect(&library.evaluate("overlaid.asRoot")?, &"dockerTools' own")
+    expect(&library.evaluate("overlaid.asRoot")?, &json!([true, true, true, true, true]))
 }
 
 /// With a flake in the place of nixpkgs that has what ours asks for.
@@ -392,13 +463,15 @@ fn the_flake_has_library_overlay_and_package() -> Result<()> {
         let file = file?;
         fs::copy(file.path(), folder.path("ours/nix/") + &file.file_name().display().to_string())?;
     }
-    let evaluate = |attribute: &str, apply: &str| {
+    let ask = |attribute: &str, apply: &str| {
         let flake = format!("path:{}#{attribute}", folder.path("ours"));
         let nixpkgs = format!("path:{}", folder.path("nixpkgs"));
         let arguments = ["eval", "--store", &library.store.root(), &flake, "--apply", apply, "--json"];
         let no_lock = ["--override-input", "nixpkgs", &nixpkgs, "--no-write-lock-file"];
-        library.store.nix("nix", &arguments).args(no_lock).ok()?.json()
+        library.store.nix("nix", &arguments).args(no_lock)
     };
+    let evaluate = |attribute: &str, apply: &str| ask(attribute, apply).ok()?.json();
+    let refused = |attribute: &str, apply: &str| ask(attribute, apply).exits(1);
     let functions = evaluate("legacyPackages.x86_64-linux", "builtins.attrNames")?;
     for function in ["buildImage", "buildLayeredImage", "mergeImages", "pullImage", "streamLayeredImage"] {
         ensure!(functions.as_array().is_some_and(|names| names.contains(&json!(function))), "{functions}");
@@ -408,6 +481,12 @@ fn the_flake_has_library_overlay_and_package() -> Result<()> {
         &evaluate("overlays.default", "overlay: builtins.attrNames (overlay { } { })")?,
         &json!(["layerwright", "layerwrightTools"]),
     )?;
+    // A flake does not know the machine.
+    let program =
+        "library: (library { layerwright = { outPath = \"/x\"; system = \"x86_64-linux\"; }; }).fakeNss.system";
+    expect(&evaluate("lib", program)?, &"x86_64-linux")?;
+    let nothing = "library: (library { layerwright = ./x; }).fakeNss.system";
+    refused("lib", nothing)?.says(&["name the `system`"])?;
     let tag = "library: (library { layerwright = ./nix/default.nix; system = \"x86_64-linux\"; }).fakeNss.name";
     let tag = tag.replace("./nix/default.nix", &folder.path("ours/flake.nix"));
     expect(&evaluate("lib", &tag)?, &"fake-nss")
