@@ -22,7 +22,7 @@ use std::path::Path;
 use fs_err::File;
 
 use super::FileInPlace;
-use super::index::new_index;
+use super::index::{docker_index, new_index};
 use super::legacy::Legacy;
 use crate::error::PackError;
 use crate::image::{Documents, Names};
@@ -64,7 +64,11 @@ pub(crate) fn write(
     let mut file = place.create()?;
     let mut archive = ArchiveWriter::new(BufWriter::with_capacity(COPY_BYTES, file.as_file_mut()));
     archive.file(oci::LAYOUT_FILE, oci::LAYOUT)?;
-    archive.file(oci::INDEX_FILE, new_index(documents, names).as_bytes())?;
+    let index = match kind {
+        ArchiveKind::Docker => docker_index(documents, names),
+        ArchiveKind::Oci => new_index(documents, names),
+    };
+    archive.file(oci::INDEX_FILE, index.as_bytes())?;
     if kind == ArchiveKind::Docker {
         archive.file(oci::DOCKER_MANIFEST_FILE, documents.docker_manifest(names).as_bytes())?;
     }

@@ -51,9 +51,35 @@ impl IndexName {
     }
 }
 
-/// The index of an archive.
+/// The index of an OCI archive.
 pub(crate) fn new_index(documents: &Documents, names: &Names) -> String {
     add_image(None, documents, names).expect("an index that is not there is not malformed")
+}
+
+/// The index of a docker-archive.
+///
+/// Podman reads a file by its index if there is one image, and calls it `docker.io/library/NAME`. A stream it reads by
+/// its `manifest.json`, as other programs' docker-archives, and calls it `localhost/NAME`. So that a file is called the
+/// same, an image without a registry is listed by both its names, which to Podman are two images.
+pub(crate) fn docker_index(documents: &Documents, names: &Names) -> String {
+    index_of(documents, &docker_names(names))
+}
+
+fn docker_names(names: &Names) -> Vec<IndexName> {
+    let mut placed = make_room(&mut Vec::new(), names);
+    if let [IndexName { ref_name: Some(ref_name), reference: Some(canonical) }] = placed.as_slice() {
+        let short = familiar(canonical);
+        if short != *canonical {
+            let other = if short == *ref_name { canonical.clone() } else { short };
+            placed.push(IndexName { ref_name: Some(other), reference: Some(canonical.clone()) });
+        }
+    }
+    placed
+}
+
+fn index_of(documents: &Documents, names: &[IndexName]) -> String {
+    let manifests = documents.manifests(names);
+    canonical_json(&json!({ "schemaVersion": 2, "mediaType": oci::INDEX, "manifests": manifests }))
 }
 
 /// Returns the index with the image in it. Keeps whatever else it says. The error is what is wrong with the old one.
@@ -180,6 +206,20 @@ mod tests {
         let both = ["*1 docker.io/library/a:1", "*a:1 docker.io/library/a:1"];
         assert_eq!(add(&[A], "oci:l:a:1", &[]), both);
         assert_eq!(add(&[A, ("a:1", A.1)], "oci:l", &["a:1"]), both, "and there are no more of them");
+    }
+
+    #[test]
+    fn docker_archive_lists_a_name_without_registry_twice() {
+        let named = |tags: &[&str]| -> Vec<String> {
+            let tags: Vec<ImageReference> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+            let names = docker_names(&Names::new(&"docker-archive:f".parse().unwrap(), &tags)).into_iter();
+            names.map(|name| format!("{} {}", name.ref_name.unwrap(), name.reference.unwrap())).collect()
+        };
+        assert_eq!(named(&["a:1"]), ["1 docker.io/library/a:1", "a:1 docker.io/library/a:1"]);
+        assert_eq!(named(&["team/a:1"]), ["1 docker.io/team/a:1", "team/a:1 docker.io/team/a:1"]);
+        assert_eq!(named(&["host:5/a:1"]), ["1 host:5/a:1"]);
+        assert_eq!(named(&["a:1", "b:2"]).len(), 2, "these are several already");
+        assert!(named(&[]).is_empty());
     }
 
     #[test]

@@ -75,7 +75,10 @@ fn a_stream_is_the_same_image() -> Result<()> {
 
     let podman = Podman::empty()?;
     let name = podman.load(None, written.stdout)?;
-    expect(&podman.run(&name, &[])?, &SAYS)
+    expect(&podman.run(&name, &[])?, &SAYS)?;
+    // As what dockerTools makes.
+    expect(&name, &format!("localhost/{}", built.name()?))?;
+    expect(&podman.load(Some(&library.build_image("untaggedLayered")?), Vec::new())?, &name)
 }
 
 fn a_stream_takes_another_name() -> Result<()> {

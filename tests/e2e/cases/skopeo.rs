@@ -42,7 +42,7 @@ fn copies_and_inspects_every_destination() -> Result<()> {
         }
         // Taken for an archive of the other kind, the hybrid still works.
         if ours.starts_with("docker-archive") {
-            skopeo(&["inspect", &format!("oci-archive:{}", folder.path("docker.tar"))]).ok()?;
+            skopeo(&["inspect", &format!("oci-archive:{}", folder.path("docker.tar:1.2"))]).ok()?;
         }
     }
     Ok(())
