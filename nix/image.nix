@@ -132,7 +132,8 @@ let
     ++ [
       "--architecture"
       architectureOfImage
-    ];
+    ]
+    ++ unless "" "--variant" variantOfImage;
 
   # What lies below and above the store paths. The plan leaves room for it.
   aroundFlags = baseFlags ++ top.flags;
@@ -148,7 +149,6 @@ let
     "--created"
     createdAt
   ]
-  ++ unless "" "--variant" variantOfImage
   ++ when (fromImage != null) [
     "--inherit"
     inheritFromImage

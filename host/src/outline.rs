@@ -15,9 +15,10 @@ pub(crate) fn open_outline(
     console: &Console,
 ) -> Result<ImageOutline> {
     let ImageSettings { os, architecture: own, .. } = ImageSettings::default();
+    let platform = |architecture: String| Platform { os, architecture, variant: None };
     let wanted = match architecture {
-        Some(architecture) => WantedPlatform::Exactly(Platform { os, architecture: architecture.to_owned() }),
-        None => WantedPlatform::Preferably(Platform { os, architecture: own }),
+        Some(architecture) => WantedPlatform::Exactly(platform(architecture.to_owned())),
+        None => WantedPlatform::Preferably(platform(own)),
     };
     let scratch = TemporaryFolder::new().context("making a temporary folder")?;
     let progress = Progress::new(console, "layers");

@@ -10,6 +10,10 @@ use crate::layer::Blob;
 use crate::oci::{self, Annotations, Descriptor, DockerManifest, HistoryEntry, Platform, canonical_json};
 use crate::{Compression, Digest, ImageSettings, PackRequest};
 
+/// By these, tools find out whether there is a newer base to build upon.
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
 /// How much of a history entry is names of nodes.
 const MAX_COMMENT_BYTES: usize = 1024;
 
@@ -61,7 +65,7 @@ impl Documents {
             media_type: oci::MANIFEST,
             config: config.descriptor(oci::CONFIG),
             layers: described.collect(),
-            annotations: manifest_annotations(plan, created, compression),
+            annotations: manifest_annotations(plan, base, created, compression),
         };
         let manifest = Document::new(canonical_json(&manifest));
         let layers = blobs.iter().map(|blob| blob.digest).collect();
@@ -101,7 +105,11 @@ fn describe_layer(
     compression: Compression,
     contents: Option<&String>,
 ) -> Descriptor {
-    let mut annotations = Annotations::new();
+    // Those of a base's layers say how parts of the blob are found, which is the same here.
+    let mut annotations = match layer {
+        ImageLayer::Base(layer) => layer.annotations.clone(),
+        _ => Annotations::new(),
+    };
     annotations.extend(contents.map(|contents| (CONTENTS.into(), contents.clone())));
     if layer.kind() == LayerKind::Planned {
         annotations.insert("org.layerwright.layer.nodes".into(), layer.nodes().to_string());
@@ -113,33 +121,52 @@ fn describe_layer(
     Descriptor { media_type: layer.media_type(compression), digest, size, annotations, platform: None }
 }
 
-fn manifest_annotations(plan: &Plan, created: &str, compression: Compression) -> Annotations {
+fn manifest_annotations(plan: &Plan, base: Option<&BaseImage>, created: &str, compression: Compression) -> Annotations {
     let mut annotations = Annotations::new();
     annotations.insert("org.layerwright.packing-profile".into(), compression.profile());
     annotations.insert("org.opencontainers.image.created".into(), created.into());
+    let base = base.map(|base| (base.name(), base.manifest()));
+    annotations.extend(base.and_then(|(name, _)| Some((BASE_NAME.into(), name?.into()))));
+    annotations.extend(base.and_then(|(_, digest)| Some((BASE_DIGEST.into(), digest?.to_string()))));
     if !plan.planners().is_empty() {
         annotations.insert("org.layerwright.planners".into(), canonical_json(&plan.planners()));
     }
     annotations
 }
 
-/// One entry for each layer, and what a base image tells besides. Tools refuse an image where the numbers differ, so of
-/// a base image that does not tell about all its layers, nothing is believed.
+/// What a base image tells, and one entry for each of our layers. Tools refuse an image where the layers and the entries
+/// that are not empty differ in number.
 fn history(plan: &Plan, base: Option<&BaseImage>, layers: &[ImageLayer<'_>], created: &str) -> Vec<HistoryEntry> {
-    let of_base = base.map(|base| (base.layers().len(), base.history()));
-    let told = of_base.filter(|(count, told)| told.iter().filter(|entry| !entry.empty_layer).count() == *count);
-    let ours = layers.iter().filter(|layer| told.is_none() || layer.kind() != LayerKind::Base);
-    let ours = ours.map(|layer| HistoryEntry {
+    let entry = |comment: String| HistoryEntry {
         created: Some(created.to_owned()),
         created_by: Some("layerwright".to_owned()),
-        comment: Some(match layer {
-            ImageLayer::Base(_) => "layer of the base image".to_owned(),
-            ImageLayer::Planned(_, layer) => comment(plan, layer),
-            ImageLayer::Customisation(_) => "customisation".to_owned(),
-        }),
+        comment: Some(comment),
         ..HistoryEntry::default()
+    };
+    let told = base.map_or(Vec::new(), |base| {
+        repaired(base.history(), base.layers().len(), || entry("layer of the base image".to_owned()))
     });
-    told.map_or(&[][..], |(_, told)| told).iter().cloned().chain(ours).collect()
+    let ours = layers.iter().filter_map(|layer| match layer {
+        ImageLayer::Base(_) => None,
+        ImageLayer::Planned(_, layer) => Some(entry(comment(plan, layer))),
+        ImageLayer::Customisation(_) => Some(entry("customisation".to_owned())),
+    });
+    told.into_iter().chain(ours).collect()
+}
+
+/// Returns a history with as many entries that are not empty as there are layers. Of which layers those tell that there are
+/// is not known where they are others, so that they are taken for the lower ones; what is too much is of no layer.
+fn repaired(told: &[HistoryEntry], layers: usize, other: impl Fn() -> HistoryEntry) -> Vec<HistoryEntry> {
+    let mut left = layers;
+    let mut history: Vec<HistoryEntry> = told.to_vec();
+    for entry in history.iter_mut().filter(|entry| !entry.empty_layer) {
+        match left.checked_sub(1) {
+            Some(less) => left = less,
+            None => entry.empty_layer = true,
+        }
+    }
+    history.extend(std::iter::repeat_with(other).take(left));
+    history
 }
 
 fn comment(plan: &Plan, layer: &Layer) -> String {

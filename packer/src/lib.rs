@@ -112,7 +112,7 @@ pub use destination::{Destination, DestinationError, FileInPlace, ImageReference
 pub use digest::{DiffId, Digest, DigestError};
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};
-pub use image_files::Encoding;
+pub use image_files::{Encoding, Respelling};
 pub use image_layers::LayerKind;
 pub use nar::nar_bytes;
 pub use oci::HistoryEntry;
@@ -121,5 +121,5 @@ pub use progress::{Observer, Unobserved};
 pub use ready::{ReadyLayer, ReadyLayerError};
 pub use reuse::LayerReuse;
 pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError, Stamp};
-pub use verify::{ImageSource, Mismatch, SourceError, VerifyError, VerifyReport, verify};
+pub use verify::{ImageSource, Mismatch, Note, SourceError, VerifyError, VerifyReport, verify};
 pub use walk::{LastLink, locate};

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::image_files::{Respelling, Unknown, is_field, read};
+
 /// What an image says about itself besides its layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSettings {
@@ -233,16 +235,23 @@ impl ImageConfig {
     /// # Errors
     ///
     /// A field that neither the OCI specification nor Docker defines is an error that names it: a misspelt `Entrypoint`
-    /// would otherwise be found out when the container does not start.
+    /// would otherwise be found out when the container does not start. Names of fields are found whatever their case,
+    /// as engines find them.
     pub fn from_json(text: &str) -> Result<Self, SettingsError> {
-        let mut object: Map<String, Value> = serde_json::from_str(text).map_err(SettingsError::Config)?;
-        // Fields of the config object are in PascalCase, so this one can only be that of a whole image config.
-        match object.remove("config") {
-            Some(Value::Null) => Ok(Self::default()),
-            Some(config) => serde_json::from_value(config).map_err(SettingsError::Config),
-            // Read again from the text, for the line and column in errors.
-            None => serde_json::from_str(text).map_err(SettingsError::Config),
-        }
+        Self::from_json_noting(text).map(|(config, _)| config)
+    }
+
+    /// The same; also returns the fields that are written otherwise than they are called.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_json`].
+    pub fn from_json_noting(text: &str) -> Result<(Self, Vec<Respelling>), SettingsError> {
+        let object: Map<String, Value> = serde_json::from_str(text).map_err(SettingsError::Config)?;
+        // No field of the config object is called so, so this one can only be that of a whole image config.
+        let of_image = object.iter().find(|(name, _)| is_field(name, "config"));
+        let config = of_image.map_or_else(|| text.to_owned(), |(_, config)| config.to_string());
+        read(&config, Unknown::Told).map_err(SettingsError::Config)
     }
 
     /// Sets `NAME=VALUE`; in place where the name is there already.
@@ -283,13 +292,28 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_named() {
-        for text in [r#"{"EntryPoint": []}"#, r#"{"config": {"EntryPoint": []}}"#] {
+        for text in [r#"{"Entry": []}"#, r#"{"config": {"Entry": []}}"#] {
             let message = ImageConfig::from_json(text).unwrap_err().to_string();
-            assert!(message.contains("unknown field `EntryPoint`"), "{message}");
+            assert!(message.contains("unknown field `Entry`"), "{message}");
         }
         let message = ImageConfig::from_json(r#"{"Healthcheck": {"Tset": []}}"#).unwrap_err().to_string();
         assert!(message.contains("unknown field `Tset`"), "{message}");
         assert!(ImageConfig::from_json("[1]").is_err());
+    }
+
+    #[test]
+    fn fields_in_another_case_are_read_and_told() {
+        let text =
+            r#"{"cmd": ["sh"], "LABELS": {"a": "b"}, "healthcheck": {"test": ["NONE"]}, "Volumes": {"/a": null}}"#;
+        for text in [text.to_owned(), format!(r#"{{"Config": {text}}}"#)] {
+            let (config, respelt) = ImageConfig::from_json_noting(&text).unwrap();
+            assert_eq!((config.cmd, config.volumes.unwrap().len()), (Some(vec!["sh".into()]), 1));
+            let respelt: Vec<_> = respelt.iter().map(|one| (one.written.as_str(), one.field)).collect();
+            let expected = [("LABELS", "Labels"), ("cmd", "Cmd"), ("healthcheck", "Healthcheck"), ("test", "Test")];
+            assert_eq!(respelt, expected);
+        }
+        let both = r#"{"Cmd": ["a"], "cmd": ["b"]}"#;
+        assert_eq!(ImageConfig::from_json(both).unwrap().cmd, Some(vec!["b".into()]), "as engines read it");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use layerwright_packer::{CopyMode, Operation};
 use thiserror::Error;
 
+/// The highest number of an owner. The one above it says to system calls that the owner stays.
+pub(super) const MAX_OWNER: u32 = u32::MAX - 1;
+
 /// Given to each argument: a heading for all that follow would go on behind them.
 const HEADING: &str = "Customisation layer (done in the order given)";
 
@@ -70,7 +73,7 @@ struct Flags {
     /// earlier flag has put there can be changed.
     #[arg(long, value_name = "MODE:PATH", value_parser = parser(chmod), allow_hyphen_values = true, help_heading = HEADING)]
     chmod: Vec<Operation>,
-    /// Unpack a tar (plain, gzip or zstd), or copy what is in a directory, at the root of the image; repeatable
+    /// Unpack a tar (plain, gzip, zstd, xz or bzip2), or copy what is in a directory, at the root of the image; repeatable
     ///
     /// Modes, owners, devices and capabilities are kept as they are there: for what a script under fakeroot has made.
     #[arg(long, value_name = "FILE.tar|DIR", value_parser = parser(import), help_heading = HEADING)]
@@ -112,7 +115,7 @@ enum OperationError {
     NoDirectoryMode(String),
     #[error("write TARGET:LINK, with LINK as the image has it, as in /bin/bash:/bin/sh")]
     NoLink,
-    #[error("write UID:GID:PATH, with two numbers and a path from /, as in 1000:1000:/home/app")]
+    #[error("write UID:GID:PATH, with two numbers up to 4294967294 and a path from /, as in 1000:1000:/home/app")]
     NoOwner,
     #[error("write MODE:PATH, with a path from /, as in 4755:/bin/su or u+w:/etc/app")]
     NoMode,
@@ -214,7 +217,7 @@ fn chown(value: &[u8]) -> Result<Operation, OperationError> {
     let mut parts = value.splitn(3, |byte| *byte == b':');
     let mut number = || {
         let text = std::str::from_utf8(parts.next()?).ok()?;
-        text.parse().ok().filter(|_| text.bytes().all(|digit| digit.is_ascii_digit()))
+        text.parse().ok().filter(|number| *number <= MAX_OWNER && text.bytes().all(|digit| digit.is_ascii_digit()))
     };
     let owner = number().zip(number());
     let owned = parts.next().filter(|path| path.starts_with(b"/"));
@@ -368,10 +371,12 @@ mod tests {
             ("--mkdir", "/a:10000", "`10000` is no mode"),
             ("--symlink", "/bin/bash", "as in /bin/bash:/bin/sh"),
             ("--symlink", ":/bin/sh", "as in /bin/bash:/bin/sh"),
-            ("--chown", "root:root:/x", "write UID:GID:PATH, with two numbers"),
-            ("--chown", "1000:/x", "write UID:GID:PATH, with two numbers"),
-            ("--chown", "+1:1:/x", "write UID:GID:PATH, with two numbers"),
-            ("--chown", "4294967296:1:/x", "write UID:GID:PATH, with two numbers"),
+            ("--chown", "root:root:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
+            ("--chown", "1000:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
+            ("--chown", "+1:1:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
+            ("--chown", "4294967296:1:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
+            ("--chown", "4294967295:1:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
+            ("--chown", "1:4294967295:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
             ("--chown", "1:1:x", "a path from /"),
             ("--chmod", "755", "write MODE:PATH"),
             ("--chmod", "755:x", "write MODE:PATH"),

@@ -24,6 +24,7 @@ use layerwright_packer::{Compression, Destination, ImageReference, Inherit};
 pub(crate) use self::cache::{
     CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
 };
+use self::customisation::MAX_OWNER;
 pub(crate) use self::history::HistoryArguments;
 pub(crate) use self::lock::LockArguments;
 pub(crate) use self::missing::MissingArguments;
@@ -198,6 +199,9 @@ pub(crate) struct PlanArguments {
     /// Processor architecture of the image, as Go names it: that of the base image [default: of this machine]
     #[arg(long, value_name = "GOARCH", help_heading = "Base image")]
     pub(crate) architecture: Option<String>,
+    /// Variant of the architecture of the image, as Go names it; a base image for this one or a lower one is taken
+    #[arg(long, value_name = "GOVARIANT", help_heading = "Base image")]
+    pub(crate) variant: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -320,10 +324,12 @@ Examples:
   layerwright verify oci:out
   layerwright verify docker-archive:image.tar
   layerwright verify image.tar --json
+  docker save app | layerwright verify docker-archive:-
 
-Exits with 6 where anything does not match.")]
+Exits with 6 where anything does not match. What is unusual, but read by engines
+as it is meant, is noted.")]
 pub(crate) struct VerifyArguments {
-    /// oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE, or a path
+    /// oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE, or a path; as FILE, `-` is standard input
     pub(crate) image: String,
     /// Print the result as JSON
     #[arg(long)]
@@ -425,6 +431,11 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
     threads.ok_or_else(|| format!("write a number from 1 to {MAX_THREADS}"))
 }
 
+fn owner(text: &str) -> Result<u32, String> {
+    let number = text.parse::<u32>().ok().filter(|number| *number <= MAX_OWNER);
+    number.ok_or_else(|| format!("write a number from 0 to {MAX_OWNER}"))
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Image settings")]
 pub(crate) struct SettingsArguments {
@@ -455,7 +466,7 @@ pub(crate) struct SettingsArguments {
     /// Processor architecture as Go names it [default: that of the packages, or of this machine]
     #[arg(long, value_name = "GOARCH")]
     pub(crate) architecture: Option<String>,
-    /// Variant of the architecture as Go names it, such as v7 of arm
+    /// Variant of the architecture as Go names it, such as v7 of arm: for which the files are, and up to which a base image may be [default: v1 of amd64, v7 of arm, v8 of arm64]
     #[arg(long, value_name = "GOVARIANT")]
     pub(crate) variant: Option<String>,
     /// Operating system as Go names it
@@ -475,10 +486,10 @@ pub(crate) struct StampArguments {
     #[arg(long, value_name = "TIME")]
     pub(crate) mtime: Option<String>,
     /// Owner of store paths, and of added files whose owner nothing says; packages keep theirs
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = owner)]
     pub(crate) uid: u32,
     /// Group of the same files
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = owner)]
     pub(crate) gid: u32,
     /// Name of the owner that --uid numbers
     #[arg(long, value_name = "NAME", default_value = "root", hide_default_value = true)]

@@ -30,6 +30,9 @@ pub(crate) struct StageArguments {
     /// Processor architecture of the image, as Go names it: that of the base image [default: of this machine]
     #[arg(long, value_name = "GOARCH", help_heading = "Base image")]
     pub(crate) architecture: Option<String>,
+    /// Variant of the architecture of the image, as Go names it; a base image for this one or a lower one is taken
+    #[arg(long, value_name = "GOVARIANT", help_heading = "Base image")]
+    pub(crate) variant: Option<String>,
     /// Add the database of a Nix store that has this closure, for scripts to see; written as --from of `build`
     #[arg(long, value_name = "SOURCE", help_heading = "Image")]
     pub(crate) nix_db: Option<Source>,

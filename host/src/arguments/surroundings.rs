@@ -3,6 +3,7 @@
 use clap::Args;
 use layerwright_packer::ImageSource;
 
+use super::cache::Size;
 use super::customisation::CustomisationArguments;
 
 #[derive(Debug, Args)]
@@ -14,10 +15,14 @@ pub(crate) struct SurroundingsArguments {
     /// oci-archive:FILE[:TAG]           an OCI layout in a tar file
     /// FILE or DIR                      any of these
     ///
-    /// A file may be compressed with gzip or zstd. Of several images without a name, the
-    /// first is meant.
+    /// A file may be compressed with gzip, zstd, xz or bzip2; as FILE, `-` is standard
+    /// input. Of several images without a name, the first is meant; of one for several
+    /// platforms, the nearest to --architecture and --variant that runs there.
     #[arg(long, value_name = "IMAGE", verbatim_doc_comment, help_heading = "Base image")]
     pub(crate) from_image: Option<ImageSource>,
+    /// The most that the base image may unpack to, e.g. 20GiB [default: 200 times its stored size, at least 1GiB; zeros are free up to 64GiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Base image")]
+    pub(crate) max_base_size: Option<Size>,
     #[command(flatten)]
     pub(crate) customisation: CustomisationArguments,
 }

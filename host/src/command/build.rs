@@ -11,13 +11,13 @@ use super::places::{Place, check_apart};
 use super::plan::{Made, make_plan, read_by};
 use super::report::write_of_plan;
 use super::state::State;
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, check_stream};
 use crate::arguments::BuildArguments;
 use crate::console::Console;
 use crate::exit::Usage;
 
 pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitCode> {
-    let packing = Packing::check(&arguments.packing, &arguments.planning.sandbox.cache_dir)?;
+    let packing = Packing::check(&arguments.packing, &arguments.planning.sandbox.cache_dir, console)?;
     let (save_plan, report) = (arguments.save_plan.as_deref(), arguments.report.file.as_deref());
     let (image, state) = (Place::of_image(&arguments.packing.to), Place::of_state(arguments.state.as_deref()));
     let written = [state, image, Place::of_plan("--save-plan", save_plan), Place::of_report(report)];
@@ -26,6 +26,8 @@ pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitC
     let state = arguments.state.as_deref().map(State::open).transpose()?;
     let BuildArguments { closure, planning, nix_db, .. } = arguments;
     let surroundings = &arguments.surroundings;
+    let others = closure.from.file().into_iter().chain(planning.history.history.iter().cloned());
+    check_stream(surroundings, others).map_err(Usage)?;
     let mut surroundings = Surroundings::open(surroundings, &closure.root, packing.settings(), *nix_db, console)?;
     let made = match arguments.packing.no_store_paths && !nix_db {
         true => Made::nothing()?,

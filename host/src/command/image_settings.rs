@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use fs_err::File;
 use jiff::Timestamp;
-use layerwright_packer::{BaseImage, Empty, ImageConfig, ImageSettings, Inherit, Stamp, inherit};
+use layerwright_packer::{BaseImage, Empty, ImageConfig, ImageSettings, Inherit, Platform, Respelling, Stamp, inherit};
 use layerwright_planner::{NodeKind, Plan};
 
 use crate::arguments::{SettingsArguments, StampArguments};
+use crate::console::Console;
 use crate::exit::Usage;
 use crate::input::{MAX_SETTINGS_BYTES, read_text};
 
@@ -23,8 +24,9 @@ pub(super) struct GivenSettings {
 
 impl GivenSettings {
     /// Joins what the user said with the defaults. Flags win over the file.
-    pub(super) fn new(arguments: &SettingsArguments) -> Result<Self> {
-        let file = arguments.image_config.as_deref().map(read_config).transpose()?.unwrap_or_default();
+    pub(super) fn new(arguments: &SettingsArguments, console: &Console) -> Result<Self> {
+        let read = |file: &Path| read_config(file, console);
+        let file = arguments.image_config.as_deref().map(read).transpose()?.unwrap_or_default();
         let settings = join(arguments, file).map_err(Usage)?;
         Ok(Self { settings, architecture_is_given: arguments.architecture.is_some() })
     }
@@ -34,25 +36,35 @@ impl GivenSettings {
         &self.settings
     }
 
-    /// Completes them with what only the plan and the base image say.
+    /// Completes them with what only the plan and the base image say. `has_files` is whether the image holds files besides
+    /// those of the plan and the base.
     pub(super) fn of_image(
         mut self,
         plan: &Plan,
         base: Option<&BaseImage>,
+        has_files: bool,
         inherited: Inherit,
     ) -> Result<ImageSettings> {
-        if let Some(architecture) = architecture_of(plan).filter(|_| !self.architecture_is_given) {
+        if let Some((architecture, variant)) = processor_of(plan).filter(|_| !self.architecture_is_given) {
             self.settings.architecture = architecture;
+            self.settings.variant = self.settings.variant.or_else(|| variant.map(str::to_owned));
         }
         let Some(base) = base else { return Ok(self.settings) };
-        let ImageSettings { architecture, variant, config, .. } = self.settings;
+        let ImageSettings { architecture, variant, os, config, .. } = self.settings;
         if base.architecture() != architecture {
             bail!("the base image is for {}, and the image for {architecture}", base.architecture());
         }
-        let variant = variant.or_else(|| base.variant().map(str::to_owned));
+        let own = Platform { os, architecture, variant };
+        let own = Some(own).filter(|_| has_files || !plan.layers().is_empty());
+        let Platform { os, architecture, variant } = needed(own, base.platform());
         let config = inherit(base.config(), config, inherited);
-        Ok(ImageSettings { architecture, variant, config, ..self.settings })
+        Ok(ImageSettings { architecture, variant, os, config, ..self.settings })
     }
+}
+
+/// What the files of an image and those of its base need together: the higher of two variants.
+fn needed(own: Option<Platform>, base: &Platform) -> Platform {
+    own.filter(|own| own.variant.is_some() && own.runs(base)).unwrap_or_else(|| base.clone())
 }
 
 fn join(arguments: &SettingsArguments, file: ImageConfig) -> Result<ImageSettings> {
@@ -72,7 +84,8 @@ fn join(arguments: &SettingsArguments, file: ImageConfig) -> Result<ImageSetting
     let names = [("--architecture", Some(&settings.architecture)), ("--os", Some(&settings.os))];
     let names = names.into_iter().chain([("--variant", settings.variant.as_ref())]);
     for (flag, name) in names.filter_map(|(flag, name)| Some((flag, name?))) {
-        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || (flag == "--variant" && b == b'.');
+        let is_name = !name.is_empty() && name.bytes().all(is_part);
         if !is_name {
             bail!("{flag}: `{name}` is no name that Go has, such as amd64, arm64, linux");
         }
@@ -109,10 +122,13 @@ fn config(arguments: &SettingsArguments, file: ImageConfig) -> Result<ImageConfi
     Ok(config)
 }
 
-fn read_config(file: &Path) -> Result<ImageConfig> {
+fn read_config(file: &Path, console: &Console) -> Result<ImageConfig> {
     let context = || format!("reading the image configuration {}", file.display());
     let text = read_text(File::open(file)?, MAX_SETTINGS_BYTES).with_context(context)?;
-    let mut config = ImageConfig::from_json(&text).with_context(context)?;
+    let (mut config, respelt) = ImageConfig::from_json_noting(&text).with_context(context)?;
+    for Respelling { written, field } in respelt {
+        console.warn(&format!("{}: `{written}` is read as `{field}`, as engines do; write it so", file.display()));
+    }
     for variable in config.env.take().into_iter().flatten() {
         config.set_env(&variable).with_context(context)?;
     }
@@ -191,23 +207,23 @@ fn from_seconds(text: &str) -> Result<String> {
     Ok(time.to_string())
 }
 
-/// What Debian packages are built for, in Go's words. Nothing else says.
-fn architecture_of(plan: &Plan) -> Option<String> {
+/// What Debian packages are built for, in Go's words: architecture and variant. Nothing else says.
+fn processor_of(plan: &Plan) -> Option<(String, Option<&'static str>)> {
     if plan.kind() != NodeKind::DpkgPackage {
         return None;
     }
     let suffixes = plan.closure().nodes().iter().filter_map(|node| node.name.rsplit_once('_'));
     let architecture = suffixes.map(|(_, architecture)| architecture).find(|architecture| *architecture != "all")?;
-    let goarch = match architecture {
-        "i386" => "386",
-        "armhf" | "armel" => "arm",
-        "ppc64el" => "ppc64le",
-        "mips64el" => "mips64le",
-        "mipsel" => "mipsle",
-        "loong64" | "riscv64" | "s390x" | "amd64" | "arm64" => architecture,
-        other => other,
+    let (goarch, variant) = match architecture {
+        "i386" => ("386", None),
+        "armhf" => ("arm", Some("v7")),
+        "armel" => ("arm", Some("v5")),
+        "ppc64el" => ("ppc64le", None),
+        "mips64el" => ("mips64le", None),
+        "mipsel" => ("mipsle", None),
+        other => (other, None),
     };
-    Some(goarch.to_owned())
+    Some((goarch.to_owned(), variant))
 }
 
 #[cfg(test)]
@@ -229,6 +245,25 @@ mod tests {
         assert_eq!(expose("53/udp").unwrap(), "53/udp");
         for wrong in ["", "http", "70000", "80/x"] {
             assert!(expose(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_for_the_higher_variant_of_its_files_and_its_base() {
+        let arm = |variant: Option<&str>| Platform {
+            os: "linux".into(),
+            architecture: "arm".into(),
+            variant: variant.map(str::to_owned),
+        };
+        for (own, base, expected) in [
+            (Some(Some("v7")), Some("v6"), Some("v7")),
+            (Some(Some("v5")), Some("v7"), Some("v7")),
+            (Some(None), Some("v6"), Some("v6")),
+            (None, Some("v6"), Some("v6")),
+            (Some(Some("v5")), None, None),
+            (None, None, None),
+        ] {
+            assert_eq!(needed(own.map(arm), &arm(base)), arm(expected), "{own:?} upon {base:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use indicatif::BinaryBytes;
 use layerwright_packer::{
-    Destination, ImageSettings, LayerKind, LayerReuse, PackRequest, PackedImage, ReadyLayer, pack,
+    Customisation, Destination, ImageSettings, LayerKind, LayerReuse, PackRequest, PackedImage, ReadyLayer, pack,
 };
 use layerwright_planner::Plan;
 use serde::Serialize;
@@ -16,17 +16,19 @@ use serde::Serialize;
 use super::image_settings::GivenSettings;
 use super::output::{counted, print_json};
 use super::plan_file::read_plan;
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, check_stream};
 use crate::arguments::{CacheDirArguments, PackArguments, PackingArguments};
 use crate::caches::open_layer_cache;
 use crate::console::Console;
 use crate::exit::Usage;
 use crate::interrupt::Writing;
 use crate::progress::Progress;
-use crate::source::{NodeFilesByName, ReadClosure};
+use crate::source::{NodeFilesByName, ReadClosure, Source};
 
 pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCode> {
-    let packing = Packing::check(&arguments.packing, &arguments.cache_dir)?;
+    let packing = Packing::check(&arguments.packing, &arguments.cache_dir, console)?;
+    let others = arguments.nix_db.iter().filter_map(Source::file).chain([arguments.plan.clone()]);
+    check_stream(&arguments.surroundings, others).map_err(Usage)?;
     let plan = read_plan(&arguments.plan)?.plan;
     arguments.missing.check(plan.kind()).map_err(Usage)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root, &arguments.missing.allow_missing)?;
@@ -67,11 +69,15 @@ pub(super) struct Packing<'a> {
 }
 
 impl<'a> Packing<'a> {
-    pub(super) fn check(arguments: &'a PackingArguments, cache_dir: &'a CacheDirArguments) -> Result<Self> {
+    pub(super) fn check(
+        arguments: &'a PackingArguments,
+        cache_dir: &'a CacheDirArguments,
+        console: &Console,
+    ) -> Result<Self> {
         if arguments.to == Destination::Stdout {
             check_stdout(arguments).map_err(Usage)?;
         }
-        Ok(Self { arguments, cache_dir, settings: GivenSettings::new(&arguments.settings)? })
+        Ok(Self { arguments, cache_dir, settings: GivenSettings::new(&arguments.settings, console)? })
     }
 
     /// What the user said about the image.
@@ -95,11 +101,12 @@ impl<'a> Packing<'a> {
         let cache = is_file.then(|| open_layer_cache(cache_dir, &arguments.cache, console)).flatten();
         let nar_hash = |name: &str| files.nar_hash(name);
         let reuse = cache.as_ref().map(|cache| LayerReuse { cache, nar_hash: &nar_hash });
+        let has_files = surroundings.customisation().is_some_and(Customisation::has_files);
         let request = PackRequest {
             plan,
             files: &|name| files.get(name),
             root,
-            settings: &settings.of_image(plan, surroundings.base(), arguments.inherit)?,
+            settings: &settings.of_image(plan, surroundings.base(), has_files, arguments.inherit)?,
             compression: arguments.compression,
             destination: &arguments.to,
             tags: &arguments.tags,

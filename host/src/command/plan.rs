@@ -12,7 +12,7 @@ use super::places::{Place, check_apart};
 use super::plan_table::plan_table;
 use super::report::write_of_plan;
 use super::state::State;
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, check_stream};
 use crate::arguments::{ClosureArguments, PlanArguments, PlanFormat, PlanningArguments};
 use crate::console::Console;
 use crate::exit::Usage;
@@ -26,8 +26,10 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
     let written = [Place::of_plan("--output", output), Place::of_report(report)];
     check_apart(written, read_by(&arguments.closure, &arguments.planning)?).map_err(Usage)?;
     output.into_iter().chain(report).try_for_each(check_writable)?;
-    let settings = platform(arguments.architecture.as_deref());
+    let settings = platform(arguments.architecture.as_deref(), arguments.variant.as_deref());
     let PlanArguments { surroundings, closure, nix_db, .. } = arguments;
+    let others = closure.from.file().into_iter().chain(arguments.planning.history.history.iter().cloned());
+    check_stream(surroundings, others).map_err(Usage)?;
     let surroundings = Surroundings::open(surroundings, &closure.root, &settings, *nix_db, console)?;
     let made = make_plan(closure, &arguments.planning, &surroundings, None, console)?;
     let plan = &made.plan;
@@ -54,10 +56,10 @@ pub(super) fn read_by(closure: &ClosureArguments, planning: &PlanningArguments) 
 }
 
 /// As far as it decides which base image is meant.
-pub(super) fn platform(architecture: Option<&str>) -> ImageSettings {
+pub(super) fn platform(architecture: Option<&str>, variant: Option<&str>) -> ImageSettings {
     let defaults = ImageSettings::default();
     let architecture = architecture.map_or(defaults.architecture, str::to_owned);
-    ImageSettings { architecture, ..defaults }
+    ImageSettings { architecture, variant: variant.map(str::to_owned), ..defaults }
 }
 
 /// A plan that was made just now.

@@ -11,8 +11,8 @@ use crate::console::Console;
 use crate::source::ReadClosure;
 
 pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitCode> {
-    let StageArguments { output, root, surroundings, architecture, nix_db } = arguments;
-    let settings = platform(architecture.as_deref());
+    let StageArguments { output, root, surroundings, architecture, variant, nix_db } = arguments;
+    let settings = platform(architecture.as_deref(), variant.as_deref());
     let mut stage = Surroundings::for_scripts(surroundings, root, &settings, nix_db.is_some(), console)?;
     if let Some(source) = nix_db {
         let ReadClosure { closure, files } = source.read(root, stage.references(), &[])?;

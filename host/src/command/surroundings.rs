@@ -55,6 +55,16 @@ impl Scratch {
     }
 }
 
+/// Refuses a base image on standard input where something else is read there as well.
+pub(super) fn check_stream(arguments: &SurroundingsArguments, others: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+    let is_stream = |path: &Path| path == Path::new("-");
+    let of_base = arguments.from_image.as_ref().is_some_and(|source| is_stream(source.path()));
+    match of_base && others.into_iter().any(|other| is_stream(&other)) {
+        true => bail!("--from-image and another flag both read standard input: write one of them to a file"),
+        false => Ok(()),
+    }
+}
+
 impl Surroundings {
     /// `settings` say for which platform the image is, and who owns files of which nobody says so.
     pub(super) fn open(
@@ -64,11 +74,14 @@ impl Surroundings {
         has_nix_db: bool,
         console: &Console,
     ) -> Result<Self> {
-        let SurroundingsArguments { from_image, .. } = arguments;
+        let SurroundingsArguments { from_image, max_base_size, .. } = arguments;
         let operations = operations(arguments, has_nix_db);
         let mut scratch = Scratch::default();
         let base = match from_image {
-            Some(source) => Some(open_base(source, settings, scratch.path()?, console)?),
+            Some(source) => {
+                let max_bytes = max_base_size.map(|size| size.bytes);
+                Some(open_base(source, settings, max_bytes, scratch.path()?, console)?)
+            }
             None => None,
         };
         let aside = if operations.is_empty() { PathBuf::new() } else { scratch.folder("customisation")? };
@@ -205,10 +218,17 @@ fn operations(arguments: &SurroundingsArguments, has_nix_db: bool) -> Vec<Operat
     made.chain(arguments.customisation.operations.iter().cloned()).collect()
 }
 
-fn open_base(source: &ImageSource, settings: &ImageSettings, scratch: &Path, console: &Console) -> Result<BaseImage> {
-    let platform = Platform { os: settings.os.clone(), architecture: settings.architecture.clone() };
+fn open_base(
+    source: &ImageSource,
+    settings: &ImageSettings,
+    max_bytes: Option<u64>,
+    scratch: &Path,
+    console: &Console,
+) -> Result<BaseImage> {
+    let ImageSettings { os, architecture, variant, .. } = settings.clone();
+    let platform = Platform { os, architecture, variant };
     let progress = Progress::new(console, "layers");
-    BaseImage::open(source, &platform, scratch, &progress).context("--from-image")
+    BaseImage::open_within(source, &platform, max_bytes, scratch, &progress).context("--from-image")
 }
 
 /// Where store paths are.

@@ -20,6 +20,9 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &Console) -> Result<Exit
     if arguments.json {
         print_json(&report)?;
     } else {
+        for note in &report.notes {
+            console.say(&format!("note: {note}"));
+        }
         for mismatch in &report.mismatches {
             console.error(&mismatch.to_string());
         }

@@ -3,15 +3,14 @@
 //! What we do not know in it is ignored: engines write fields of their own. What we know has to be of its type, for an
 //! entry point that is left out because it cannot be read would be found out when the container does not start.
 
-use serde::de::value::Error as FieldsError;
-use serde::de::{DeserializeOwned, Error as _, Visitor};
-use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::MAX_HISTORY;
 use super::error::{Excess, Problem};
-use crate::image_files::{RootFs, shown};
-use crate::settings::{Healthcheck, ImageConfig};
+use super::platform::Stated;
+use crate::image_files::{RootFs, read_document, shown};
+use crate::settings::ImageConfig;
 use crate::{DiffId, HistoryEntry, Mismatch};
 
 /// What the config of a base image says.
@@ -31,7 +30,7 @@ struct Document {
     architecture: Option<String>,
     os: Option<String>,
     variant: Option<String>,
-    config: Option<Map<String, Value>>,
+    config: Option<ImageConfig>,
     rootfs: Option<RootFs>,
     history: Option<Vec<HistoryEntry>>,
 }
@@ -44,21 +43,27 @@ impl BaseConfig {
         if history.len() > MAX_HISTORY {
             return Err(Problem::TooMuch(Excess::History));
         }
-        let config = document.config.unwrap_or_default();
         Ok(Self {
             architecture: document.architecture.filter(|text| !text.is_empty()),
             os: document.os.filter(|text| !text.is_empty()),
             variant: document.variant.filter(|text| !text.is_empty()),
-            config: tolerant(config).map_err(|reason| Problem::malformed(name, &shown(reason.as_bytes())))?,
+            config: document.config.unwrap_or_default(),
             diff_ids: document.rootfs.map(|rootfs| diff_ids(&rootfs)).transpose()?,
             history,
         })
+    }
+
+    /// What it is for, as far as it says so.
+    pub(super) fn stated(&self) -> Stated<'_> {
+        let Self { os, architecture, variant, .. } = self;
+        Stated { os: os.as_deref(), architecture: architecture.as_deref(), variant: variant.as_deref() }
     }
 }
 
 /// Parses a document of the image, which messages call `name`.
 pub(super) fn parse<T: DeserializeOwned>(name: &str, text: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(text).map_err(|error| Problem::malformed(name, &shown(error.to_string().as_bytes())))
+    let read = read_document(text).map(|(document, _)| document);
+    read.map_err(|error| Problem::malformed(name, &shown(error.to_string().as_bytes())))
 }
 
 fn diff_ids(rootfs: &RootFs) -> Result<Vec<DiffId>, Problem> {
@@ -67,62 +72,9 @@ fn diff_ids(rootfs: &RootFs) -> Result<Vec<DiffId>, Problem> {
     rootfs.diff_ids.iter().flatten().map(parse).collect()
 }
 
-/// Reads a config object without what [`ImageConfig`] does not have.
-fn tolerant(mut config: Map<String, Value>) -> Result<ImageConfig, String> {
-    retain_fields::<ImageConfig>(&mut config);
-    if let Some(Value::Object(healthcheck)) = config.get_mut("Healthcheck") {
-        retain_fields::<Healthcheck>(healthcheck);
-    }
-    // The values of these sets say nothing.
-    for set in ["ExposedPorts", "Volumes"] {
-        if let Some(Value::Object(set)) = config.get_mut(set) {
-            set.values_mut().for_each(|value| *value = Value::Object(Map::new()));
-        }
-    }
-    for (name, value) in &config {
-        let alone = Map::from_iter([(name.clone(), value.clone())]);
-        let read = serde_json::from_value::<ImageConfig>(alone.into());
-        read.map_err(|error| format!("`{name}` of its config: {error}"))?;
-    }
-    serde_json::from_value(config.into()).map_err(|error| error.to_string())
-}
-
-fn retain_fields<T: DeserializeOwned>(object: &mut Map<String, Value>) {
-    let mut fields = Fields(&[]);
-    // It is only asked for what it wants, and gets nothing.
-    drop(T::deserialize(&mut fields));
-    object.retain(|name, _| fields.0.contains(&name.as_str()));
-}
-
-/// Learns what the fields of a struct are called, from how the struct is deserialised.
-struct Fields(&'static [&'static str]);
-
-impl<'de> Deserializer<'de> for &mut Fields {
-    type Error = FieldsError;
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, FieldsError> {
-        self.0 = fields;
-        Err(FieldsError::custom("there is nothing to be read"))
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, FieldsError> {
-        Err(FieldsError::custom("there is nothing to be read"))
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -148,9 +100,29 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_read_as_engines_read_them() {
+        let read = config(json!({
+            "env": ["A=1", null], "CMD": ["sh"], "labels": {"a": null, "B": "b"}, "healthcheck": {"test": null},
+            "volumes": {"/data": null}, "user": null,
+        }));
+        let read = read.unwrap();
+        assert_eq!((read.env, read.cmd), (Some(vec!["A=1".into(), String::new()]), Some(vec!["sh".into()])));
+        assert_eq!(read.labels, Some([("B", "b"), ("a", "")].map(|(a, b)| (a.into(), b.into())).into()));
+        assert_eq!((read.user, read.healthcheck.map(|check| check.test)), (None, Some(None)));
+        let digest = DiffId::of(b"");
+        let document = json!({"Architecture": "arm", "VARIANT": "v6", "os": null, "rootfS": {"Diff_IDs": [digest]},
+            "history": [{"created_by": null, "EMPTY_LAYER": true, "created": null}, null, {"empty_layer": null}]});
+        let base = BaseConfig::parse("it", document.to_string().as_bytes()).ok().unwrap();
+        assert_eq!((base.architecture.as_deref(), base.variant.as_deref(), base.os), (Some("arm"), Some("v6"), None));
+        assert_eq!(base.diff_ids, Some(vec![digest]));
+        let empty: Vec<bool> = base.history.iter().map(|entry| entry.empty_layer).collect();
+        assert_eq!(empty, [true, false, false]);
+    }
+
+    #[test]
     fn known_fields_have_their_types() {
         let error = config(json!({"Cmd": ["sh"], "Entrypoint": "sh"})).unwrap_err();
-        assert!(error.starts_with("the config is malformed: `Entrypoint` of its config: invalid type"), "{error}");
+        assert!(error.starts_with("the config is malformed: `config`: `Entrypoint`: invalid type"), "{error}");
         assert!(config(json!([])).is_err());
         assert!(config(json!({"Env": [1]})).unwrap_err().contains("`Env`"));
     }

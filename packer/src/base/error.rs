@@ -43,8 +43,8 @@ pub enum BaseError {
     },
     /// What runs in one part of the image would not run in the other.
     #[error(
-        "base image `{}` is for {}, and an image for {wanted} is to be built upon it",
-        path.display(), list(known, "no platform at all")
+        "base image `{}` is for {}, and an image for {wanted} is to be built upon it{}",
+        path.display(), list(known, "no platform at all"), variant_hint(wanted, known)
     )]
     Platform {
         /// The file or directory.
@@ -143,7 +143,10 @@ pub enum Excess {
     #[error("has more than {MAX_LOWER_FILES} directories and symlinks")]
     LowerFiles,
     /// A decompression bomb.
-    #[error("unpacks to more than {allowed} bytes, which is more than any image of {stored} bytes does")]
+    #[error(
+        "unpacks to more than {allowed} bytes, which is more than usual for one of {stored} bytes; --max-base-size \
+         allows it where it is meant"
+    )]
     Bytes {
         /// As it is stored.
         stored: u64,
@@ -241,6 +244,14 @@ pub(super) fn first_shown<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<S
         }
     }
     first
+}
+
+fn variant_hint(wanted: &str, known: &[String]) -> &'static str {
+    let processor = |text: &str| text.split('/').take(2).map(str::to_owned).collect::<Vec<_>>();
+    match known.iter().any(|known| processor(known) == processor(wanted)) {
+        true => "; one for higher variants of the processor is had by --variant",
+        false => "",
+    }
 }
 
 fn list(texts: &[String], none: &str) -> String {

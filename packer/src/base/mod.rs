@@ -18,12 +18,12 @@ mod lookup;
 mod lower;
 mod outline;
 mod place;
+mod platform;
 mod scan;
 mod store_contents;
 mod store_paths;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 pub use error::{BaseError, Excess};
 pub use inherit::{Inherit, InheritError, inherit};
 pub use outline::{ImageOutline, OutlineLayer, WantedPlatform};
+pub use platform::Platform;
 
 use crate::customisation::LowerFiles;
 use crate::image_files::{Encoding, decompressed};
@@ -56,34 +57,13 @@ const MAX_STORE_PATHS: usize = 500_000;
 /// The directories and symlinks of all layers together.
 const MAX_LOWER_FILES: usize = 500_000;
 
-/// What an image is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Platform {
-    /// In Go's words: `linux`.
-    pub os: String,
-    /// In Go's words: `amd64`, `arm64`.
-    pub architecture: String,
-}
-
-impl Platform {
-    /// Whether what is for these, as far as that is known, can be used.
-    fn admits(&self, os: Option<&str>, architecture: Option<&str>) -> bool {
-        os.is_none_or(|os| os == self.os) && architecture.is_none_or(|architecture| architecture == self.architecture)
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)
-    }
-}
-
 /// An image that another one is built upon. Each of its layers is what the image says.
 #[derive(Debug)]
 pub struct BaseImage {
     path: PathBuf,
     platform: Platform,
-    variant: Option<String>,
+    name: Option<String>,
+    manifest: Option<Digest>,
     config: ImageConfig,
     history: Vec<HistoryEntry>,
     layers: Vec<BaseLayer>,
@@ -104,6 +84,8 @@ pub struct BaseLayer {
     pub blob_bytes: u64,
     /// How the blob is compressed.
     pub encoding: Encoding,
+    /// Of its descriptor, where it has one: such as say how parts of the blob are found.
+    pub annotations: BTreeMap<String, String>,
     blob: Blob,
     heads: Arc<Heads>,
 }
@@ -112,7 +94,7 @@ impl BaseImage {
     /// Opens an image and verifies all of it.
     ///
     /// Where there are several images and the source names none, it is the first one; where one image is there for
-    /// several platforms, the first one for `platform`. An image that says that it is for another one is refused.
+    /// several platforms, the one nearest to `platform` of those that run there. Any other image is refused.
     /// `scratch` is a directory in which an archive that is compressed as a whole is unpacked; nothing is left there.
     ///
     /// # Errors
@@ -124,7 +106,22 @@ impl BaseImage {
         scratch: &Path,
         observer: &dyn Observer,
     ) -> Result<Self, BaseError> {
-        match Self::open_unless_cancelled(source, platform, scratch, observer) {
+        Self::open_within(source, platform, None, scratch, observer)
+    }
+
+    /// The same, where the user says how much the image may unpack to. Nothing else is too large then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_within(
+        source: &ImageSource,
+        platform: &Platform,
+        max_bytes: Option<u64>,
+        scratch: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Self, BaseError> {
+        match Self::open_unless_cancelled(source, platform, max_bytes, scratch, observer) {
             Err(_) if observer.cancelled() => Err(BaseError::Cancelled),
             result => result,
         }
@@ -133,21 +130,24 @@ impl BaseImage {
     fn open_unless_cancelled(
         source: &ImageSource,
         platform: &Platform,
+        max_bytes: Option<u64>,
         scratch: &Path,
         observer: &dyn Observer,
     ) -> Result<Self, BaseError> {
         let path = source.path().to_owned();
-        let place = Place::open(&path, scratch, observer)?;
-        let Chosen { config, layers } = choose::choose(source, &place, platform)?;
-        let (layers, scans) = read_layers(&path, layers, observer)?;
+        let place = Place::open(&path, max_bytes, scratch, observer)?;
+        let Chosen { config, layers, name, manifest, .. } = choose::choose(source, &place, platform)?;
+        let (layers, scans) = read_layers(&path, layers, max_bytes, observer)?;
         Ok(Self {
             store_paths: store_paths::visible(&scans),
             lower_files: lower::visible(scans.iter().map(Arc::as_ref)),
             platform: Platform {
                 os: config.os.unwrap_or_else(|| platform.os.clone()),
                 architecture: config.architecture.unwrap_or_else(|| platform.architecture.clone()),
+                variant: config.variant,
             },
-            variant: config.variant,
+            name,
+            manifest,
             config: config.config,
             history: config.history,
             layers,
@@ -173,6 +173,12 @@ impl BaseImage {
         &self.config
     }
 
+    /// What it is for. What was asked for where the image does not say.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
     /// In Go's words: `linux`. What was asked for where the image does not say.
     #[must_use]
     pub fn os(&self) -> &str {
@@ -188,7 +194,19 @@ impl BaseImage {
     /// Of the architecture: `v7`.
     #[must_use]
     pub fn variant(&self) -> Option<&str> {
-        self.variant.as_deref()
+        self.platform.variant.as_deref()
+    }
+
+    /// What it is called: a reference to a registry, where it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The digest of its manifest. An archive for docker alone has none.
+    #[must_use]
+    pub fn manifest(&self) -> Option<Digest> {
+        self.manifest
     }
 
     /// How it came to be, the oldest first. Entries without [`HistoryEntry::empty_layer`] should be as many as layers,
@@ -240,13 +258,14 @@ impl BaseLayer {
 fn read_layers(
     path: &Path,
     listed: Vec<Listed>,
+    max_bytes: Option<u64>,
     observer: &dyn Observer,
 ) -> Result<(Vec<BaseLayer>, Vec<Arc<Scan>>), BaseError> {
     let different: BTreeMap<_, &Listed> = listed.iter().rev().map(|layer| (layer.blob.key(), layer)).collect();
     let stored = different.values().map(|layer| layer.blob.size()).fold(0, u64::saturating_add);
     observer.planned(different.len(), stored);
     let limits = Limits {
-        bytes: Allowance::new(stored, observer),
+        bytes: Allowance::new(stored, max_bytes, observer),
         store_paths: AtomicU64::new(MAX_STORE_PATHS as u64),
         lower_files: AtomicU64::new(MAX_LOWER_FILES as u64),
     };
@@ -260,7 +279,7 @@ fn read_layers(
     for layer in &listed {
         let scan = &scans[&layer.blob.key()];
         scan.check(layer).map_err(|problem| problem.of(path))?;
-        layers.push(scan.layer(layer.blob.clone()));
+        layers.push(scan.layer(layer));
         in_order.push(Arc::clone(scan));
     }
     Ok((layers, in_order))

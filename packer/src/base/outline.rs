@@ -16,6 +16,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::choose::{self, Chosen, Listed};
 use super::error::Problem;
 use super::place::{Allowance, Place, encoding_of};
+use super::scan::other_encoding;
 use super::store_contents::store_contents;
 use super::{BaseError, MAX_STORE_PATHS, Platform};
 use crate::contents::{CONTENTS, HeldNode, parse};
@@ -67,7 +68,7 @@ impl ImageOutline {
         observer: &dyn Observer,
     ) -> Result<Self, BaseError> {
         let path = source.path().to_owned();
-        let place = Place::open(&path, scratch, observer)?;
+        let place = Place::open(&path, None, scratch, observer)?;
         let Chosen { layers: listed, .. } = choose_wanted(source, &place, wanted)?;
         let layers = listed.iter().map(outline).collect::<Result<_, _>>();
         let layers = layers.map_err(|problem: Problem| problem.of(&path))?;
@@ -98,7 +99,7 @@ impl ImageOutline {
         }
         let stored = self.listed.iter().map(|layer| layer.blob.size()).fold(0, u64::saturating_add);
         observer.planned(self.listed.len(), stored);
-        let (bytes, room) = (Allowance::new(stored, observer), AtomicU64::new(MAX_STORE_PATHS as u64));
+        let (bytes, room) = (Allowance::new(stored, None, observer), AtomicU64::new(MAX_STORE_PATHS as u64));
         let read: Vec<_> = self.listed.par_iter().map(|layer| read(layer, &bytes, &room, observer)).collect();
         read.into_iter().collect::<Result<_, _>>().map_err(|problem| match observer.cancelled() {
             true => BaseError::Cancelled,
@@ -115,19 +116,22 @@ fn choose_wanted(source: &ImageSource, place: &Place, wanted: &WantedPlatform) -
         Err(BaseError::Platform { path, wanted, known }) => (path, wanted, known),
         chosen => return chosen,
     };
-    let only = match (wanted, known.as_slice()) {
-        (WantedPlatform::Preferably(_), [only]) => only.split_once('/'),
-        _ => None,
+    // Whether it would run here, nobody asks.
+    let is_near = |known: &Platform| (&known.os, &known.architecture) == (&platform.os, &platform.architecture);
+    let parsed: Vec<Platform> = known.iter().filter_map(|known| known.parse().ok()).collect();
+    let other = match (wanted, parsed.as_slice()) {
+        (WantedPlatform::Preferably(_), [only]) => Some(only),
+        (_, several) => several.iter().find(|known| is_near(known)),
     };
-    match only {
-        Some((os, architecture)) => choose(&Platform { os: os.into(), architecture: architecture.into() }),
+    match other {
+        Some(other) => choose(other),
         None => Err(BaseError::OtherPlatform { path, wanted: text, known }),
     }
 }
 
 fn outline(listed: &Listed) -> Result<OutlineLayer, Problem> {
     let malformed = || Problem::malformed(&listed.label, &format!("its annotation {CONTENTS} is no list of nodes"));
-    let contents = listed.contents.as_deref().map(|text| parse(text).ok_or_else(malformed)).transpose()?;
+    let contents = listed.annotations.get(CONTENTS).map(|text| parse(text).ok_or_else(malformed)).transpose()?;
     Ok(OutlineLayer { digest: listed.digest, diff_id: listed.diff_id, blob_bytes: listed.blob.size(), contents })
 }
 
@@ -138,7 +142,7 @@ fn read(
     observer: &dyn Observer,
 ) -> Result<Option<Vec<HeldNode>>, Problem> {
     if let (_, Some(other)) = encoding_of(layer.blob.open()?)? {
-        let reason = format!("is compressed with {other}, which cannot be read; convert the image with `skopeo copy`");
+        let reason = other_encoding(other);
         return Err(Problem::UnusableLayer { layer: layer.label.clone(), reason });
     }
     let count = AtomicU64::new(0);

@@ -5,7 +5,7 @@
 //! and which is gone with the program. How long that may become is limited, see [`Allowance`].
 
 use std::fs::File as StdFile;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +16,8 @@ use fs_err::os::unix::fs::FileExt;
 use super::error::{BaseError, Excess, Problem};
 use crate::digest::Hashing;
 use crate::image_files::{
-    Descriptor, Encoding, Held, MAX_DOCUMENT_BYTES, MemberKind, MemberMap, Members, READ_BYTES, Watched, decompressed,
-    open_regular, shown,
+    Descriptor, Encoding, Held, ImageInput, MAX_DOCUMENT_BYTES, MemberKind, MemberMap, Members, OtherEncoding,
+    READ_BYTES, Watched, decompressed, open_regular, shown,
 };
 use crate::progress::Observer;
 use crate::{Digest, Mismatch, oci};
@@ -26,9 +26,12 @@ use crate::{Digest, Mismatch, oci};
 const FREE_BYTES: u64 = 1 << 30;
 
 /// How much longer than what is stored may be what unpacks from it. Images of programs compress to a third, and
-/// even text to no less than a twentieth. Only long runs of zeros are shorter, and few of them are longer than
-/// [`FREE_BYTES`].
+/// even text to no less than a twentieth. Only long runs of zeros are shorter, see [`FREE_ZEROS`].
 const MAX_RATIO: u64 = 200;
+
+/// How many zeros are free: logs by number of user, empty disks and databases are nothing else, and hardly take room. They
+/// take time, less than a minute.
+const FREE_ZEROS: u64 = 64 << 30;
 
 /// How much anything may unpack to, however long it is.
 const MAX_BYTES: u64 = 1 << 40;
@@ -46,21 +49,25 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn open(path: &Path, scratch: &Path, observer: &dyn Observer) -> Result<Self, BaseError> {
-        if fs_err::metadata(path).map_err(BaseError::Read)?.is_dir() {
-            return Ok(Self::Layout(path.to_owned()));
-        }
-        let mut file = Arc::new(open_regular(path).map_err(BaseError::Read)?);
+    /// `max_bytes` is how much a compressed archive may unpack to, where the user says it.
+    pub(super) fn open(
+        path: &Path,
+        max_bytes: Option<u64>,
+        scratch: &Path,
+        observer: &dyn Observer,
+    ) -> Result<Self, BaseError> {
+        let mut file = match ImageInput::open(path).map_err(BaseError::Read)? {
+            ImageInput::Directory => return Ok(Self::Layout(path.to_owned())),
+            ImageInput::File(file) => Arc::new(file),
+            ImageInput::Stream(stream) => Arc::new(spool(path, stream, scratch, observer)?),
+        };
         let stored = file.metadata().map_err(BaseError::Read)?.len();
         let whole = Section { file: Arc::clone(&file), position: 0, end: stored };
         let (encoding, other) = encoding_of(whole.clone()).map_err(BaseError::Read)?;
-        if let Some(other) = other {
-            let reason = format!("it is compressed with {other}, which cannot be read; decompress it first");
-            return Err(BaseError::NotAnImage { path: path.to_owned(), reason });
-        }
-        if encoding != Encoding::Plain {
+        if encoding != Encoding::Plain || other.is_some() {
             observer.planned(0, stored);
-            file = Arc::new(unpack(path, whole, scratch, observer)?);
+            let allowance = Allowance::up_to(stored, max_bytes, MAX_SCRATCH_BYTES, observer);
+            file = Arc::new(unpack(path, whole, &allowance, scratch)?);
         }
         let end = file.metadata().map_err(BaseError::Read)?.len();
         let members = read_members(Section { file: Arc::clone(&file), position: 0, end });
@@ -233,22 +240,33 @@ impl Read for Again {
 
 /// How much may be unpacked, for all who unpack together.
 ///
-/// At most [`MAX_RATIO`] times what is stored, where this is more than [`FREE_BYTES`], and never more than a maximum.
+/// At most [`MAX_RATIO`] times what is stored, where this is more than [`FREE_BYTES`], and never more than a maximum; and
+/// besides, so many zeros. Or what the user says, for whatever it is.
 pub(super) struct Allowance<'a> {
     stored: u64,
     allowed: u64,
     used: AtomicU64,
+    /// How many more zeros.
+    zeros: AtomicU64,
     observer: &'a dyn Observer,
 }
 
 impl<'a> Allowance<'a> {
-    pub(super) fn new(stored: u64, observer: &'a dyn Observer) -> Self {
-        Self::up_to(stored, MAX_BYTES, observer)
+    pub(super) fn new(stored: u64, given: Option<u64>, observer: &'a dyn Observer) -> Self {
+        Self::up_to(stored, given, MAX_BYTES, observer)
     }
 
-    fn up_to(stored: u64, maximum: u64, observer: &'a dyn Observer) -> Self {
-        let allowed = stored.saturating_mul(MAX_RATIO).max(FREE_BYTES).min(maximum);
-        Self { stored, allowed, used: AtomicU64::new(0), observer }
+    fn up_to(stored: u64, given: Option<u64>, maximum: u64, observer: &'a dyn Observer) -> Self {
+        let usual = stored.saturating_mul(MAX_RATIO).max(FREE_BYTES).min(maximum);
+        let zeros = given.map_or(FREE_ZEROS, |_| 0);
+        Self { stored, allowed: given.unwrap_or(usual), used: AtomicU64::new(0), zeros: zeros.into(), observer }
+    }
+
+    /// Whether these bytes are nothing but zeros, of which some are left.
+    fn are_free(&self, bytes: &[u8]) -> bool {
+        let take = |left: u64| left.checked_sub(bytes.len() as u64);
+        bytes.iter().all(|byte| *byte == 0)
+            && self.zeros.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
     pub(super) fn meter<R>(&self, inner: R) -> Metered<'_, R> {
@@ -266,9 +284,12 @@ pub(super) struct Metered<'a, R> {
 impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        let Allowance { stored, allowed, used, observer } = self.allowance;
+        let Allowance { stored, allowed, used, observer, .. } = self.allowance;
         if observer.cancelled() {
             return Err(io::Error::other("cancelled"));
+        }
+        if self.allowance.are_free(&buffer[..count]) {
+            return Ok(count);
         }
         if used.fetch_add(count as u64, Ordering::Relaxed) + count as u64 > *allowed {
             return Err(Excess::Bytes { stored: *stored, allowed: *allowed }.into_io());
@@ -284,16 +305,11 @@ pub(super) fn check_digest(blob: &str, stated: Digest, actual: Digest) -> Result
     }
 }
 
-/// How bytes are compressed; or, where it is in a way that engines have read, but we do not, its name.
-pub(super) fn encoding_of(bytes: Section) -> io::Result<(Encoding, Option<&'static str>)> {
+/// How bytes are compressed; or, where it is in a way that no layer may have, its name.
+pub(super) fn encoding_of(bytes: Section) -> io::Result<(Encoding, Option<OtherEncoding>)> {
     let mut magic = Vec::new();
-    bytes.take(6).read_to_end(&mut magic)?;
-    let other = match magic.as_slice() {
-        b"\xfd7zXZ\0" => Some("xz"),
-        [b'B', b'Z', b'h', ..] => Some("bzip2"),
-        _ => None,
-    };
-    Ok((Encoding::of(&magic), other))
+    bytes.take(OtherEncoding::MAGIC_BYTES as u64).read_to_end(&mut magic)?;
+    Ok((Encoding::of(&magic), OtherEncoding::of(&magic)))
 }
 
 /// Whether it is the machine that failed, and not the bytes that are wrong. Decoders know no other kinds than these.
@@ -303,10 +319,7 @@ pub(super) fn is_of_machine(error: &io::Error) -> bool {
 }
 
 /// Unpacks an archive that is compressed as a whole, as nixpkgs writes them.
-fn unpack(path: &Path, archive: Section, scratch: &Path, observer: &dyn Observer) -> Result<File, BaseError> {
-    let fail = |source| BaseError::Scratch { path: path.to_owned(), scratch: scratch.to_owned(), source };
-    let mut out: StdFile = tempfile::tempfile_in(scratch).map_err(fail)?;
-    let allowance = Allowance::up_to(archive.end, MAX_SCRATCH_BYTES, observer);
+fn unpack(path: &Path, archive: Section, allowance: &Allowance<'_>, scratch: &Path) -> Result<File, BaseError> {
     let read = AtomicU64::new(0);
     let broken = |error: io::Error| match Excess::within(&error) {
         None if !is_of_machine(&error) => {
@@ -315,38 +328,87 @@ fn unpack(path: &Path, archive: Section, scratch: &Path, observer: &dyn Observer
         }
         _ => Problem::from(error).of(path),
     };
-    let mut plain = allowance.meter(decompressed(Watched::new(archive, &read, observer)).map_err(broken)?);
+    let plain = decompressed(Watched::new(archive, &read, allowance.observer)).map_err(broken)?;
+    put_aside(path, allowance.meter(plain), scratch, broken)
+}
+
+/// Keeps an archive that comes from a pipe, and is read more than once.
+fn spool(path: &Path, stream: impl Read, scratch: &Path, observer: &dyn Observer) -> Result<File, BaseError> {
+    let read = AtomicU64::new(0);
+    let stream = Watched::new(stream.take(MAX_SCRATCH_BYTES), &read, observer);
+    put_aside(path, stream, scratch, |error| Problem::from(error).of(path))
+}
+
+/// Writes bytes to a file that only this process sees. Zeros take no room in it.
+fn put_aside(
+    path: &Path,
+    mut bytes: impl Read,
+    scratch: &Path,
+    broken: impl Fn(io::Error) -> BaseError,
+) -> Result<File, BaseError> {
+    let fail = |source| BaseError::Scratch { path: path.to_owned(), scratch: scratch.to_owned(), source };
+    let mut out: StdFile = tempfile::tempfile_in(scratch).map_err(fail)?;
     let mut buffer = vec![0; READ_BYTES];
+    let mut length = 0;
     loop {
-        match plain.read(&mut buffer) {
-            Ok(0) => return Ok(File::from_parts(out, format!("{}, unpacked", path.display()))),
-            Ok(count) => out.write_all(&buffer[..count]).map_err(fail)?,
+        match bytes.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                length += count as u64;
+                match buffer[..count].iter().all(|byte| *byte == 0) {
+                    true => out.seek(SeekFrom::Start(length)).map(drop),
+                    false => out.write_all(&buffer[..count]),
+                }
+                .map_err(fail)?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(broken(error)),
         }
     }
+    out.set_len(length).map_err(fail)?;
+    Ok(File::from_parts(out, format!("{}, unpacked", path.display())))
 }
 
 /// Notes where the files of an archive are.
 ///
 /// Of several of one name the last one stands: what they are is known by digests and diff IDs, and images with repeated
-/// layers are written like this. It would not be known which of several lists of images is meant.
+/// layers are written like this. Of several lists of images that are not the same, it would not be known which is meant.
 fn read_members(archive: Section) -> Result<MemberMap<(u64, u64)>, Problem> {
     let mut archive = Members::skipping(archive, Section::skip);
     let mut members = MemberMap::new();
     while let Some(member) = archive.next()? {
         members.count(&member)?;
+        if member.is_sparse {
+            let name = shown(&member.name);
+            return Err(Problem::Damaged(format!("it holds `{name}` as a sparse file; pack it without `--sparse`")));
+        }
         let held = match (member.target(), &member.kind) {
             (Some(target), _) => Held::Link(target),
             (None, MemberKind::File) => Held::File((archive.reader().position, member.size)),
             (None, _) => continue,
         };
         let is_document = DOCUMENTS.iter().any(|document| document.as_bytes() == member.name);
-        if members.insert(member.name.clone(), held) && is_document {
-            return Err(Mismatch::DuplicateMember { name: shown(&member.name) }.into());
+        let new = match held {
+            Held::File(section) => Some(section),
+            Held::Link(_) => None,
+        };
+        let Some(old) = members.insert(member.name.clone(), held).filter(|_| is_document) else { continue };
+        match (old, new) {
+            (Held::File(old), Some(new)) if is_same(archive.reader(), old, new)? => {}
+            _ => return Err(Mismatch::DuplicateMember { name: shown(&member.name) }.into()),
         }
     }
     Ok(members)
+}
+
+/// Whether two documents of an archive have the same bytes.
+fn is_same(archive: &Section, old: (u64, u64), new: (u64, u64)) -> io::Result<bool> {
+    let text = |(start, size): (u64, u64)| -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut section = Section { position: start, end: start + size, ..archive.clone() };
+        section.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    Ok(old.1 == new.1 && new.1 <= MAX_DOCUMENT_BYTES && text(old)? == text(new)?)
 }
 
 #[cfg(test)]
@@ -358,18 +420,33 @@ mod tests {
     fn what_may_be_unpacked_grows_with_what_is_stored() {
         for (stored, allowed) in [(0, FREE_BYTES), (1 << 20, FREE_BYTES), (10 << 20, 2000 << 20), (1 << 40, MAX_BYTES)]
         {
-            assert_eq!(Allowance::new(stored, &Unobserved).allowed, allowed, "{stored}");
+            assert_eq!(Allowance::new(stored, None, &Unobserved).allowed, allowed, "{stored}");
+            assert_eq!(Allowance::new(stored, Some(7), &Unobserved).allowed, 7);
         }
-        assert_eq!(Allowance::up_to(u64::MAX, MAX_SCRATCH_BYTES, &Unobserved).allowed, MAX_SCRATCH_BYTES);
+        assert_eq!(Allowance::up_to(u64::MAX, None, MAX_SCRATCH_BYTES, &Unobserved).allowed, MAX_SCRATCH_BYTES);
+    }
+
+    #[test]
+    fn zeros_are_free_up_to_a_limit() {
+        let read = |bytes: &[u8], zeros: u64| {
+            let (used, zeros) = (AtomicU64::new(0), AtomicU64::new(zeros));
+            let allowance = Allowance { stored: 1, allowed: 10, used, zeros, observer: &Unobserved };
+            allowance.meter(bytes).read_to_end(&mut Vec::new())
+        };
+        assert_eq!(read(&[0; 1000], 1000).unwrap(), 1000);
+        assert!(read(&[0; 1100], 1000).is_err());
+        assert!(read(&[1; 11], 1000).is_err());
+        assert!(read(&[0; 1000], 0).is_err(), "whoever sets a limit means all");
     }
 
     #[test]
     fn whoever_unpacks_too_much_together_is_stopped() {
-        let allowance = Allowance { stored: 1, allowed: 10, used: AtomicU64::new(0), observer: &Unobserved };
+        let (used, zeros) = (AtomicU64::new(0), AtomicU64::new(0));
+        let allowance = Allowance { stored: 1, allowed: 10, used, zeros, observer: &Unobserved };
         let mut sink = Vec::new();
-        allowance.meter(&[0; 6][..]).read_to_end(&mut sink).unwrap();
-        allowance.meter(&[0; 4][..]).read_to_end(&mut sink).unwrap();
-        let error = allowance.meter(&[0; 1][..]).read_to_end(&mut sink).unwrap_err();
+        allowance.meter(&[7; 6][..]).read_to_end(&mut sink).unwrap();
+        allowance.meter(&[7; 4][..]).read_to_end(&mut sink).unwrap();
+        let error = allowance.meter(&[7; 1][..]).read_to_end(&mut sink).unwrap_err();
         assert_eq!(Excess::within(&error), Some(Excess::Bytes { stored: 1, allowed: 10 }));
         assert_eq!(Excess::within(&io::Error::other(error)), Some(Excess::Bytes { stored: 1, allowed: 10 }));
     }

@@ -8,12 +8,18 @@ use super::BaseLayer;
 use super::choose::Listed;
 use super::error::{Excess, Problem};
 use super::lower::LowerNotes;
-use super::place::{Allowance, Blob, Section, check_digest, encoding_of, is_of_machine};
+use super::place::{Allowance, Section, check_digest, encoding_of, is_of_machine};
 use super::store_paths::{Heads, StoreNotes};
 use crate::digest::Hashing;
-use crate::image_files::{Encoding, Members, MembersError, Watched, decompressed, shown};
+use crate::image_files::{Encoding, Members, MembersError, OtherEncoding, Watched, decompressed, shown};
 use crate::progress::Observer;
 use crate::{DiffId, Digest, Mismatch};
+
+/// Layers of such images can be read, but an image of ours could not hold them as they are.
+pub(super) fn other_encoding(encoding: OtherEncoding) -> String {
+    let name = encoding.name();
+    format!("is compressed with {name}, which layers of OCI images cannot be; convert the image with `skopeo copy`")
+}
 
 /// What all layers of an image may have together.
 pub(super) struct Limits<'a> {
@@ -41,7 +47,7 @@ pub(super) struct Scan {
 pub(super) fn scan(layer: &Listed, limits: &Limits<'_>, observer: &dyn Observer) -> Result<Scan, Problem> {
     let (encoding, other) = encoding_of(layer.blob.open()?)?;
     if let Some(other) = other {
-        let reason = format!("is compressed with {other}, which cannot be read; convert the image with `skopeo copy`");
+        let reason = other_encoding(other);
         return Err(Problem::UnusableLayer { layer: layer.label.clone(), reason });
     }
     let count = AtomicU64::new(0);
@@ -77,14 +83,15 @@ impl Scan {
         }
     }
 
-    pub(super) fn layer(&self, blob: Blob) -> BaseLayer {
+    pub(super) fn layer(&self, listed: &Listed) -> BaseLayer {
         BaseLayer {
             diff_id: self.diff_id,
             digest: self.digest,
             tar_bytes: self.tar_bytes,
             blob_bytes: self.blob_bytes,
             encoding: self.encoding,
-            blob,
+            annotations: listed.annotations.clone(),
+            blob: listed.blob.clone(),
             heads: Arc::clone(&self.heads),
         }
     }
@@ -150,11 +157,11 @@ impl Notes {
     fn read(&mut self, tar: &mut impl Read, limits: &Limits<'_>) -> Result<(), Failure> {
         let mut members = Members::new(tar);
         while let Some(member) = members.next()? {
-            let parts: Vec<&[u8]> = member.name.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
-            if parts.contains(&&b".."[..]) {
+            let leads_out = || {
                 let name = shown(&member.name);
-                return Err(Failure::Unusable(format!("holds `{name}`, which leads out of the image")));
-            }
+                Failure::Unusable(format!("holds `{name}`, which leads out of the image"))
+            };
+            let parts = parts(&member.name).ok_or_else(leads_out)?;
             self.heads.note(&parts, &member.kind);
             self.store.note(&parts, &member, &limits.store_paths).map_err(Failure::Excess)?;
             let attributes = members.attributes().ok();
@@ -164,4 +171,18 @@ impl Notes {
         members.trailing()?;
         Ok(())
     }
+}
+
+/// The parts of a path by names alone, as engines clean it. `None` for one that leads out of the image, which no engine
+/// unpacks.
+fn parts(name: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut parts = Vec::new();
+    for part in name.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts)
 }

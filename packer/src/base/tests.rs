@@ -1,9 +1,10 @@
 //! Base images in all their forms. What archives are made of is below; who means harm is in `hostile`, what one
-//! sees of several layers in `merged`, and what is known without reading any in `outline`.
+//! sees of several layers in `merged`, what others write in `others`, and what is known without reading any in `outline`.
 
 mod hostile;
 mod kit;
 mod merged;
+mod others;
 mod outline;
 
 use serde_json::json;

@@ -5,6 +5,7 @@
 //!    are followed within the layer.
 //! 3. A hard link is a file of its own, with the content that its target has at that moment.
 //! 4. Modes, owners, devices, FIFOs and capabilities are kept, times are not.
+//! 5. Of a sparse file, the zeros that the archive leaves out are part of its content.
 
 use std::io;
 use std::path::Path;
@@ -39,6 +40,9 @@ impl<R: io::Read> Import<'_, '_, R> {
     fn member(&mut self, member: &Member) -> Result<(), Problem> {
         let attributes = self.members.attributes().map_err(problem)?;
         let Attributes { mode, uid, gid, .. } = attributes;
+        if [uid, gid].contains(&u32::MAX) {
+            return Err(refused("has an owner that nobody can be: 4294967295 says to system calls that it stays"));
+        }
         let name = member.name.as_slice();
         match &member.kind {
             MemberKind::Directory => self.tree.put_directory(name, Permissions { mode, uid, gid }).map(drop),
@@ -64,7 +68,6 @@ impl<R: io::Read> Import<'_, '_, R> {
                     b'3' => EntryKind::CharDevice { major, minor },
                     b'4' => EntryKind::BlockDevice { major, minor },
                     b'6' => EntryKind::Fifo,
-                    b'S' => return Err(refused("is a sparse file; pack it without `--sparse`")),
                     _ => return Err(refused("is of a kind that a layer cannot hold")),
                 };
                 let name = self.tree.place(name)?;

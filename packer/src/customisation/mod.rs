@@ -171,6 +171,12 @@ impl Customisation {
         self.tree.is_empty()
     }
 
+    /// Whether there are regular files, which programs are.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.tree.entries().any(|entry| matches!(entry.kind, EntryKind::File(_)))
+    }
+
     /// Returns the paths of a store, such as `/nix/store`, that the files refer to and that exist below the root: as Nix
     /// finds them, by their hashes in contents, link targets and names.
     ///

@@ -63,7 +63,7 @@ pub enum Operation {
         /// In the image.
         path: PathBuf,
     },
-    /// Unpacks a tar, which may be compressed with gzip or zstd, or copies what is in a directory; with modes, owners,
+    /// Unpacks a tar, which may be compressed with gzip, zstd, xz or bzip2, or copies what is in a directory; with modes, owners,
     /// devices, FIFOs and capabilities as they are there. Files that are in the way are replaced, directories are merged.
     /// What is said of the top directory itself is lost: the root of an image has no entry in a layer.
     Import(PathBuf),

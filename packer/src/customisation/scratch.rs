@@ -1,6 +1,6 @@
 //! Where the content of files is kept that are on no disk until they are packed.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::OpenOptions;
@@ -64,9 +64,15 @@ impl<'a> Scratch<'a> {
             if count == 0 {
                 return Err(unreadable(io::ErrorKind::UnexpectedEof.into()));
             }
-            file.write_all(&self.buffer[..count]).map_err(Problem::Write)?;
+            // Zeros take no room on the disk: an archive may leave out a great many of them.
+            match self.buffer[..count].iter().all(|byte| *byte == 0) {
+                true => file.seek(SeekFrom::Start(size - left + count as u64)).map(drop),
+                false => file.write_all(&self.buffer[..count]),
+            }
+            .map_err(Problem::Write)?;
             left -= count as u64;
         }
+        file.set_len(size).map_err(Problem::Write)?;
         drop(file);
         match look(&path)?.kind {
             FoundKind::File(seen) if seen.size == size => Ok(PutAside { path, seen }),

@@ -1,11 +1,16 @@
-//! The documents of an image as anybody may have written them: what is not needed is not looked at.
+//! The documents of an image as anybody may have written them: what is not needed is not looked at. They are read by
+//! [`read_document`](super::read_document).
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Digest;
+use super::{DOCKER_CONFIG, DOCKER_REFERENCE_TYPE};
+use crate::{Digest, oci};
+
+/// A manifest of what is no image, which nobody writes any more.
+const ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +30,8 @@ pub(crate) struct Index {
 pub(crate) struct Manifest {
     pub(crate) schema_version: u64,
     pub(crate) media_type: Option<String>,
+    /// Of what is no image.
+    pub(crate) artifact_type: Option<String>,
     pub(crate) config: Descriptor,
     pub(crate) layers: Vec<Descriptor>,
 }
@@ -41,13 +48,16 @@ pub(crate) struct Descriptor {
     /// Where else the bytes are: a list of texts. Only whether there are any has ever mattered.
     pub(crate) urls: Option<Value>,
     /// Of what is no image.
-    pub(crate) artifact_type: Option<Value>,
+    pub(crate) artifact_type: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What is not said is an empty text.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Platform {
     pub(crate) architecture: String,
     pub(crate) os: String,
+    pub(crate) variant: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,7 +87,41 @@ pub(crate) struct DockerImage {
     pub(crate) repo_tags: Option<Vec<String>>,
     pub(crate) layers: Option<Vec<String>>,
     /// Descriptors of layers by diff ID.
-    pub(crate) layer_sources: Option<Value>,
+    pub(crate) layer_sources: Option<BTreeMap<String, LayerSource>>,
+}
+
+/// What a descriptor says of a layer that is elsewhere.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct LayerSource {
+    pub(crate) media_type: String,
+    pub(crate) urls: Vec<String>,
+}
+
+impl Descriptor {
+    /// Whether it says itself that this is no image but about one, as an attestation or a signature is.
+    pub(crate) fn is_about_another(&self) -> bool {
+        let is_unknown = |platform: &Platform| [&platform.os, &platform.architecture].iter().all(|p| *p == "unknown");
+        self.annotations.as_ref().is_some_and(|all| all.contains_key(DOCKER_REFERENCE_TYPE))
+            || self.artifact_type.as_ref().is_some_and(|kind| !kind.is_empty())
+            || self.platform.as_ref().is_some_and(is_unknown)
+            || self.media_type.as_deref() == Some(ARTIFACT)
+    }
+
+    /// Whether its media type can be that of a layer, which a signature's or a document's is not.
+    fn may_be_layer(&self) -> bool {
+        let media_type = self.media_type.as_deref().unwrap_or_default();
+        media_type.is_empty() || media_type.contains(".tar") || media_type.contains("layer")
+    }
+}
+
+impl Manifest {
+    /// Whether it is of an image: of files, and a config to run them by.
+    pub(crate) fn is_image(&self) -> bool {
+        let has_config = matches!(self.config.media_type.as_deref(), None | Some("" | oci::CONFIG | DOCKER_CONFIG));
+        let has_type = self.artifact_type.as_ref().is_some_and(|kind| !kind.is_empty());
+        has_config && !has_type && (self.layers.is_empty() || self.layers.iter().any(Descriptor::may_be_layer))
+    }
 }
 
 /// What the name of a member says about its content.

@@ -41,10 +41,9 @@ impl<T> MemberMap<T> {
         Ok(())
     }
 
-    /// Holds a member. The last one of a name stands, as if the archive were unpacked. Returns whether it is not the
-    /// first.
-    pub(crate) fn insert(&mut self, name: Vec<u8>, held: Held<T>) -> bool {
-        self.members.insert(name, held).is_some()
+    /// Holds a member. The last one of a name stands, as if the archive were unpacked. Returns the one before.
+    pub(crate) fn insert(&mut self, name: Vec<u8>, held: Held<T>) -> Option<Held<T>> {
+        self.members.insert(name, held)
     }
 
     /// The file that a member is or leads to.

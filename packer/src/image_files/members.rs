@@ -7,6 +7,7 @@
 use std::io::{self, Read};
 
 use super::shown;
+use super::sparse::{ContentMap, HeaderMap, MapPlace, Next, Sparse, SparseRecords};
 
 const BLOCK: usize = 512;
 
@@ -22,7 +23,10 @@ pub(crate) struct Member {
     /// Without `./` before it.
     pub(crate) name: Vec<u8>,
     pub(crate) kind: MemberKind,
+    /// Of the content as it is read.
     pub(crate) size: u64,
+    /// Whether the archive leaves out zeros of it.
+    pub(crate) is_sparse: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +101,8 @@ pub(crate) struct Members<R> {
     padding: u64,
     /// Of the current member. An error where a number in it is none.
     attributes: Result<Attributes, String>,
+    /// Of the current member, where it is sparse. An error where it cannot be read, which only who does so is told.
+    sparse: Option<Result<Sparse, &'static str>>,
     /// Whether something was said about all members.
     has_rules: bool,
     skip: Skip<R>,
@@ -114,6 +120,7 @@ struct Extension {
     uid: Option<u64>,
     gid: Option<u64>,
     capability: Option<Vec<u8>>,
+    sparse: SparseRecords,
 }
 
 impl<R: Read> Members<R> {
@@ -124,7 +131,7 @@ impl<R: Read> Members<R> {
     /// For a reader that can leave out bytes without reading them.
     pub(crate) fn skipping(reader: R, skip: Skip<R>) -> Self {
         let attributes = Err("there is no member yet".into());
-        Self { reader, left: 0, padding: 0, attributes, has_rules: false, skip }
+        Self { reader, left: 0, padding: 0, attributes, sparse: None, has_rules: false, skip }
     }
 
     /// Stands at the current member's content, as far as it was not read.
@@ -137,8 +144,8 @@ impl<R: Read> Members<R> {
         let mut extension = Extension::default();
         loop {
             self.skip_exactly(self.left)?;
-            self.skip_exactly(self.padding)?;
-            (self.left, self.padding) = (0, 0);
+            self.skip_padding()?;
+            (self.left, self.padding, self.sparse) = (0, 0, None);
             let mut header = [0; BLOCK];
             if !self.read_header(&mut header)? {
                 return Ok(None);
@@ -155,7 +162,12 @@ impl<R: Read> Members<R> {
                 extension.add(type_flag, content).ok_or_else(|| damaged(&header, "is no valid extension"))?;
                 continue;
             }
-            let member = member(&header, &mut extension, self.left);
+            self.sparse = self.read_map(&header, &extension.sparse)?;
+            let size = match &self.sparse {
+                Some(Ok(sparse)) => sparse.size(),
+                _ => self.left,
+            };
+            let member = member(&header, &mut extension, size, self.sparse.is_some());
             self.attributes =
                 attributes(&header, extension).ok_or_else(|| damaged_text(&header, "has no valid numbers"));
             return if member.name_bytes().max() > Some(MAX_NAME_BYTES) {
@@ -171,6 +183,9 @@ impl<R: Read> Members<R> {
         if self.has_rules {
             let reason = "a global header says names, sizes or owners for all members, which few tools understand";
             return Err(MembersError::Damaged(reason.into()));
+        }
+        if let Some(Err(reason)) = &self.sparse {
+            return Err(MembersError::Damaged(format!("a sparse file {reason}")));
         }
         self.attributes.clone().map_err(MembersError::Damaged)
     }
@@ -222,6 +237,64 @@ impl<R: Read> Members<R> {
         Ok(content)
     }
 
+    /// Reads which parts of a sparse file are stored. `None` for any other file.
+    fn read_map(
+        &mut self,
+        header: &[u8; BLOCK],
+        records: &SparseRecords,
+    ) -> Result<Option<Result<Sparse, &'static str>>, MembersError> {
+        match (header[156], records.place()) {
+            (b'S', _) => self.read_header_map(header).map(Some),
+            (b'0' | 0 | b'7', Some(MapPlace::Headers)) => Ok(Some(records.sparse(None))),
+            (b'0' | 0 | b'7', Some(MapPlace::Content)) => {
+                let map = self.read_content_map()?;
+                Ok(Some(map.and_then(|map| records.sparse(Some(map.numbers())))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn read_header_map(&mut self, header: &[u8; BLOCK]) -> Result<Result<Sparse, &'static str>, MembersError> {
+        let mut map = HeaderMap::default();
+        let mut has_more = map.add(&header[386..482], header[482]);
+        while has_more {
+            let block = self.read_block()?;
+            has_more = map.add(&block[..504], block[504]);
+        }
+        Ok(map.sparse(number(&header[483..495])))
+    }
+
+    /// The map takes whole blocks of the content.
+    fn read_content_map(&mut self) -> Result<Result<ContentMap, &'static str>, MembersError> {
+        let mut map = ContentMap::default();
+        while self.left >= BLOCK as u64 {
+            let block = self.read_block()?;
+            self.left -= BLOCK as u64;
+            match map.add(&block) {
+                Ok(true) => return Ok(Ok(map)),
+                Ok(false) => {}
+                Err(reason) => return Ok(Err(reason)),
+            }
+        }
+        Ok(Err("has a map without end"))
+    }
+
+    fn read_block(&mut self) -> Result<[u8; BLOCK], MembersError> {
+        let mut block = [0; BLOCK];
+        self.reader.read_exact(&mut block)?;
+        Ok(block)
+    }
+
+    /// Some archives end with the last byte of their last content.
+    fn skip_padding(&mut self) -> Result<(), MembersError> {
+        let skipped = (self.skip)(&mut self.reader, self.padding)?;
+        let is_end = skipped < self.padding && self.reader.read(&mut [0])? == 0;
+        match skipped == self.padding || is_end {
+            true => Ok(()),
+            false => Err(MembersError::Damaged("it ends within a member".into())),
+        }
+    }
+
     fn skip_exactly(&mut self, count: u64) -> Result<(), MembersError> {
         match (self.skip)(&mut self.reader, count)? {
             skipped if skipped == count => Ok(()),
@@ -230,9 +303,41 @@ impl<R: Read> Members<R> {
     }
 }
 
-/// The content of the current member. An archive that ends within it is an error.
+/// The content of the current member, with the zeros that the archive leaves out. An archive that ends within it is an
+/// error.
 impl<R: Read> Read for Members<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let next = match &self.sparse {
+            None => return self.read_stored(buffer),
+            Some(Ok(sparse)) => sparse.next(),
+            Some(Err(reason)) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a sparse file {reason}")));
+            }
+        };
+        let up_to = |count: u64| usize::try_from(count).unwrap_or(usize::MAX).min(buffer.len());
+        let count = match next {
+            Next::End => 0,
+            Next::Zeros(count) => {
+                let count = up_to(count);
+                buffer[..count].fill(0);
+                count
+            }
+            Next::Stored(_) if self.left == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Next::Stored(count) => {
+                let count = up_to(count);
+                self.read_stored(&mut buffer[..count])?
+            }
+        };
+        if let Some(Ok(sparse)) = &mut self.sparse {
+            sparse.advance(count as u64);
+        }
+        Ok(count)
+    }
+}
+
+impl<R: Read> Members<R> {
+    /// The content as far as it is stored.
+    fn read_stored(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         if wanted == 0 {
             return Ok(0);
@@ -271,15 +376,19 @@ impl Extension {
             let equals = record.iter().position(|byte| *byte == b'=')?;
             let value = &record[equals + 1..];
             match &record[..equals] {
-                b"path" => self.name = Some(value.to_vec()),
-                b"linkpath" => self.link = Some(value.to_vec()),
+                // What is empty is not said, and the header says it.
+                b"path" => self.name = said(value),
+                b"linkpath" => self.link = said(value),
+                b"size" if value.is_empty() => self.size = None,
                 b"size" => self.size = Some(decimal(value)?),
-                b"uid" => self.uid = Some(decimal(value)?),
-                b"gid" => self.gid = Some(decimal(value)?),
+                b"uid" => self.uid = owner_of(value),
+                b"gid" => self.gid = owner_of(value),
                 b"SCHILY.xattr.security.capability" => self.capability = Some(value.to_vec()),
-                // Another way to write a file than as its bytes.
-                key if key.starts_with(b"GNU.sparse.") => return None,
-                _ => {}
+                key => {
+                    if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                        self.sparse.add(key, value);
+                    }
+                }
             }
         }
         Some(())
@@ -289,29 +398,39 @@ impl Extension {
 /// Whether a global header says what would change how members are read.
 fn is_rule(content: &[u8]) -> bool {
     let mut said = Extension::default();
-    let Extension { name, link, size, uid, gid, capability } = match said.add_records(content) {
+    let Extension { name, link, size, uid, gid, capability, sparse } = match said.add_records(content) {
         Some(()) => said,
         None => return true,
     };
     let texts = name.is_some() || link.is_some() || capability.is_some();
-    texts || [size, uid, gid].iter().any(Option::is_some)
+    texts || !sparse.is_empty() || [size, uid, gid].iter().any(Option::is_some)
 }
 
-fn member(header: &[u8; BLOCK], extension: &mut Extension, size: u64) -> Member {
-    let name = extension.name.take().unwrap_or_else(|| ustar_name(header));
+fn said(value: &[u8]) -> Option<Vec<u8>> {
+    Some(value.to_vec()).filter(|value| !value.is_empty())
+}
+
+/// What is no number is none that an owner has, and is told of to whom it matters.
+fn owner_of(value: &[u8]) -> Option<u64> {
+    (!value.is_empty()).then(|| decimal(value).unwrap_or(u64::MAX))
+}
+
+fn member(header: &[u8; BLOCK], extension: &mut Extension, size: u64, is_sparse: bool) -> Member {
+    let of_sparse = extension.sparse.take_name().filter(|_| is_sparse);
+    let name = of_sparse.or_else(|| extension.name.take()).unwrap_or_else(|| ustar_name(header));
     let is_directory = name.ends_with(b"/");
     let name = normalise(&name);
     let link = || extension.link.clone().unwrap_or_else(|| text(&header[157..257]).to_vec());
     let kind = match header[156] {
         // Before there was a type for directories, they ended like this.
         0 if is_directory => MemberKind::Directory,
-        b'0' | 0 | b'7' => MemberKind::File,
+        b'0' | 0 | b'7' | b'S' => MemberKind::File,
         b'1' => MemberKind::HardLink(normalise(&link())),
         b'2' => MemberKind::Symlink(link()),
         b'5' => MemberKind::Directory,
         _ => MemberKind::Other,
     };
-    Member { name, kind, size }
+    Member { name, kind, size, is_sparse }
 }
 
 /// `None` where a number is none, or larger than it can be.
@@ -335,12 +454,13 @@ fn attributes(header: &[u8; BLOCK], extension: Extension) -> Option<Attributes> 
     })
 }
 
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 fn ustar_name(header: &[u8; BLOCK]) -> Vec<u8> {
     let name = text(&header[..100]);
+    // GNU's own form has other things there.
     let prefix = text(&header[345..500]);
     match &header[257..263] == b"ustar\0" && !prefix.is_empty() {
         true => [prefix, name].join(&b'/'),
@@ -373,7 +493,7 @@ fn text(field: &[u8]) -> &[u8] {
 }
 
 /// Octal digits between spaces and NULs, or GNU's binary form with the first bit set.
-fn number(field: &[u8]) -> Option<u64> {
+pub(super) fn number(field: &[u8]) -> Option<u64> {
     if field[0] == 0x80 {
         return field[1..]
             .iter()

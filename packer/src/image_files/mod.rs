@@ -6,10 +6,13 @@
 
 mod documents;
 mod encoding;
+mod go_json;
 mod member_map;
 mod members;
+mod sparse;
 
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,10 +21,12 @@ use fs_err::{File, OpenOptions};
 use rustix::fs::OFlags;
 
 pub(crate) use documents::{
-    Config, Descriptor, DockerImage, Index, Layout, Manifest, Platform, RootFs, blob_digest, stated_digest,
+    Config, Descriptor, DockerImage, Index, LayerSource, Layout, Manifest, Platform, RootFs, blob_digest, stated_digest,
 };
 pub use encoding::Encoding;
-pub(crate) use encoding::{Peek, READ_BYTES, decompressed};
+pub(crate) use encoding::{OtherEncoding, Peek, READ_BYTES, decompressed};
+pub use go_json::Respelling;
+pub(crate) use go_json::{Unknown, is_field, read, read_document};
 pub(crate) use member_map::{Held, MemberMap};
 pub(crate) use members::{Attributes, Member, MemberKind, Members, MembersError};
 
@@ -52,10 +57,44 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     format!("{}{dots}", cut.escape_ascii())
 }
 
+/// Where an image is.
+pub(crate) enum ImageInput {
+    Directory,
+    File(File),
+    /// Standard input, or another pipe: it goes by once.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl ImageInput {
+    /// Opens what the user names. `-` is standard input.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stream(Box::new(io::stdin())));
+        }
+        let metadata = fs_err::metadata(path)?;
+        Ok(match () {
+            () if metadata.is_dir() => Self::Directory,
+            () if metadata.file_type().is_fifo() => Self::Stream(Box::new(open_pipe(path)?)),
+            () => Self::File(open_regular(path)?),
+        })
+    }
+}
+
+/// Opens a pipe that somebody writes to. Where nobody does, it is empty, and does not make us wait.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    let pipe = open_at_once(path)?;
+    rustix::fs::fcntl_setfl(&pipe, OFlags::empty())?;
+    Ok(pipe)
+}
+
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flags of open are an int");
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// Opens what must be a regular file; a FIFO in its place must not make us wait.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flags of open are an int");
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = open_at_once(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::other(format!("`{}` is no regular file", path.display()))),

@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use super::facts::Facts;
 use super::mismatch::MAX_MISMATCHES;
 use super::store::{Store, Text};
-use super::{ImageSource, Mismatch, VerifyError, VerifyReport};
+use super::{ImageSource, Mismatch, Note, VerifyError, VerifyReport};
 use crate::image_files::{
     Config, DOCKER_CONFIG, DOCKER_INDEX, DOCKER_REFERENCE_TYPE, Descriptor, Encoding, Index, Layout, MAX_DEPTH,
-    MAX_MANIFESTS, Manifest, Platform, shown,
+    MAX_MANIFESTS, Manifest, Platform, Respelling, read_document, shown,
 };
 use crate::{Digest, oci};
 
@@ -26,6 +26,7 @@ pub(super) struct Check<'a> {
     report: VerifyReport,
     /// What is in the report.
     known: HashSet<Mismatch>,
+    noted: HashSet<Note>,
     /// Configs that `manifest.json` names, by what their bytes are: all its images may have the same.
     configs: BTreeMap<Digest, Option<Rc<Config>>>,
     checked: BTreeSet<Digest>,
@@ -59,11 +60,25 @@ impl Image {
 
 impl<'a> Check<'a> {
     pub(super) fn new(mut store: Store<'a>) -> Self {
-        let report = VerifyReport { mismatches: store.take_mismatches(), ..VerifyReport::default() };
+        let (mismatches, notes) = store.take_findings();
+        let report = VerifyReport { mismatches, notes, ..VerifyReport::default() };
         let (listed, nested, docker) = (Vec::new(), Vec::new(), Vec::new());
         let known = report.mismatches.iter().cloned().collect();
+        let noted = report.notes.iter().cloned().collect();
         let (configs, checked) = (BTreeMap::new(), BTreeSet::new());
-        Self { store, report, known, configs, checked, listed, nested, is_listed_whole: true, docker, seen_layers: 0 }
+        Self {
+            store,
+            report,
+            known,
+            noted,
+            configs,
+            checked,
+            listed,
+            nested,
+            is_listed_whole: true,
+            docker,
+            seen_layers: 0,
+        }
     }
 
     pub(super) fn run(mut self, image: &ImageSource) -> Result<VerifyReport, VerifyError> {
@@ -138,7 +153,11 @@ impl<'a> Check<'a> {
         if matches!(descriptor.media_type.as_deref(), Some(oci::INDEX | DOCKER_INDEX)) {
             let Some(index) = self.read_listed::<Index>(&digest)? else { return Ok(()) };
             self.check_own_media_type(&name, descriptor, index.media_type.as_deref());
-            return index.manifests.iter().try_for_each(|inner| self.check_manifest_or_index(inner, depth + 1));
+            return self.check_nested(&index, depth + 1);
+        }
+        if descriptor.is_about_another() && !self.is_manifest(&digest)? {
+            self.note_no_image(&digest, descriptor, None);
+            return Ok(());
         }
         let Some(manifest) = self.read_listed::<Manifest>(&digest)? else { return Ok(()) };
         self.check_own_media_type(&name, descriptor, manifest.media_type.as_deref());
@@ -146,6 +165,52 @@ impl<'a> Check<'a> {
             self.malformed(&name, "`schemaVersion` is not 2");
         }
         self.check_manifest(&name, descriptor, &manifest, depth)
+    }
+
+    /// What an index lists for other platforms need not be there, as long as one image is.
+    fn check_nested(&mut self, index: &Index, depth: usize) -> Result<(), VerifyError> {
+        let here: Vec<bool> = index.manifests.iter().map(|inner| self.is_here(inner)).collect::<Result<_, _>>()?;
+        let has_image = index.manifests.iter().zip(&here).any(|(inner, is_here)| *is_here && !inner.is_about_another());
+        for (inner, is_here) in index.manifests.iter().zip(here) {
+            match is_here || !has_image {
+                true => self.check_manifest_or_index(inner, depth)?,
+                false => {
+                    let platform = inner.platform.as_ref();
+                    let platform = platform.map_or_else(|| "any platform".to_owned(), listed_for);
+                    self.note(Note::NotHere { manifest: shown(inner.digest.as_bytes()), platform });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a manifest is there, and anything that it lists. What cannot be read is.
+    fn is_here(&mut self, descriptor: &Descriptor) -> Result<bool, VerifyError> {
+        let Ok(digest) = descriptor.digest.parse() else { return Ok(true) };
+        if !self.store.has(&digest) {
+            return Ok(false);
+        }
+        let Some(Text::Bytes(text)) = self.store.blob_text(&digest)? else { return Ok(true) };
+        let Ok((manifest, _)) = read_document::<Manifest>(&text) else { return Ok(true) };
+        let listed = [&manifest.config].into_iter().chain(&manifest.layers);
+        Ok(listed.filter_map(|listed| listed.digest.parse().ok()).any(|digest| self.store.has(&digest)))
+    }
+
+    /// Whether a document has the parts of a manifest, which not everything about an image has.
+    fn is_manifest(&mut self, digest: &Digest) -> Result<bool, VerifyError> {
+        Ok(match self.store.blob_text(digest)? {
+            Some(Text::Bytes(text)) => read_document::<Manifest>(&text).is_ok(),
+            _ => true,
+        })
+    }
+
+    fn note_no_image(&mut self, digest: &Digest, descriptor: &Descriptor, manifest: Option<&Manifest>) {
+        let by_annotation = descriptor.annotations.as_ref().and_then(|all| all.get(DOCKER_REFERENCE_TYPE));
+        let by_type = descriptor.artifact_type.as_ref().or_else(|| manifest?.artifact_type.as_ref());
+        let of_layer = || manifest?.layers.first()?.media_type.as_ref();
+        let kind = by_annotation.or(by_type).or_else(of_layer).filter(|kind| !kind.is_empty());
+        let kind = kind.map(|kind| shown(kind.as_bytes()));
+        self.note(Note::NoImage { manifest: digest.to_string(), kind });
     }
 
     fn read_listed<T: DeserializeOwned>(&mut self, digest: &Digest) -> Result<Option<T>, VerifyError> {
@@ -162,16 +227,20 @@ impl<'a> Check<'a> {
         manifest: &Manifest,
         depth: usize,
     ) -> Result<(), VerifyError> {
-        self.report.images += 1;
+        let is_image = manifest.is_image() && !descriptor.is_about_another();
+        match (is_image, descriptor.digest.parse()) {
+            (false, Ok(digest)) => self.note_no_image(&digest, descriptor, Some(manifest)),
+            _ => self.report.images += 1,
+        }
         if !self.may_check(name, manifest.layers.len()) {
             return Ok(());
         }
         let config = self.check_blob(&manifest.config)?;
         let digests: Vec<Digest> = manifest.layers.iter().filter_map(|layer| layer.digest.parse().ok()).collect();
         self.store.prefetch(&digests)?;
-        let is_image = matches!(manifest.config.media_type.as_deref(), Some(oci::CONFIG | DOCKER_CONFIG));
+        let has_config = matches!(manifest.config.media_type.as_deref(), None | Some("" | oci::CONFIG | DOCKER_CONFIG));
         let diff_ids = match config {
-            Some((digest, _)) if is_image => {
+            Some((digest, _)) if has_config && (is_image || descriptor.is_about_another()) => {
                 let text = self.store.blob_text(&digest)?;
                 let platform = descriptor.platform.as_ref().map(|platform| (name, platform));
                 let name = digest.to_string();
@@ -184,16 +253,14 @@ impl<'a> Check<'a> {
             _ => None,
         };
         for (at, layer) in manifest.layers.iter().enumerate() {
-            self.report.layers += 1;
+            self.report.layers += usize::from(is_image);
             if let Some((digest, facts)) = self.check_blob(layer)? {
                 let stated = diff_ids.as_ref().and_then(|diff_ids| diff_ids.get(at));
                 self.check_layer(&digest.to_string(), &facts, stated);
                 self.check_encoding(layer, &facts);
             }
         }
-        let is_about_another =
-            descriptor.annotations.as_ref().is_some_and(|all| all.contains_key(DOCKER_REFERENCE_TYPE));
-        if let (Ok(config), true, false) = (manifest.config.digest.parse(), is_image, is_about_another) {
+        if let (Ok(config), true) = (manifest.config.digest.parse(), is_image) {
             let list = if depth == 0 { &mut self.listed } else { &mut self.nested };
             list.push(Image::new(config, &digests));
         }
@@ -239,14 +306,18 @@ impl<'a> Check<'a> {
         if let Some(history) = &config.history {
             let entries = history.iter().filter(|entry| !entry.empty_layer).count();
             if entries != layers {
-                self.found(Mismatch::HistoryCount { config: name.into(), layers, entries });
+                self.note(Note::HistoryCount { config: name.into(), layers, entries });
             }
         }
         if let Some((manifest, platform)) = stated {
-            let shown = |text: &Option<String>| text.clone().unwrap_or_default();
-            let actual = shown_platform(&shown(&config.os), &shown(&config.architecture));
-            let stated = shown_platform(&platform.os, &platform.architecture);
-            if stated != actual && stated != "unknown/unknown" {
+            let own = |text: &Option<String>| text.clone().unwrap_or_default();
+            let parts = [(&platform.os, own(&config.os)), (&platform.architecture, own(&config.architecture))];
+            // What one of them does not say is no contradiction; an attestation is for an unknown platform.
+            let differ = |(stated, own): &(&String, String)| {
+                !stated.is_empty() && !own.is_empty() && *stated != own && *stated != "unknown"
+            };
+            if parts.iter().any(differ) {
+                let [stated, actual] = [listed_for(platform), shown_platform(&parts[0].1, &parts[1].1)];
                 self.found(Mismatch::Platform { manifest: manifest.into(), stated, actual });
             }
         }
@@ -297,8 +368,13 @@ impl<'a> Check<'a> {
     fn parse<T: DeserializeOwned>(&mut self, name: &str, text: Text) -> Option<T> {
         let reason = match text {
             Text::TooLong => "it is longer than any such document".to_owned(),
-            Text::Bytes(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(document) => return Some(document),
+            Text::Bytes(bytes) => match read_document(&bytes) {
+                Ok((document, respelt)) => {
+                    for Respelling { written, field } in respelt {
+                        self.note(Note::Spelling { document: name.into(), written: shown(written.as_bytes()), field });
+                    }
+                    return Some(document);
+                }
                 Err(error) => shown(error.to_string().as_bytes()),
             },
         };
@@ -310,12 +386,22 @@ impl<'a> Check<'a> {
         self.found(Mismatch::Malformed { document: document.into(), reason: reason.into() });
     }
 
+    fn note(&mut self, note: Note) {
+        if self.report.notes.len() < MAX_MISMATCHES && self.noted.insert(note.clone()) {
+            self.report.notes.push(note);
+        }
+    }
+
     /// What several documents refer to is reported once.
     fn found(&mut self, mismatch: Mismatch) {
         if self.report.mismatches.len() < MAX_MISMATCHES && self.known.insert(mismatch.clone()) {
             self.report.mismatches.push(mismatch);
         }
     }
+}
+
+fn listed_for(platform: &Platform) -> String {
+    shown_platform(&platform.os, &platform.architecture)
 }
 
 fn shown_platform(os: &str, architecture: &str) -> String {

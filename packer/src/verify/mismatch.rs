@@ -84,16 +84,6 @@ pub enum Mismatch {
         /// In the config.
         diff_ids: usize,
     },
-    /// The history tells of another number of layers than there are.
-    #[error("the manifest lists {layers} layers, but the history in config {config} tells of {entries}")]
-    HistoryCount {
-        /// The config's digest or name.
-        config: String,
-        /// In the manifest.
-        layers: usize,
-        /// Entries of the history without `empty_layer`.
-        entries: usize,
-    },
     /// The descriptor of a manifest is for another machine than its config.
     #[error("manifest {manifest} is listed for `{stated}`, but its config is for `{actual}`")]
     Platform {
@@ -128,8 +118,8 @@ pub enum Mismatch {
         /// The other one.
         other: &'static str,
     },
-    /// Two members of one name: tools differ in which one they take.
-    #[error("the archive holds {name} twice")]
+    /// Two members of one name, and with other bytes: tools differ in which one they take.
+    #[error("the archive holds {name} twice, with different content")]
     DuplicateMember {
         /// The name.
         name: String,

@@ -4,7 +4,7 @@
 //!    noted, and small JSON documents are kept. Of a layout, the same is done for each blob that is asked for.
 //! 2. The documents are followed from `index.json` (and nested indexes) over manifests to configs and layers, and from
 //!    `manifest.json` to the same. Each statement on the way is compared with what was noted.
-//! 3. Every mismatch is reported, not only the first one.
+//! 3. Every mismatch is reported, not only the first one. What engines read as it is meant is none, but noted.
 //!
 //! The image may come from anybody. So documents are limited in size, layers are decompressed without being kept, names
 //! of members are never used as paths, and nothing is unpacked.
@@ -12,6 +12,7 @@
 mod check;
 mod facts;
 mod mismatch;
+mod note;
 mod source;
 mod store;
 
@@ -24,6 +25,7 @@ use thiserror::Error;
 use crate::progress::Observer;
 use check::Check;
 pub use mismatch::Mismatch;
+pub use note::Note;
 pub use source::{ImageSource, SourceError};
 use store::Store;
 
@@ -40,6 +42,8 @@ pub struct VerifyReport {
     pub multi_member_layers: usize,
     /// Empty for an image that is what it says. Each once, in the order in which they were found.
     pub mismatches: Vec<Mismatch>,
+    /// What is unusual, but not wrong: engines read it as it is meant, and so do we. In the same order.
+    pub notes: Vec<Note>,
 }
 
 /// Why an image cannot be verified at all.

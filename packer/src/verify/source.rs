@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use crate::destination::{Destination, DestinationError, ImageReference};
 
-/// Where an image is, in the words of [`Destination`], or a path that says it by what is there.
+/// Where an image is, in the words of [`Destination`], or a path that says it by what is there. An archive may be `-`, which
+/// is standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageSource {
     /// An archive with a `manifest.json`, made by this program or another; may be compressed as a whole.
@@ -70,14 +71,14 @@ impl FromStr for ImageSource {
         if scheme == "docker" && text.starts_with("docker://") {
             return Err(SourceError::Registry(text.into()));
         }
-        if text != "-" && !matches!(scheme, "docker-archive" | "oci" | "oci-archive") {
+        if !matches!(scheme, "docker-archive" | "oci" | "oci-archive") {
             return Ok(Self::Path(text.into()));
         }
         match text.parse()? {
             Destination::DockerArchive { file, reference } => Ok(Self::DockerArchive { file, reference }),
             Destination::OciLayout { dir, tag } => Ok(Self::OciLayout { dir, tag }),
             Destination::OciArchive { file, tag } => Ok(Self::OciArchive { file, tag }),
-            Destination::Stdout => Err(SourceError::Stream),
+            Destination::Stdout => Ok(Self::Path(text.into())),
         }
     }
 }
@@ -98,7 +99,8 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(expected));
         }
-        assert_eq!("-".parse::<ImageSource>(), Err(SourceError::Stream));
+        let stream = ImageSource::DockerArchive { file: "-".into(), reference: None };
+        assert_eq!(("-".parse(), "docker-archive:-".parse()), (Ok(ImageSource::Path("-".into())), Ok(stream)));
         assert!("oci:".parse::<ImageSource>().is_err());
         assert!("docker://x/y".parse::<ImageSource>().unwrap_err().to_string().contains("skopeo copy docker://x/y"));
     }

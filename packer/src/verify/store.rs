@@ -10,9 +10,10 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::facts::{Facts, examine};
 use super::mismatch::MAX_MISMATCHES;
-use super::{ImageSource, Mismatch, VerifyError};
+use super::{ImageSource, Mismatch, Note, VerifyError};
 use crate::image_files::{
-    Held, MAX_DOCUMENT_BYTES, MemberKind, MemberMap, Members, MembersError, Watched, decompressed, open_regular, shown,
+    Held, ImageInput, MAX_DOCUMENT_BYTES, MemberKind, MemberMap, Members, MembersError, Watched, decompressed,
+    open_regular, shown,
 };
 use crate::progress::Observer;
 use crate::{Digest, oci};
@@ -39,6 +40,8 @@ enum Place {
         members: MemberMap<(Facts, Text)>,
         /// What is wrong with the archive itself.
         mismatches: Vec<Mismatch>,
+        /// What is unusual about it.
+        notes: Vec<Note>,
     },
 }
 
@@ -58,14 +61,19 @@ impl<'a> Store<'a> {
             ImageSource::DockerArchive { .. } | ImageSource::OciArchive { .. } => Some(false),
             ImageSource::Path(_) => None,
         };
-        let metadata = fs_err::metadata(path).map_err(VerifyError::Read)?;
+        let input = ImageInput::open(path).map_err(VerifyError::Read)?;
         let fail = |reason| Err(VerifyError::NotAnImage { path: path.to_owned(), reason });
         let read = AtomicU64::new(0);
-        let place = match (metadata.is_dir(), wants_dir) {
-            (true, Some(false)) => return fail("it is a directory; verify oci:DIR"),
-            (false, Some(true)) => return fail("it is no directory; verify oci-archive:FILE or docker-archive:FILE"),
-            (true, _) => Place::Layout { dir: path.to_owned(), blobs: BTreeMap::new() },
-            (false, _) => read_archive(path, &read, observer)?,
+        let place = match (input, wants_dir) {
+            (ImageInput::Directory, Some(false)) => return fail("it is a directory; verify oci:DIR"),
+            (ImageInput::Directory, _) => Place::Layout { dir: path.to_owned(), blobs: BTreeMap::new() },
+            (_, Some(true)) => return fail("it is no directory; verify oci-archive:FILE or docker-archive:FILE"),
+            (ImageInput::File(file), _) => {
+                observer.planned(0, file.metadata().map_err(VerifyError::Read)?.len());
+                read_archive(path, file, &read, observer)?
+            }
+            // It is read once, from its first to its last byte.
+            (ImageInput::Stream(stream), _) => read_archive(path, stream, &read, observer)?,
         };
         let store = Self { place, observer, read, planned: (0, 0) };
         if store.document(oci::INDEX_FILE)?.is_none() && store.document(oci::DOCKER_MANIFEST_FILE)?.is_none() {
@@ -79,10 +87,20 @@ impl<'a> Store<'a> {
         self.read.load(Ordering::Relaxed)
     }
 
-    pub(super) fn take_mismatches(&mut self) -> Vec<Mismatch> {
+    /// What is wrong with the archive, and what is unusual.
+    pub(super) fn take_findings(&mut self) -> (Vec<Mismatch>, Vec<Note>) {
         match &mut self.place {
-            Place::Layout { .. } => Vec::new(),
-            Place::Archive { mismatches, .. } => std::mem::take(mismatches),
+            Place::Layout { .. } => (Vec::new(), Vec::new()),
+            Place::Archive { mismatches, notes, .. } => (std::mem::take(mismatches), std::mem::take(notes)),
+        }
+    }
+
+    /// Whether there are bytes under a digest.
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        let name = oci::blob_name(digest);
+        match &self.place {
+            Place::Layout { dir, .. } => dir.join(name).exists(),
+            Place::Archive { .. } => self.member(name.as_bytes()).is_some(),
         }
     }
 
@@ -161,10 +179,13 @@ fn read_text(from: impl Read) -> io::Result<Text> {
     Ok(if bytes.len() as u64 > MAX_DOCUMENT_BYTES { Text::TooLong } else { Text::Bytes(bytes.into()) })
 }
 
-fn read_archive(path: &Path, read: &AtomicU64, observer: &dyn Observer) -> Result<Place, VerifyError> {
-    let file = open_regular(path).map_err(VerifyError::Read)?;
-    observer.planned(0, file.metadata().map_err(VerifyError::Read)?.len());
-    let result = decompressed(Watched::new(file, read, observer)).map_err(MembersError::from).and_then(read_members);
+fn read_archive(
+    path: &Path,
+    archive: impl Read + Send,
+    read: &AtomicU64,
+    observer: &dyn Observer,
+) -> Result<Place, VerifyError> {
+    let result = decompressed(Watched::new(archive, read, observer)).map_err(MembersError::from).and_then(read_members);
     result.map_err(|error| match error {
         MembersError::Read(error) => VerifyError::Read(error),
         MembersError::Damaged(reason) => VerifyError::DamagedArchive { path: path.to_owned(), reason },
@@ -174,7 +195,7 @@ fn read_archive(path: &Path, read: &AtomicU64, observer: &dyn Observer) -> Resul
 fn read_members(archive: impl Read) -> Result<Place, MembersError> {
     let mut archive = Members::new(archive);
     let mut members = MemberMap::new();
-    let mut mismatches = Vec::new();
+    let (mut mismatches, mut notes) = (Vec::new(), Vec::new());
     let mut duplicates = BTreeSet::new();
     let mut may_keep = MAX_KEPT_BYTES;
     while let Some(member) = archive.next()? {
@@ -184,16 +205,30 @@ fn read_members(archive: impl Read) -> Result<Place, MembersError> {
             (None, MemberKind::File) => Held::File(hold(&mut archive, member.size, &mut may_keep)?),
             (None, _) => continue,
         };
-        let is_again = members.insert(member.name.clone(), held);
-        if is_again && mismatches.len() < MAX_MISMATCHES && duplicates.insert(member.name.clone()) {
-            mismatches.push(Mismatch::DuplicateMember { name: shown(&member.name) });
+        let new = of_held(&held);
+        let Some(old) = members.insert(member.name.clone(), held) else { continue };
+        let is_same = of_held(&old) == new;
+        if duplicates.len() < MAX_MISMATCHES && duplicates.insert((member.name.clone(), is_same)) {
+            let name = shown(&member.name);
+            match is_same {
+                true => notes.push(Note::DuplicateMember { name }),
+                false => mismatches.push(Mismatch::DuplicateMember { name }),
+            }
         }
     }
     match archive.trailing()? {
         0 => {}
         bytes => mismatches.push(Mismatch::TrailingGarbage { blob: "the archive".into(), bytes }),
     }
-    Ok(Place::Archive { members, mismatches })
+    Ok(Place::Archive { members, mismatches, notes })
+}
+
+/// What a member is, to be compared: a link by where it leads to.
+fn of_held(held: &Held<(Facts, Text)>) -> (Option<Digest>, Option<Vec<u8>>) {
+    match held {
+        Held::File((facts, _)) => (Some(facts.digest), None),
+        Held::Link(target) => (None, Some(target.clone())),
+    }
 }
 
 /// Examines a member; keeps it as well if it may be a document.

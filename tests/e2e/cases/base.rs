@@ -19,6 +19,7 @@ pub(super) const CASES: &[Case] = &[
     case!(every_form_of_a_base_is_read, Skopeo, Python, Zstd),
     case!(what_docker_saves_is_a_base, Nix, Busybox, Docker, Root),
     case!(images_run_on_bases_of_other_images, Nix, Busybox, Podman, Root),
+    case!(bases_for_any_variant_in_another_spelling_are_read, Skopeo),
     case!(the_base_says_how_it_runs),
     case!(layers_of_the_base_count),
     case!(another_architecture_is_refused),
@@ -107,6 +108,41 @@ fn every_form_of_a_base_is_read() -> Result<()> {
         layerwright(&["verify", &format!("docker-archive:{file}")]).ok()?;
     }
     Ok(())
+}
+
+/// An index for two variants, from a pipe too, whose configs are spelt as engines alone understand them; with what skopeo
+/// makes of the result.
+fn bases_for_any_variant_in_another_spelling_are_read() -> Result<()> {
+    let (store, folder) = (HandMade::sample()?, Folder::new()?);
+    let base = folder.path("base");
+    for variant in ["v6", "v7"] {
+        let config = folder.write(variant, json!({"Labels": {"is": variant}}).to_string())?;
+        let flags = ["--architecture", "arm", "--variant", variant, "--image-config", &config];
+        pack(&store, &["d1-data-1.0"], &format!("oci:{base}:{variant}"), &flags)?;
+    }
+    let mut index: Value = serde_json::from_slice(&fs::read(format!("{base}/index.json"))?)?;
+    for manifest in index["manifests"].as_array_mut().context("manifests")? {
+        manifest["annotations"] = json!({"org.opencontainers.image.ref.name": "both"});
+    }
+    let text = index.to_string().replace("\"platform\"", "\"Platform\"");
+    fs::write(format!("{base}/index.json"), text)?;
+    layerwright(&["verify", &format!("oci:{base}")]).ok()?.says(&["note: index.json calls a field `Platform`"])?;
+    let plan = folder.write("plan.json", r#"[["/nix/store/a3-app-3.0"]]"#)?;
+    let tar = tool("tar", &["-C", &base, "-cf", "-", "oci-layout", "index.json", "blobs"]).ok()?.stdout;
+    for (wanted, expected) in [("v6", "v6"), ("v8", "v7")] {
+        for from in [format!("oci:{base}:both"), "oci-archive:-:both".into()] {
+            let to = format!("oci:{}", folder.path(&format!("{wanted}-{}", from.len())));
+            let pack = ["pack", "--plan", &plan, "--root", &store.root(), "--to", &to, "--architecture", "arm"];
+            layerwright(&pack).args(["--variant", wanted, "--from-image", &from]).stdin(tar.clone()).ok()?;
+            let config = skopeo(&["inspect", "--config", "--raw", &to]).ok()?.json()?;
+            ensure!(config["config"]["Labels"]["is"] == expected && config["variant"] == wanted, "{config}");
+        }
+    }
+    let pack = ["pack", "--plan", &plan, "--to", "oci:x", "--architecture", "arm", "--variant", "v5"];
+    let refused = layerwright(&pack).args(["--from-image", &format!("oci:{base}:both")]);
+    refused.exits(1)?.says(&["is for `linux/arm/v6`, `linux/arm/v7`, and an image for linux/arm/v5"])?;
+    let pack = ["pack", "--plan", "-", "--to", "oci:x", "--from-image", "docker-archive:-"];
+    layerwright(&pack).stdin("[]").exits(2)?.says(&["both read standard input"])
 }
 
 fn what_docker_saves_is_a_base() -> Result<()> {

@@ -438,7 +438,7 @@ fn what_is_wrong_is_told_before_anything_is_built() -> Result<()> {
 }
 
 fn a_config_that_no_tool_knows_is_refused() -> Result<()> {
-    library()?.nix_build("wrong.config").exits(100)?.says(&["unknown field `cmd`"])
+    library()?.nix_build("wrong.config").exits(100)?.says(&["unknown field `command`"])
 }
 
 /// With a set in the place of nixpkgs that has what the overlay asks for.

@@ -15,6 +15,7 @@ pub(super) const CASES: &[Case] = &[
     case!(every_flag_arrives),
     case!(words_may_come_as_a_list),
     case!(a_config_file_is_added_to_and_replaced),
+    case!(fields_in_another_case_are_taken_with_a_warning),
     case!(creation_time_has_a_fixed_default),
     case!(tags_name_the_image_everywhere, Skopeo),
     case!(skopeo_reads_the_same_config, Skopeo),
@@ -126,9 +127,19 @@ fn skopeo_reads_the_same_config() -> Result<()> {
     Ok(())
 }
 
+fn fields_in_another_case_are_taken_with_a_warning() -> Result<()> {
+    let folder = Folder::new()?;
+    let file = folder.write("config.json", r#"{"cmd": ["sh"], "Labels": {"a": "b"}}"#)?;
+    let built = build(&format!("oci:{}", folder.path("oci"))).args(["--image-config", &file]).ok()?;
+    built.says(&["warning", "config.json: `cmd` is read as `Cmd`"])?;
+    let config = Layout::open(&folder.path("oci"), "latest")?.config;
+    ensure!(config["config"] == json!({"Cmd": ["sh"], "Labels": {"a": "b"}}), "{config}");
+    Ok(())
+}
+
 fn what_is_wrong_is_refused() -> Result<()> {
     let folder = Folder::new()?;
-    let misspelt = folder.write("config.json", r#"{"EntryPoint": []}"#)?;
+    let misspelt = folder.write("config.json", r#"{"Entry": []}"#)?;
     for (flag, value, code, part) in [
         ("--env", "A", 2, "NAME=VALUE"),
         ("--label", "=x", 2, "NAME=VALUE"),
@@ -139,7 +150,8 @@ fn what_is_wrong_is_refused() -> Result<()> {
         ("--architecture", "arm/v7", 2, "arm/v7"),
         ("--workdir", "relative", 2, "absolute"),
         ("--threads", "40000", 2, "1024"),
-        ("--image-config", &misspelt, 1, "EntryPoint"),
+        ("--image-config", &misspelt, 1, "unknown field `Entry`"),
+        ("--uid", "4294967295", 2, "4294967294"),
         ("--image-config", "/missing.json", 1, "/missing.json"),
     ] {
         let build = build(&format!("oci:{}", folder.path("oci"))).args([flag, value]);

@@ -53,7 +53,11 @@ fn every_form_is_right() -> Result<()> {
             ensure!(shown.text()?.contains("everything matches"), "{}", shown.report());
         }
     }
-    layerwright(&["verify", &folder.write("stream.tar", stream()?)?]).ok()?;
+    let stream = stream()?;
+    for image in ["-", "docker-archive:-"] {
+        layerwright(&["verify", image]).stdin(stream.clone()).ok()?;
+    }
+    layerwright(&["verify", &folder.write("stream.tar", stream)?]).ok()?;
     Ok(())
 }
 

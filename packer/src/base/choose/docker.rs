@@ -1,12 +1,12 @@
 //! `manifest.json`: what `docker save`, nixpkgs and this program write.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 use super::{Chosen, NoImage, check_layer_count, check_media_type, first_shown, is_same_name, listed_layers, no_image};
 use crate::base::config::{BaseConfig, parse};
 use crate::base::error::Problem;
 use crate::base::place::{Blob, Place, check_digest};
-use crate::image_files::{DockerImage, MAX_MANIFESTS, shown, stated_digest};
+use crate::image_files::{DockerImage, LayerSource, MAX_MANIFESTS, shown, stated_digest};
 use crate::{Digest, ImageReference, oci};
 
 pub(super) fn choose(place: &Place, text: &[u8], reference: Option<&ImageReference>) -> Result<Chosen, NoImage> {
@@ -39,11 +39,14 @@ fn read(place: &Place, image: &DockerImage) -> Result<Chosen, Problem> {
     check_sources(image.layer_sources.as_ref())?;
     let (config_label, digest, blob) = member(place, &image.config)?;
     let text = blob.text(&config_label)?;
-    digest.map_or(Ok(()), |digest| check_digest(&config_label, digest, Digest::of(&text)))?;
+    let config_digest = Digest::of(&text);
+    digest.map_or(Ok(()), |digest| check_digest(&config_label, digest, config_digest))?;
     let config = BaseConfig::parse(&config_label, &text)?;
     let layers = names.iter().map(|name| member(place, name)).collect::<Result<Vec<_>, _>>()?;
     let layers = listed_layers(&config, &config_label, layers)?;
-    Ok(Chosen { config, layers })
+    let name = image.repo_tags.iter().flatten().next();
+    let name = name.map(|tag| tag.parse().map_or_else(|_| tag.clone(), |tag: ImageReference| tag.canonical()));
+    Ok(Chosen { config, config_digest, layers, name, manifest: None })
 }
 
 /// What is there under a name, and the digest that the name says it has.
@@ -56,12 +59,8 @@ fn member(place: &Place, name: &str) -> Result<(String, Option<Digest>, Blob), P
 }
 
 /// Docker says here of layers that it has from elsewhere, and leaves them out of the archive.
-fn check_sources(sources: Option<&Value>) -> Result<(), Problem> {
-    let Some(Value::Object(sources)) = sources else { return Ok(()) };
-    sources.iter().try_for_each(|(diff_id, source)| {
-        let urls = ["urls", "URLs"].iter().filter_map(|name| source.get(name)?.as_array());
-        let has_urls = urls.flatten().next().is_some();
-        let media_type = ["mediaType", "MediaType"].iter().find_map(|name| source.get(name)?.as_str());
-        check_media_type(&shown(diff_id.as_bytes()), media_type, has_urls)
+fn check_sources(sources: Option<&BTreeMap<String, LayerSource>>) -> Result<(), Problem> {
+    sources.into_iter().flatten().try_for_each(|(diff_id, LayerSource { media_type, urls })| {
+        check_media_type(&shown(diff_id.as_bytes()), Some(media_type), !urls.is_empty())
     })
 }

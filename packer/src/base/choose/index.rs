@@ -1,8 +1,11 @@
 //! `index.json`: what is in layouts, and in archives of them.
 //!
-//! An image may be there for several platforms, as several manifests of one name or by an index within the index. The
-//! first one for the platform that is wanted is taken. Manifests that are no images but about one, as signatures are,
-//! are passed over.
+//! An image may be there for several platforms, as several manifests of one name or by an index within the index. The one
+//! nearest to the platform that is wanted is taken, see [`mod@crate::base::platform`]; of several that are as near, the
+//! first. What is listed for other platforms need not be there. Manifests that are no images but about one, as signatures
+//! are, are passed over.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,29 +16,56 @@ use crate::base::Platform;
 use crate::base::config::{BaseConfig, parse};
 use crate::base::error::Problem;
 use crate::base::place::Place;
-use crate::contents::CONTENTS;
+use crate::base::platform::{Fit, Stated};
 use crate::image_files::{
-    DOCKER_CONFIG, DOCKER_INDEX, DOCKER_REFERENCE_TYPE, Descriptor, Index, MAX_DEPTH, MAX_MANIFESTS, Manifest, shown,
+    DOCKER_INDEX, Descriptor, Index, MAX_DEPTH, MAX_MANIFESTS, Manifest, Platform as DocumentPlatform, shown,
 };
-use crate::{ImageReference, oci};
+use crate::{Digest, ImageReference, Mismatch, oci};
 
 pub(super) fn choose(place: &Place, text: &[u8], name: Option<&str>, platform: &Platform) -> Result<Chosen, NoImage> {
     let index: Index = parse(oci::INDEX_FILE, text)?;
-    let images: Vec<&Descriptor> = index.manifests.iter().filter(|descriptor| !is_about_another(descriptor)).collect();
-    let meant = match (name, images.first()) {
-        (_, None) => return no_image("its index.json lists no image"),
-        (None, Some(first)) => images.iter().filter(|image| names(image).eq(names(first))).copied().collect(),
-        (Some(name), _) => named(&images, name),
+    let images: Vec<&Descriptor> = index.manifests.iter().filter(|descriptor| !descriptor.is_about_another()).collect();
+    let meant = match name {
+        _ if images.is_empty() => return no_image("its index.json lists no image"),
+        None => by_name(&images),
+        Some(name) => vec![named(&images, name)],
     };
-    if meant.is_empty() {
+    if meant[0].is_empty() {
         return Err(NoImage::UnknownName { known: first_shown(images.iter().flat_map(|image| names(image))) });
     }
-    let mut search = Search { place, platform, followed: 0, others: Vec::new() };
-    match search.first(&meant, 0)? {
-        Some(chosen) => Ok(chosen),
-        None if search.others.is_empty() => no_image("what its index.json lists are no images"),
-        None => Err(NoImage::OtherPlatform { known: first_shown(search.others.iter().map(String::as_str)) }),
+    let mut search = Search { place, platform, followed: 0, others: Vec::new(), problem: None };
+    // Signatures have names of their own, and are passed over until there is an image.
+    for images in meant {
+        if let Some(chosen) = search.best(&images)? {
+            return Ok(Chosen { name: base_name(images[0]), ..chosen });
+        }
+        if !search.others.is_empty() {
+            return Err(NoImage::OtherPlatform { known: first_shown(search.others.iter().map(String::as_str)) });
+        }
+        search.problem.take().map_or(Ok(()), Err)?;
     }
+    no_image("what its index.json lists are no images")
+}
+
+/// What is listed by its names, in the order of the list: one image for several platforms has the same ones.
+fn by_name<'a>(images: &[&'a Descriptor]) -> Vec<Vec<&'a Descriptor>> {
+    let mut places: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
+    let mut groups: Vec<Vec<&Descriptor>> = Vec::new();
+    for image in images {
+        let place = *places.entry(names(image).collect()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(image),
+            None => groups.push(vec![image]),
+        }
+    }
+    groups
+}
+
+/// What an image that is built upon this one calls it.
+fn base_name(descriptor: &Descriptor) -> Option<String> {
+    let annotation = |name| descriptor.annotations.as_ref().and_then(|all| all.get(name));
+    let name = annotation(oci::CONTAINERD_NAME).or_else(|| annotation(oci::REF_NAME))?;
+    Some(ImageReference::from_ref_name(name).map_or_else(|| name.clone(), |reference| reference.canonical()))
 }
 
 /// The names of an image in an index.
@@ -60,56 +90,96 @@ struct Search<'a> {
     place: &'a Place,
     platform: &'a Platform,
     followed: usize,
-    /// Platforms that images are for which are not wanted.
+    /// Platforms that images are for which are there, but not wanted.
     others: Vec<String>,
+    /// The first thing that is listed for the platform and not there. A tool that saves an image for one platform may list
+    /// it for all.
+    problem: Option<Problem>,
 }
 
+/// An image that runs on the platform, and how near it is.
+type Found = Option<(Fit, Chosen)>;
+
 impl Search<'_> {
-    fn first(&mut self, descriptors: &[&Descriptor], depth: usize) -> Result<Option<Chosen>, Problem> {
+    fn best(&mut self, descriptors: &[&Descriptor]) -> Result<Option<Chosen>, Problem> {
+        let mut best = None;
+        self.search(descriptors.iter().copied(), 0, &mut best)?;
+        Ok(best.map(|(_, chosen)| chosen))
+    }
+
+    fn search<'d>(
+        &mut self,
+        descriptors: impl IntoIterator<Item = &'d Descriptor>,
+        depth: usize,
+        best: &mut Found,
+    ) -> Result<(), Problem> {
         for descriptor in descriptors {
             self.followed += 1;
             if depth > MAX_DEPTH || self.followed > MAX_MANIFESTS {
                 return Err(Problem::malformed(oci::INDEX_FILE, "it lists more than 1000 manifests, or too deep"));
             }
-            if is_about_another(descriptor) || !self.is_wanted(descriptor) {
+            if descriptor.is_about_another() || !self.is_wanted(descriptor) {
                 continue;
             }
-            let chosen = match document(self.place, descriptor)? {
-                Document::Index(index) => self.first(&index.manifests.iter().collect::<Vec<_>>(), depth + 1)?,
-                Document::Manifest(name, manifest) => self.image(&name, &manifest)?,
-            };
-            if chosen.is_some() {
-                return Ok(chosen);
+            match self.look(descriptor, depth, best) {
+                Err(problem @ Problem::Mismatch(Mismatch::Missing { .. })) => drop(self.problem.get_or_insert(problem)),
+                looked => looked?,
+            }
+            // Of several that are as near, the first one is taken.
+            if best.as_ref().is_some_and(|(fit, _)| *fit >= self.platform.best_fit()) {
+                break;
             }
         }
-        Ok(None)
+        Ok(())
+    }
+
+    fn look(&mut self, descriptor: &Descriptor, depth: usize, best: &mut Found) -> Result<(), Problem> {
+        let (digest, document) = document(self.place, descriptor)?;
+        let found = match document {
+            Document::Index(index) => return self.search(&index.manifests, depth + 1, best),
+            Document::Manifest(manifest) => self.image(digest, &manifest, descriptor.platform.as_ref())?,
+        };
+        match (&best, found) {
+            (Some((fit, _)), Some(found)) if *fit >= found.0 => {}
+            (_, Some(found)) => *best = Some(found),
+            (_, None) => {}
+        }
+        Ok(())
     }
 
     /// By what the index says. Where it does not, the config will.
     fn is_wanted(&mut self, descriptor: &Descriptor) -> bool {
-        let Some(platform) = &descriptor.platform else { return true };
-        let is_wanted = self.platform.admits(Some(&platform.os), Some(&platform.architecture));
-        if !is_wanted {
-            self.others.push(format!("{}/{}", platform.os, platform.architecture));
+        let Some(stated) = descriptor.platform.as_ref().map(stated) else { return true };
+        let is_wanted = self.platform.fit(stated).is_some();
+        if !is_wanted && self.place.listed(descriptor).is_ok() {
+            self.others.push(stated.to_string());
         }
         is_wanted
     }
 
-    fn image(&mut self, name: &str, manifest: &Manifest) -> Result<Option<Chosen>, Problem> {
-        if !matches!(manifest.config.media_type.as_deref(), None | Some("" | oci::CONFIG | DOCKER_CONFIG)) {
+    fn image(
+        &mut self,
+        manifest_digest: Digest,
+        manifest: &Manifest,
+        listed_for: Option<&DocumentPlatform>,
+    ) -> Result<Found, Problem> {
+        if !manifest.is_image() {
             return Ok(None);
         }
         if manifest.schema_version != 2 {
-            return Err(Problem::malformed(name, "`schemaVersion` is not 2"));
+            return Err(Problem::malformed(&manifest_digest.to_string(), "`schemaVersion` is not 2"));
         }
         check_layer_count(manifest.layers.len())?;
         let (config_digest, text) = self.place.listed_text(&manifest.config)?;
         let config_name = config_digest.to_string();
-        let config = BaseConfig::parse(&config_name, &text)?;
-        if !self.platform.admits(config.os.as_deref(), config.architecture.as_deref()) {
-            self.others.push(super::shown_platform(&config));
-            return Ok(None);
+        let mut config = BaseConfig::parse(&config_name, &text)?;
+        if config.variant.is_none() {
+            config.variant = listed_for.and_then(|platform| stated(platform).variant).map(str::to_owned);
         }
+        let Some(fit) = self.platform.fit(config.stated()) else {
+            self.others.push(config.stated().to_string());
+            return Ok(None);
+        };
         let mut layers = Vec::new();
         for layer in &manifest.layers {
             let label = shown(layer.digest.as_bytes());
@@ -119,15 +189,22 @@ impl Search<'_> {
         }
         let mut layers = listed_layers(&config, &config_name, layers)?;
         for (listed, layer) in layers.iter_mut().zip(&manifest.layers) {
-            listed.contents = layer.annotations.as_ref().and_then(|all| all.get(CONTENTS)).cloned();
+            listed.annotations = layer.annotations.clone().unwrap_or_default();
         }
-        Ok(Some(Chosen { config, layers }))
+        Ok(Some((fit, Chosen { config, config_digest, layers, name: None, manifest: Some(manifest_digest) })))
     }
+}
+
+/// What an index says that something is for.
+fn stated(platform: &DocumentPlatform) -> Stated<'_> {
+    let [os, architecture, variant] = [&platform.os, &platform.architecture, &platform.variant]
+        .map(|text| Some(text.as_str()).filter(|text| !text.is_empty()));
+    Stated { os, architecture, variant }
 }
 
 enum Document {
     Index(Index),
-    Manifest(String, Box<Manifest>),
+    Manifest(Box<Manifest>),
 }
 
 /// What a document is by what is in it.
@@ -141,7 +218,7 @@ struct Shape {
 }
 
 /// Of a document that could be both an index and a manifest, tools differ in what they take it for.
-fn document(place: &Place, descriptor: &Descriptor) -> Result<Document, Problem> {
+fn document(place: &Place, descriptor: &Descriptor) -> Result<(Digest, Document), Problem> {
     let (digest, text) = place.listed_text(descriptor)?;
     let name = digest.to_string();
     let shape: Shape = parse(&name, &text)?;
@@ -157,17 +234,9 @@ fn document(place: &Place, descriptor: &Descriptor) -> Result<Document, Problem>
         }
     }
     match is_index {
-        true => Ok(Document::Index(parse(&name, &text)?)),
-        false => {
-            let manifest = parse(&name, &text)?;
-            Ok(Document::Manifest(name, manifest))
-        }
+        true => Ok((digest, Document::Index(parse(&name, &text)?))),
+        false => Ok((digest, Document::Manifest(parse(&name, &text)?))),
     }
-}
-
-fn is_about_another(descriptor: &Descriptor) -> bool {
-    let has_type = descriptor.annotations.as_ref().is_some_and(|all| all.contains_key(DOCKER_REFERENCE_TYPE));
-    has_type || matches!(descriptor.artifact_type, Some(Value::String(_)))
 }
 
 fn has_urls(descriptor: &Descriptor) -> bool {

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{Chosen, Listed, NoImage, check_layer_count, first_shown, is_same_name};
 use crate::HistoryEntry;
@@ -14,7 +13,8 @@ use crate::base::config::{BaseConfig, parse};
 use crate::base::error::Problem;
 use crate::base::place::Place;
 use crate::image_files::{MAX_DOCUMENT_BYTES, shown};
-use crate::{ImageReference, Mismatch};
+use crate::oci::Annotations;
+use crate::{Digest, ImageReference, Mismatch};
 
 /// Says which layer is the top-most one of an image.
 pub(crate) const REPOSITORIES: &str = "repositories";
@@ -29,7 +29,13 @@ struct LayerJson {
     created: Option<String>,
     author: Option<String>,
     comment: Option<String>,
-    container_config: Option<Value>,
+    container_config: Option<Container>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Container {
+    cmd: Option<Vec<String>>,
 }
 
 /// Returns `None` where there are no such images.
@@ -43,7 +49,7 @@ pub(super) fn choose(place: &Place, reference: Option<&ImageReference>) -> Resul
         Some(reference) => images.find(|(name, _)| is_same_name(name, reference)),
     };
     match meant {
-        Some((_, id)) => Ok(Some(read(place, id)?)),
+        Some((name, id)) => Ok(Some(Chosen { name: canonical(&name), ..read(place, id)? })),
         None => {
             let names: Vec<String> = repositories
                 .iter()
@@ -76,7 +82,7 @@ fn read(place: &Place, top: &str) -> Result<Chosen, Problem> {
             return Err(Problem::malformed(&label, "with those above it, it is longer than any such document"));
         }
         if config.is_none() {
-            config = Some(BaseConfig::parse(&label, &text)?);
+            config = Some((BaseConfig::parse(&label, &text)?, Digest::of(&text)));
         }
         let json: LayerJson = parse(&label, &text)?;
         layers.push(layer(place, &id)?);
@@ -85,23 +91,27 @@ fn read(place: &Place, top: &str) -> Result<Chosen, Problem> {
     }
     layers.reverse();
     history.reverse();
-    let config = config.ok_or_else(|| Problem::missing(shown(top.as_bytes())))?;
-    Ok(Chosen { config: BaseConfig { history, diff_ids: None, ..config }, layers })
+    let (config, config_digest) = config.ok_or_else(|| Problem::missing(shown(top.as_bytes())))?;
+    let config = BaseConfig { history, diff_ids: None, ..config };
+    Ok(Chosen { config, config_digest, layers, name: None, manifest: None })
+}
+
+fn canonical(name: &str) -> Option<String> {
+    name.parse().ok().map(|name: ImageReference| name.canonical())
 }
 
 fn layer(place: &Place, id: &str) -> Result<Listed, Problem> {
     let name = format!("{id}/layer.tar");
     let label = shown(name.as_bytes());
     match place.member(&name) {
-        Some(blob) => Ok(Listed { label, blob, digest: None, diff_id: None, contents: None }),
+        Some(blob) => Ok(Listed { label, blob, digest: None, diff_id: None, annotations: Annotations::new() }),
         None => Err(Mismatch::Missing { blob: label }.into()),
     }
 }
 
 impl LayerJson {
     fn into_history(self) -> HistoryEntry {
-        let command = self.container_config.as_ref().and_then(|config| config.get("Cmd")?.as_array());
-        let command = command.map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
+        let command = self.container_config.and_then(|container| container.cmd).map(|words| words.join(" "));
         HistoryEntry {
             created: self.created,
             created_by: command.filter(|command| !command.is_empty()),

@@ -13,6 +13,7 @@ use super::error::{BaseError, Problem, first_shown};
 use super::place::{Blob, Place};
 use super::{MAX_BASE_LAYERS, Platform};
 use crate::image_files::shown;
+use crate::oci::Annotations;
 use crate::{DiffId, Digest, ImageReference, ImageSource, Mismatch, oci};
 
 pub(super) use legacy::REPOSITORIES;
@@ -20,8 +21,14 @@ pub(super) use legacy::REPOSITORIES;
 /// An image by its documents. Nothing is known about its layers yet.
 pub(super) struct Chosen {
     pub(super) config: BaseConfig,
+    /// Of the config as it is stored.
+    config_digest: Digest,
     /// Bottom-most first.
     pub(super) layers: Vec<Listed>,
+    /// What it is called.
+    pub(super) name: Option<String>,
+    /// Its manifest, where it has one.
+    pub(super) manifest: Option<Digest>,
 }
 
 /// A layer as the documents list it.
@@ -32,8 +39,8 @@ pub(super) struct Listed {
     /// What they say about it.
     pub(super) digest: Option<Digest>,
     pub(super) diff_id: Option<DiffId>,
-    /// What a manifest's annotation says is in it, see [`mod@crate::contents`].
-    pub(super) contents: Option<String>,
+    /// Of its descriptor in a manifest.
+    pub(super) annotations: Annotations,
 }
 
 /// Why there is no image to be taken.
@@ -49,8 +56,25 @@ impl<P: Into<Problem>> From<P> for NoImage {
     }
 }
 
-/// Finds the image that is meant.
+/// Finds the image that is meant. Of an archive with both lists, what only a manifest says is known as well.
 pub(super) fn choose(source: &ImageSource, place: &Place, platform: &Platform) -> Result<Chosen, BaseError> {
+    let chosen = choose_listed(source, place, platform)?;
+    let is_archive = chosen.manifest.is_none() && matches!(place, Place::Archive { .. });
+    Ok(match is_archive.then(|| choose_by_index(source, place, platform)).flatten() {
+        Some(same) if same.has_blobs_of(&chosen) => Chosen { name: chosen.name.or(same.name), ..same },
+        _ => chosen,
+    })
+}
+
+impl Chosen {
+    fn has_blobs_of(&self, other: &Self) -> bool {
+        let keys = |chosen: &Self| chosen.layers.iter().map(|layer| layer.blob.key()).collect::<Vec<_>>();
+        self.config_digest == other.config_digest && keys(self) == keys(other)
+    }
+}
+
+/// Finds the image that is meant in the list that is looked at first.
+fn choose_listed(source: &ImageSource, place: &Place, platform: &Platform) -> Result<Chosen, BaseError> {
     let chosen = match (source, place) {
         (ImageSource::DockerArchive { .. } | ImageSource::OciArchive { .. }, Place::Layout(_)) => {
             no_image("it is a directory; write oci:DIR")
@@ -81,16 +105,20 @@ pub(super) fn choose(source: &ImageSource, place: &Place, platform: &Platform) -
 /// Finds the image that is meant, as [`choose()`]; but of an archive with both lists that of layouts is taken, by which
 /// there are annotations.
 pub(super) fn choose_annotated(source: &ImageSource, place: &Place, platform: &Platform) -> Result<Chosen, BaseError> {
+    choose_by_index(source, place, platform).map_or_else(|| choose_listed(source, place, platform), Ok)
+}
+
+/// Finds the image in the index of an archive that is read by another list.
+fn choose_by_index(source: &ImageSource, place: &Place, platform: &Platform) -> Option<Chosen> {
     let name = match (source, place) {
         (ImageSource::DockerArchive { reference, .. }, Place::Archive { .. }) => {
             reference.as_ref().map(ToString::to_string)
         }
         (ImageSource::Path(_), Place::Archive { .. }) => None,
-        _ => return choose(source, place, platform),
+        _ => return None,
     };
-    let text = place.document(oci::INDEX_FILE).ok().flatten();
-    let chosen = text.and_then(|text| index::choose(place, &text, name.as_deref(), platform).ok());
-    chosen.map_or_else(|| choose(source, place, platform), Ok)
+    let text = place.document(oci::INDEX_FILE).ok().flatten()?;
+    index::choose(place, &text, name.as_deref(), platform).ok()
 }
 
 fn name_of(source: &ImageSource) -> String {
@@ -140,15 +168,10 @@ fn from_anything(place: &Place, platform: &Platform) -> Result<Chosen, NoImage> 
 }
 
 fn check(chosen: Chosen, platform: &Platform) -> Result<Chosen, NoImage> {
-    if !platform.admits(chosen.config.os.as_deref(), chosen.config.architecture.as_deref()) {
-        return Err(NoImage::OtherPlatform { known: first_shown([shown_platform(&chosen.config).as_str()]) });
+    match platform.fit(chosen.config.stated()) {
+        Some(_) => Ok(chosen),
+        None => Err(NoImage::OtherPlatform { known: first_shown([chosen.config.stated().to_string().as_str()]) }),
     }
-    Ok(chosen)
-}
-
-fn shown_platform(config: &BaseConfig) -> String {
-    let part = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".into());
-    format!("{}/{}", part(&config.os), part(&config.architecture))
 }
 
 /// The layers of an image by what a manifest and a config say. Each of `layers` is a label, a digest and a blob.
@@ -169,7 +192,7 @@ fn listed_layers(
         blob,
         digest,
         diff_id: Some(*diff_id),
-        contents: None,
+        annotations: Annotations::new(),
     };
     Ok(layers.into_iter().zip(diff_ids).map(listed).collect())
 }

@@ -257,7 +257,7 @@ impl TempPlace {
     }
 
     pub(super) fn open_observed(&self, pattern: &str, observer: &dyn Observer) -> Result<BaseImage, BaseError> {
-        let platform = Platform { os: "linux".into(), architecture: "amd64".into() };
+        let platform = Platform { os: "linux".into(), architecture: "amd64".into(), variant: None };
         BaseImage::open(&self.source(pattern).parse().unwrap(), &platform, &self.scratch(), observer)
     }
 }

@@ -5,7 +5,7 @@ use crate::Unobserved;
 use crate::contents::CONTENTS;
 
 fn amd64() -> Platform {
-    Platform { os: "linux".into(), architecture: "amd64".into() }
+    Platform { os: "linux".into(), architecture: "amd64".into(), variant: None }
 }
 
 fn open(place: &TempPlace, pattern: &str, wanted: &WantedPlatform) -> Result<ImageOutline, BaseError> {
