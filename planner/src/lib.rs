@@ -59,7 +59,9 @@ pub use closure::{Closure, ClosureError, NamedNode, Node, NodeId};
 #[cfg(feature = "guest")]
 #[doc(hidden)]
 pub use guest::bindings as __bindings;
-pub use lineage::{lineage_of, lineage_of_node, lineage_of_store_path, name_before_hash, origin_of, version_of_node};
+pub use lineage::{
+    lineage_of, lineage_of_node, lineage_of_store_path, name_and_hash, name_before_hash, origin_of, version_of_node,
+};
 pub use lineages::Lineages;
 pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource};
 pub use proposal::{Proposal, ProposedLayer};

@@ -144,6 +144,19 @@ pub fn name_before_hash(name: &str) -> String {
     }
 }
 
+/// Returns the name of a store path and what stands before it, by which nixpkgs orders the store paths of a layer:
+/// `glibc-2.40` and `/nix/store/<hash>`. Unlike [`name_before_hash`] it never compares a name with the dash behind
+/// another one. What has no dash is a name.
+///
+/// ```
+/// # use layerwright_planner::name_and_hash;
+/// assert_eq!(name_and_hash("/nix/store/abc-glibc-2.40"), ("glibc-2.40", "/nix/store/abc"));
+/// ```
+#[must_use]
+pub fn name_and_hash(name: &str) -> (&str, &str) {
+    name.split_once('-').map_or((name, ""), |(hash, name)| (name, hash))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::check::check_label;
-use crate::lineage::lineage_of_node;
+use crate::lineage::{lineage_of_node, name_and_hash};
 use crate::package_name::PackageName;
 use crate::{Breach, Closure, ClosureError, NamedNode, NodeId};
 
@@ -33,8 +33,9 @@ pub struct Layer {
     /// The planner that made the layer, as an index into [`Plan::planners`]. `None` for the one layer that holds what
     /// no planner placed, and in plans that no planner made.
     pub planner: Option<usize>,
-    /// At least one, in the order in which they are packed: ascending by name, whatever a strategy says; or as a file
-    /// lists them, so that lists from elsewhere make the layers that they made there.
+    /// At least one, in the order in which they are packed, whatever a strategy says: packages ascending by name, and
+    /// store paths as nixpkgs orders them within a layer, by name and then by hash, so that a layer of the same store
+    /// paths has the same digest here and there. A file keeps the order in which it lists them.
     pub nodes: Vec<NodeId>,
 }
 
@@ -115,10 +116,17 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Takes layers that together hold each node of `closure` once, none of them empty. The chain has checked that.
-    pub(crate) fn new(kind: NodeKind, closure: Closure, planners: Vec<PlannerRecord>, layers: Vec<Layer>) -> Self {
+    /// Takes layers that together hold each node of `closure` once, none of them empty. The chain has checked that. Puts
+    /// their nodes into the order in which they are packed.
+    pub(crate) fn new(kind: NodeKind, closure: Closure, planners: Vec<PlannerRecord>, mut layers: Vec<Layer>) -> Self {
         debug_assert_eq!(layers.iter().map(|layer| layer.nodes.len()).sum::<usize>(), closure.len());
         debug_assert!(layers.iter().all(|layer| !layer.nodes.is_empty()));
+        for Layer { nodes, .. } in &mut layers {
+            match kind {
+                NodeKind::StorePath => nodes.sort_by_key(|id| name_and_hash(&closure.node(*id).name)),
+                NodeKind::DpkgPackage => nodes.sort_unstable(),
+            }
+        }
         Self { kind, closure, planners, layers }
     }
 

@@ -27,6 +27,15 @@ fn a_layer_for_each_store_path() -> Result<()> {
 
 fn many_store_paths_in_one_layer() -> Result<()> {
     let store = nix_store()?;
+    // nixpkgs orders the store paths of a layer by name, and then by hash.
+    let mut paths = store.closure()?;
+    paths.sort_by_key(|path| path.split_once('-').map(|(hash, name)| (name.to_owned(), hash.to_owned())));
+    ensure!(!paths.is_sorted(), "the order of hashes would be the same: {paths:?}");
+    let folder = Folder::new()?;
+    let to = format!("oci:{}", folder.path("oci"));
+    let build =
+        ["build", "--from", &store.source(), "--root", &store.root(), "--max-layers", "1", "--to", &to, "--json"];
+    expect_diff_ids(&json!([paths]), &store.root(), &store.layerwright(&build).ok()?.json()?)?;
     let arguments = ["--from", &store.source(), "--root", &store.root(), "--max-layers", "2"];
     expect_same_layers(&arguments, |arguments| store.layerwright(arguments))
 }

@@ -88,7 +88,7 @@ fn plans_as_expected(template: &Template) -> Result<()> {
         [huge[..200], [format!("/nix/store/d-{huge}-1.0")]],
         ["tie", ["/nix/store/a-tie-1.0"]],
         ["tie", ["/nix/store/b-tie-2.0"]],
-        ["rest", ["/nix/store/c-small-1.0", "/nix/store/e-tie-3.0", "/nix/store/f-app-1.0"]],
+        ["rest", ["/nix/store/f-app-1.0", "/nix/store/c-small-1.0", "/nix/store/e-tie-3.0"]],
     ]);
     ensure!(Value::from(found) == expected, "{planned:#}");
     Ok(())
