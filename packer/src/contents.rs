@@ -4,8 +4,13 @@
 //! name alone does not tell it, a tab and its lineage. It is text, because little would be won by packing it: most of it
 //! are the hashes of store paths.
 //!
-//! The manifest is pulled at each update, and a store path adds about 65 bytes to it: 800 of them 50 KiB. So it is
-//! bounded. An image that would need more than [`MAX_CONTENTS_BYTES`], one of a plan that knows no sizes, and one with a
+//! Annotations are lost where an image becomes one of Docker's, as in `docker load` or an archive that skopeo turns into a
+//! layout. A history comes through all of that, as every tool keeps an entry for each layer; so `created_by` of the entry
+//! says the same. There it is on one line, which `docker history` cuts short, as it does not with a comment. What is
+//! built on the image takes it along, with its layers.
+//!
+//! Manifest and config are pulled at each update, and a store path adds about 65 bytes to each: 800 of them 50 KiB. So it
+//! is bounded. An image that would need more than [`MAX_CONTENTS_BYTES`], one of a plan that knows no sizes, and one with a
 //! name that would not fit on a line, say nothing: what is in a layer of store paths can still be read in the layer.
 
 use layerwright_planner::{Layer, Node, Plan, is_printable, lineage_of_node};
@@ -15,6 +20,12 @@ pub(crate) const CONTENTS: &str = "org.layerwright.layer.contents";
 
 /// The most that an image says about all its layers: some 4000 store paths. No registry takes a manifest of 4 MiB.
 const MAX_CONTENTS_BYTES: usize = 256 << 10;
+
+/// Who made a layer, in its entry of the history.
+const CREATED_BY: &str = "layerwright";
+
+/// Between nodes, where all are on one line.
+const SEPARATOR: &str = "; ";
 
 /// A node as an image holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +81,21 @@ pub(crate) fn parse(text: &str) -> Option<Vec<HeldNode>> {
     text.split('\n').map(node).collect()
 }
 
+/// What the entry of a layer says of its making, with what is in it as [`contents`] said. A name that could be taken for
+/// two says nothing here.
+pub(crate) fn created_by(contents: Option<&str>) -> String {
+    match contents.filter(|contents| !contents.contains(SEPARATOR)) {
+        Some(contents) => format!("{CREATED_BY}: {}", contents.replace('\n', SEPARATOR)),
+        None => CREATED_BY.to_owned(),
+    }
+}
+
+/// Returns what [`created_by`] was told. `None` for anything else.
+pub(crate) fn of_created_by(text: &str) -> Option<String> {
+    let contents = text.strip_prefix(CREATED_BY)?.strip_prefix(": ")?.replace(SEPARATOR, "\n");
+    parse(&contents).map(|_| contents)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -96,6 +122,23 @@ mod tests {
         let held = |name: &str, lineage: &str, size| HeldNode { name: name.into(), lineage: lineage.into(), size };
         assert_eq!(parse(&said[0]), Some(vec![held("/h-a b-1", "a b", 7), held("/h-c-2", "other", 0)]));
         assert_eq!(parse(&said[1]), Some(vec![held("/d", "d", u64::MAX)]));
+    }
+
+    #[test]
+    fn a_history_says_the_same_on_one_line() {
+        let said = contents(&plan(&[("/h-a b-1", "a b", 7), ("/h-c-2", "other", 0), ("/d; 1 e", "d", 1)]));
+        let line = created_by(Some(&said[0]));
+        assert_eq!(line, "layerwright: 7 /h-a b-1; 0 /h-c-2\tother");
+        assert_eq!(of_created_by(&line).as_ref(), Some(&said[0]));
+        for silent in [created_by(None), created_by(Some(&said[1]))] {
+            assert_eq!(silent, "layerwright");
+            assert_eq!(of_created_by(&silent), None);
+        }
+        for text in
+            ["", "7 /a", "layerwright: ", "layerwright: RUN x; 7 /a", "xlayerwright: 7 /a", "layerwright: 7 /a; "]
+        {
+            assert_eq!(of_created_by(text), None, "{text}");
+        }
     }
 
     #[test]

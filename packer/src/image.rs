@@ -3,7 +3,7 @@
 use layerwright_planner::{Layer, Plan};
 
 use crate::base::BaseImage;
-use crate::contents::{CONTENTS, contents};
+use crate::contents::{CONTENTS, contents, created_by, of_created_by};
 use crate::destination::{Destination, ImageReference, IndexName};
 use crate::image_layers::{ImageLayer, LayerKind};
 use crate::layer::Blob;
@@ -49,13 +49,13 @@ impl Documents {
     ) -> Self {
         let PackRequest { plan, base, .. } = *request;
         let ImageSettings { architecture, variant, os, config, .. } = request.settings;
-        let history = history(plan, base, layers, created);
+        let contents = contents(plan);
+        let history = history(plan, base, layers, &contents, created);
         let diff_ids = blobs.iter().map(|blob| blob.diff_id).collect();
         let rootfs = oci::RootFs { r#type: "layers", diff_ids };
         let variant = variant.as_deref();
         let document = oci::Config { architecture, variant, os, created, config, rootfs, history };
         let config = Document::new(canonical_json(&document));
-        let contents = contents(plan);
         let described = layers.iter().zip(blobs).map(|(layer, blob)| {
             let contents = layer.place_in_plan().and_then(|place| contents.get(place));
             describe_layer(layer, blob, compression, contents)
@@ -105,11 +105,13 @@ fn describe_layer(
     compression: Compression,
     contents: Option<&String>,
 ) -> Descriptor {
-    // Those of a base's layers say how parts of the blob are found, which is the same here.
+    // Those of a base's layers say how parts of the blob are found, which is the same here. What they hold is left out, as
+    // in the history.
     let mut annotations = match layer {
         ImageLayer::Base(layer) => layer.annotations.clone(),
         _ => Annotations::new(),
     };
+    annotations.remove(CONTENTS);
     annotations.extend(contents.map(|contents| (CONTENTS.into(), contents.clone())));
     if layer.kind() == LayerKind::Planned {
         annotations.insert("org.layerwright.layer.nodes".into(), layer.nodes().to_string());
@@ -136,22 +138,30 @@ fn manifest_annotations(plan: &Plan, base: Option<&BaseImage>, created: &str, co
 
 /// What a base image tells, and one entry for each of our layers. Tools refuse an image where the layers and the entries
 /// that are not empty differ in number.
-fn history(plan: &Plan, base: Option<&BaseImage>, layers: &[ImageLayer<'_>], created: &str) -> Vec<HistoryEntry> {
-    let entry = |comment: String| HistoryEntry {
+fn history(
+    plan: &Plan,
+    base: Option<&BaseImage>,
+    layers: &[ImageLayer<'_>],
+    contents: &[String],
+    created: &str,
+) -> Vec<HistoryEntry> {
+    let entry = |contents: Option<&str>, comment: String| HistoryEntry {
         created: Some(created.to_owned()),
-        created_by: Some("layerwright".to_owned()),
+        created_by: Some(created_by(contents)),
         comment: Some(comment),
         ..HistoryEntry::default()
     };
     let told = base.map_or(Vec::new(), |base| {
-        repaired(base.history(), base.layers().len(), || entry("layer of the base image".to_owned()))
+        repaired(base.history(), base.layers().len(), || entry(None, "layer of the base image".to_owned()))
     });
     let ours = layers.iter().filter_map(|layer| match layer {
         ImageLayer::Base(_) => None,
-        ImageLayer::Planned(_, layer) => Some(entry(comment(plan, layer))),
-        ImageLayer::Customisation(_) => Some(entry("customisation".to_owned())),
+        ImageLayer::Planned(place, layer) => {
+            Some(entry(contents.get(*place).map(String::as_str), comment(plan, layer)))
+        }
+        ImageLayer::Customisation(_) => Some(entry(None, "customisation".to_owned())),
     });
-    told.into_iter().chain(ours).collect()
+    told.iter().map(of_base_image).chain(ours).collect()
 }
 
 /// Returns a history with as many entries that are not empty as there are layers. Of which layers those tell that there are
@@ -167,6 +177,14 @@ fn repaired(told: &[HistoryEntry], layers: usize, other: impl Fn() -> HistoryEnt
     }
     history.extend(std::iter::repeat_with(other).take(left));
     history
+}
+
+/// An entry of the base image's history. What a layer of ours holds is not said again: this image's plan has none of it,
+/// and planners would be told of nodes that they cannot place.
+fn of_base_image(entry: &HistoryEntry) -> HistoryEntry {
+    let says_contents = entry.created_by.as_deref().is_some_and(|text| of_created_by(text).is_some());
+    let created_by = if says_contents { Some(created_by(None)) } else { entry.created_by.clone() };
+    HistoryEntry { created_by, ..entry.clone() }
 }
 
 fn comment(plan: &Plan, layer: &Layer) -> String {

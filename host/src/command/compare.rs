@@ -6,7 +6,10 @@
 //!
 //! An image can be compared with a plan where it says what is in its layers. Those of which it does not, as those of a base
 //! image and the customisation layer, are in no plan, and left out.
+//!
+//! What changed is told by lineage, see [`changes`].
 
+mod changes;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +22,7 @@ use layerwright_packer::{ImageOutline, ImageSource, OutlineLayer};
 use layerwright_planner::{NodeId, Plan};
 use serde::Serialize;
 
+use self::changes::{Changes, Names};
 use super::output::{check_writable, counted, print, print_json};
 use super::places::{Place, check_apart};
 use super::plan_file::{PlanForm, read_plan};
@@ -73,6 +77,8 @@ struct Comparison {
     old_bytes: u64,
     /// `None` for images that do not tell. Sizes of nodes are those of plans.
     nodes: Option<NodeComparison>,
+    /// Which nodes these are, and which are gone. `None` as above.
+    changes: Option<Changes>,
     /// Of layers of the new one, all that are compared, by their place.
     #[serde(skip)]
     states: BTreeMap<usize, LayerState>,
@@ -167,6 +173,22 @@ impl Side {
     }
 }
 
+impl Side {
+    /// All nodes that are known, by their lineages.
+    fn names(&self) -> Names<'_> {
+        let mut names = Names::new();
+        let mut add = |lineage, name| _ = names.entry(lineage).or_default().insert(name);
+        match self {
+            Self::Plan(plan) => plan.closure().nodes().iter().for_each(|node| add(&*node.lineage, &*node.name)),
+            Self::Image(image) => {
+                let held = image.layers().iter().flat_map(|layer| layer.contents.as_deref().unwrap_or_default());
+                held.for_each(|node| add(&*node.lineage, &*node.name));
+            }
+        }
+        names
+    }
+}
+
 fn held(layer: &OutlineLayer) -> Option<BTreeMap<&str, u64>> {
     Some(layer.contents.as_ref()?.iter().map(|node| (node.name.as_str(), node.size)).collect())
 }
@@ -185,6 +207,7 @@ impl Comparison {
         };
         if !contents.0.is_empty() && !contents.1.is_empty() {
             comparison.nodes = Some(NodeComparison::new(&contents.0, &contents.1, &comparison.new_layers));
+            comparison.changes = Some(Changes::new(&old.names(), &new.names()));
         }
         Ok(comparison)
     }
@@ -235,6 +258,7 @@ impl Comparison {
             old_layers: dropped.len(),
             old_bytes: sum(&dropped),
             nodes: None,
+            changes: None,
             states: new.iter().map(|(key, _)| LayerState::of(in_old.contains(key))).enumerate().collect(),
         }
     }
@@ -255,6 +279,7 @@ impl Comparison {
                 nodes(sent_again, sent_again_bytes)
             ));
         }
+        lines.extend(self.changes.iter().flat_map(Changes::lines));
         lines.join("\n") + "\n"
     }
 }
@@ -310,10 +335,13 @@ mod tests {
             old_layers: 2,
             old_bytes: 11,
             nodes: Some(NodeComparison { new: 1, new_bytes: 16, sent_again: 3, sent_again_bytes: 11 }),
+            changes: None,
             states: [LayerState::Kept, LayerState::New, LayerState::New].into_iter().enumerate().collect(),
         };
         let [old, new] = [old, new].map(Side::Plan);
-        assert_eq!(Comparison::of(&old, &new).unwrap(), expected);
+        let found = Comparison::of(&old, &new).unwrap();
+        assert!(found.changes.is_some());
+        assert_eq!(Comparison { changes: None, ..found }, expected);
         assert_eq!(Comparison::of(&old, &old).unwrap().new_bytes, 0);
     }
 

@@ -136,7 +136,9 @@ impl BaseImage {
     ) -> Result<Self, BaseError> {
         let path = source.path().to_owned();
         let place = Place::open(&path, max_bytes, scratch, observer)?;
-        let Chosen { config, layers, name, manifest, .. } = choose::choose(source, &place, platform)?;
+        let chosen = choose::choose(source, &place, platform)?;
+        chosen.check_whole().map_err(|problem| problem.of(&path))?;
+        let Chosen { config, layers, name, manifest, .. } = chosen;
         let (layers, scans) = read_layers(&path, layers, max_bytes, observer)?;
         Ok(Self {
             store_paths: store_paths::visible(&scans),

@@ -1,11 +1,11 @@
 //! An image by its documents: which layers it has, and what is in them as far as it says so.
 //!
-//! Layers are not read for that, and nothing that an image says about them is checked: `verify` does. Only an archive that
-//! is compressed as a whole has to be unpacked.
+//! Layers are not read for that, and nothing that an image says about them is checked: `verify` does. So they need not be
+//! there. Only an archive that is compressed as a whole has to be unpacked.
 //!
-//! What is in the layers is known from annotations, see [`mod@crate::contents`]. Where no layer has one, the image was made
-//! by another program, or is too large to say it, and [`ImageOutline::contents`] reads the layers; those of packages cannot
-//! be told by their files.
+//! What is in the layers is known from annotations and the history, see [`mod@crate::contents`]. Where none tells of any
+//! layer, the image was made by another program, or is too large to say it, and [`ImageOutline::contents`] reads the
+//! layers; those of packages cannot be told by their files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -97,6 +97,9 @@ impl ImageOutline {
         if self.tells_contents() {
             return Ok(self.layers.iter().map(|layer| layer.contents.clone()).collect());
         }
+        if let Some(missing) = self.listed.iter().find(|layer| layer.blob.is_missing()) {
+            return Err(Problem::missing(missing.label.clone()).of(&self.path));
+        }
         let stored = self.listed.iter().map(|layer| layer.blob.size()).fold(0, u64::saturating_add);
         observer.planned(self.listed.len(), stored);
         let (bytes, room) = (Allowance::new(stored, None, observer), AtomicU64::new(MAX_STORE_PATHS as u64));
@@ -131,7 +134,7 @@ fn choose_wanted(source: &ImageSource, place: &Place, wanted: &WantedPlatform) -
 
 fn outline(listed: &Listed) -> Result<OutlineLayer, Problem> {
     let malformed = || Problem::malformed(&listed.label, &format!("its annotation {CONTENTS} is no list of nodes"));
-    let contents = listed.annotations.get(CONTENTS).map(|text| parse(text).ok_or_else(malformed)).transpose()?;
+    let contents = listed.contents.as_deref().map(|text| parse(text).ok_or_else(malformed)).transpose()?;
     Ok(OutlineLayer { digest: listed.digest, diff_id: listed.diff_id, blob_bytes: listed.blob.size(), contents })
 }
 

@@ -94,6 +94,12 @@ impl Place {
 
     /// What is stored under the digest of a descriptor, which has the size that this says.
     pub(super) fn listed(&self, descriptor: &Descriptor) -> Result<(Digest, Blob), Problem> {
+        let (digest, blob) = self.listed_layer(descriptor)?;
+        if blob.is_missing() { Err(Problem::missing(digest.to_string())) } else { Ok((digest, blob)) }
+    }
+
+    /// The same of a layer, which may not be there: who only asks what the documents say of it needs no more.
+    pub(super) fn listed_layer(&self, descriptor: &Descriptor) -> Result<(Digest, Blob), Problem> {
         let digest: Digest = descriptor
             .digest
             .parse()
@@ -103,7 +109,7 @@ impl Place {
             Self::Layout(dir) => Blob::of_file(dir.join(name))?,
             Self::Archive { .. } => self.member(&name),
         };
-        let blob = blob.ok_or_else(|| Problem::missing(digest.to_string()))?;
+        let blob = blob.unwrap_or(Blob { file: BlobFile::Missing, start: 0, size: descriptor.size });
         if blob.size != descriptor.size {
             let (stated, actual) = (descriptor.size, blob.size);
             return Err(Mismatch::Size { blob: digest.to_string(), stated, actual }.into());
@@ -133,6 +139,8 @@ enum BlobFile {
     /// Opened when it is read: a layout may have more blobs than a process may have open files.
     Named(Arc<Path>),
     Open(Arc<File>),
+    /// The image lists it, and does not hold it.
+    Missing,
 }
 
 impl Blob {
@@ -148,11 +156,15 @@ impl Blob {
         self.size
     }
 
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self.file, BlobFile::Missing)
+    }
+
     /// The same for the same bytes of one image.
     pub(super) fn key(&self) -> (Option<Arc<Path>>, u64) {
         match &self.file {
             BlobFile::Named(path) => (Some(Arc::clone(path)), self.start),
-            BlobFile::Open(_) => (None, self.start),
+            BlobFile::Open(_) | BlobFile::Missing => (None, self.start),
         }
     }
 
@@ -160,6 +172,7 @@ impl Blob {
         let file = match &self.file {
             BlobFile::Named(path) => Arc::new(open_regular(path)?),
             BlobFile::Open(file) => Arc::clone(file),
+            BlobFile::Missing => return Err(io::ErrorKind::NotFound.into()),
         };
         Ok(Section { file, position: self.start, end: self.start + self.size })
     }

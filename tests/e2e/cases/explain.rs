@@ -122,6 +122,8 @@ fn plans_are_compared() -> Result<()> {
     ensure!(other["nodes"]["new"] == 1 && other["nodes"]["sent_again"] == 0, "{other}");
     let said = layerwright(&["compare", &old, &new]).ok()?;
     ensure!(said.text()?.contains("to pull: 1 layer, "), "{}", said.text()?);
+    ensure!(said.text()?.contains("\nadded:   new 4.0\n"), "{}", said.text()?);
+    ensure!(other["changes"]["added"][0]["new"][0]["name"] == "/nix/store/n4-new-4.0", "{other}");
     Ok(())
 }
 
@@ -157,12 +159,11 @@ fn images_are_compared_without_being_read() -> Result<()> {
     let by_digest = compared(&image("old"), &image("new"))?;
     ensure!(by_digest["kept_layers"] == 1 && by_digest["nodes"]["sent_again"] == 2, "{by_digest}");
     let by_diff_id = compared(&docker("old"), &docker("new"))?;
-    ensure!(by_diff_id["kept_layers"] == 1 && by_diff_id["nodes"].is_null(), "{by_diff_id}");
+    ensure!(by_diff_id["kept_layers"] == 1 && by_diff_id["nodes"] == by_digest["nodes"], "{by_diff_id}");
     for blob in fs::read_dir(folder.path("oci/blobs/sha256"))? {
         let path = blob?.path();
-        let bytes = fs::read(&path)?;
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            fs::write(&path, vec![0; bytes.len()])?;
+        if fs::read(&path)?.starts_with(&[0x1f, 0x8b]) {
+            fs::remove_file(&path)?;
         }
     }
     ensure!(compared(&image("old"), &image("new"))? == by_digest);

@@ -17,6 +17,7 @@ use crate::base::config::{BaseConfig, parse};
 use crate::base::error::Problem;
 use crate::base::place::Place;
 use crate::base::platform::{Fit, Stated};
+use crate::contents::CONTENTS;
 use crate::image_files::{
     DOCKER_INDEX, Descriptor, Index, MAX_DEPTH, MAX_MANIFESTS, Manifest, Platform as DocumentPlatform, shown,
 };
@@ -184,12 +185,14 @@ impl Search<'_> {
         for layer in &manifest.layers {
             let label = shown(layer.digest.as_bytes());
             check_media_type(&label, layer.media_type.as_deref(), has_urls(layer))?;
-            let (digest, blob) = self.place.listed(layer)?;
+            let (digest, blob) = self.place.listed_layer(layer)?;
             layers.push((label, Some(digest), blob));
         }
         let mut layers = listed_layers(&config, &config_name, layers)?;
         for (listed, layer) in layers.iter_mut().zip(&manifest.layers) {
             listed.annotations = layer.annotations.clone().unwrap_or_default();
+            let annotation = layer.annotations.as_ref().and_then(|all| all.get(CONTENTS)).cloned();
+            listed.contents = annotation.or(listed.contents.take());
         }
         Ok(Some((fit, Chosen { config, config_digest, layers, name: None, manifest: Some(manifest_digest) })))
     }

@@ -104,7 +104,9 @@ fn layer(place: &Place, id: &str) -> Result<Listed, Problem> {
     let name = format!("{id}/layer.tar");
     let label = shown(name.as_bytes());
     match place.member(&name) {
-        Some(blob) => Ok(Listed { label, blob, digest: None, diff_id: None, annotations: Annotations::new() }),
+        Some(blob) => {
+            Ok(Listed { label, blob, digest: None, diff_id: None, annotations: Annotations::new(), contents: None })
+        }
         None => Err(Mismatch::Missing { blob: label }.into()),
     }
 }

@@ -12,9 +12,10 @@ use super::config::BaseConfig;
 use super::error::{BaseError, Problem, first_shown};
 use super::place::{Blob, Place};
 use super::{MAX_BASE_LAYERS, Platform};
+use crate::contents::of_created_by;
 use crate::image_files::shown;
 use crate::oci::Annotations;
-use crate::{DiffId, Digest, ImageReference, ImageSource, Mismatch, oci};
+use crate::{DiffId, Digest, HistoryEntry, ImageReference, ImageSource, Mismatch, oci};
 
 pub(super) use legacy::REPOSITORIES;
 
@@ -41,6 +42,18 @@ pub(super) struct Listed {
     pub(super) diff_id: Option<DiffId>,
     /// Of its descriptor in a manifest.
     pub(super) annotations: Annotations,
+    /// What a manifest's annotation or the config says is in it, see [`mod@crate::contents`].
+    pub(super) contents: Option<String>,
+}
+
+impl Chosen {
+    /// Refuses an image that does not hold all that it lists.
+    pub(super) fn check_whole(&self) -> Result<(), Problem> {
+        match self.layers.iter().find(|layer| layer.blob.is_missing()) {
+            Some(missing) => Err(Problem::missing(missing.label.clone())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why there is no image to be taken.
@@ -187,14 +200,21 @@ fn listed_layers(
         let (layers, diff_ids) = (layers.len(), diff_ids.len());
         return Err(Mismatch::DiffIdCount { config: config_name.into(), layers, diff_ids }.into());
     }
-    let listed = |((label, digest, blob), diff_id): ((String, Option<Digest>, Blob), &DiffId)| Listed {
-        label,
-        blob,
-        digest,
-        diff_id: Some(*diff_id),
-        annotations: Annotations::new(),
+    let mut contents = told_by_history(&config.history, layers.len()).into_iter();
+    let listed = |((label, digest, blob), diff_id): ((String, Option<Digest>, Blob), &DiffId)| {
+        let contents = contents.next().flatten();
+        Listed { label, blob, digest, diff_id: Some(*diff_id), annotations: Annotations::new(), contents }
     };
     Ok(layers.into_iter().zip(diff_ids).map(listed).collect())
+}
+
+/// What a history says is in each of so many layers. One of other layers says nothing.
+fn told_by_history(history: &[HistoryEntry], layers: usize) -> Vec<Option<String>> {
+    let of_layers = || history.iter().filter(|entry| !entry.empty_layer);
+    match of_layers().count() == layers {
+        true => of_layers().map(|entry| of_created_by(entry.created_by.as_deref()?)).collect(),
+        false => Vec::new(),
+    }
 }
 
 fn check_layer_count(count: usize) -> Result<(), Problem> {
