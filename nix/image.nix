@@ -145,6 +145,16 @@ let
     ++ unless "root" "--uname" uname
     ++ unless "root" "--gname" gname;
 
+  # The plan checks them, too: a wrong time or config fails there, and not when a stream runs.
+  checkedFlags = [
+    "--created"
+    createdAt
+    "--image-config"
+    ".attrs.json"
+  ]
+  ++ unless "" "--variant" variantOfImage
+  ++ stampFlags;
+
   settingFlags = [
     "--created"
     createdAt
@@ -187,8 +197,10 @@ let
     ++ planners function { inherit planner plannerConfig layeringPipeline; }
     ++ when (text.toList history != [ ]) ([ "--history" ] ++ map (earlier: "${earlier}") (text.toList history))
     ++ aroundFlags
+    ++ checkedFlags
     ++ when includeNixDB [ "--nix-db" ];
     attributes = graph // {
+      config = imageConfig;
       # For the hash only.
       image = [
         imageName

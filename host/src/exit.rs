@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::process::ExitCode;
 
-use layerwright_packer::PackError;
+use layerwright_packer::{PackError, SourceError};
 use layerwright_planner::chain::ChainError;
 
 use crate::console::Console;
@@ -43,7 +43,7 @@ const CODES: &str = "\
 Exit codes:
   0    done
   1    the closure, a file or the destination does not allow it
-  2    the command line is wrong
+  2    the command line is wrong, or names a place where nothing can be written
   3    a planner refused, with its own message
   4    a planner misbehaved: a trap, a limit, a proposal that breaks the rules
   5    a file is not a planner, or not the one that was pinned, or not pinned with --locked
@@ -94,7 +94,10 @@ impl Report {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if find::<Usage>(error).is_some() {
+    if find::<Usage>(error).is_some() || find::<SourceError>(error).is_some() {
+        return USAGE;
+    }
+    if find::<PackError>(error).is_some_and(is_of_the_command_line) {
         return USAGE;
     }
     match find::<SettingsError>(error) {
@@ -114,6 +117,11 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(StrategyError::NotAStrategy { .. }) => NOT_A_PLANNER,
         Some(StrategyError::Machine { .. }) | None => INPUT,
     }
+}
+
+/// What no input could mend. What is at the place already is another matter: to make room there is not for us.
+fn is_of_the_command_line(error: &PackError) -> bool {
+    matches!(error, PackError::CompressedStream | PackError::LegacyElsewhere | PackError::NoPlace { .. })
 }
 
 /// What a planner did, when it was loaded or when it was asked.

@@ -25,6 +25,7 @@ mod report;
 mod sandbox;
 mod settings;
 mod source;
+mod time;
 
 use std::process::ExitCode;
 

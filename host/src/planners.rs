@@ -9,7 +9,7 @@ use layerwright_planner::chain::{self, Link};
 use layerwright_planner::{Closure, Generation, NodeKind, Plan, PlannerRecord, PlannerSource, Proposal, Request};
 use serde_json::{Map, Value};
 
-use crate::arguments::{LockArguments, PlanningArguments, SandboxArguments};
+use crate::arguments::{LockArguments, SandboxArguments};
 use crate::caches::open_compiled_cache;
 use crate::console::Console;
 use crate::planner_file::{Component, Unpinned, built_in, find};
@@ -25,13 +25,11 @@ const DEFAULT: &str = "foresight";
 pub(crate) fn plan(
     closure: Closure,
     kind: NodeKind,
-    planning: &PlanningArguments,
+    planners: &[Configured<'_>],
     max_layers: NonZeroU32,
     history: &[Arc<Generation>],
     console: &Console,
 ) -> Result<Plan> {
-    let sandbox = sandbox(&planning.sandbox, console)?;
-    let planners = load_all(&sandbox, &planning.planners, &planning.lock)?;
     let link = |planner| ChainLink::new(planner, history, console);
     let mut links: Vec<ChainLink<'_>> = planners.iter().map(link).collect();
     Ok(chain::run(kind, closure, max_layers, &mut links)?)

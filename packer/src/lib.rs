@@ -108,7 +108,9 @@ pub use customisation::{
     CopyMode, Customisation, CustomisationError, CustomisationProblem, LowerFile, LowerFiles, ModeChange,
     ModeChangeError, Operation,
 };
-pub use destination::{Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError};
+pub use destination::{
+    Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError, check_layer_dir,
+};
 pub use digest::{DiffId, Digest, DigestError};
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};

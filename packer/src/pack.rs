@@ -151,13 +151,8 @@ pub fn pack_stream(
     out: &mut (dyn Write + Send),
     observer: &dyn Observer,
 ) -> Result<PackedImage, PackError> {
-    if !matches!(request.compression, None | Some(Compression::None)) {
-        return Err(PackError::CompressedStream);
-    }
-    if request.legacy_parents {
-        return Err(PackError::LegacyElsewhere);
-    }
-    let work = Work::begin(request, Compression::None, observer)?;
+    let compression = Destination::Stdout.compression(request.compression, request.legacy_parents)?;
+    let work = Work::begin(request, compression, observer)?;
     check_layer_count(&work.layers)?;
     stream::write(&work, out)
 }
@@ -168,16 +163,12 @@ fn pack_archive(
     kind: ArchiveKind,
     observer: &dyn Observer,
 ) -> Result<PackedImage, PackError> {
-    let usual = if request.legacy_parents { Compression::None } else { Compression::default() };
-    let compression = request.compression.unwrap_or(usual);
+    let compression = request.destination.compression(request.compression, request.legacy_parents)?;
     if kind == ArchiveKind::Docker {
         check_layer_count(&ImageLayer::of(request))?;
         if matches!(compression, Compression::Zstd { .. }) {
             observer.warn("Docker before version 23 cannot read layers compressed with zstd");
         }
-    }
-    if request.legacy_parents && (kind, compression) != (ArchiveKind::Docker, Compression::None) {
-        return Err(PackError::LegacyElsewhere);
     }
     let place = FileInPlace::new(file)?;
     let staging = staging_beside(place.path())?;
@@ -193,11 +184,9 @@ fn pack_archive(
 }
 
 fn pack_layout(request: &PackRequest<'_>, dir: &Path, observer: &dyn Observer) -> Result<PackedImage, PackError> {
-    if request.legacy_parents {
-        return Err(PackError::LegacyElsewhere);
-    }
+    let compression = request.destination.compression(request.compression, request.legacy_parents)?;
     let place = LayoutInPlace::new(dir)?;
-    let work = Work::begin(request, request.compression.unwrap_or_default(), observer)?;
+    let work = Work::begin(request, compression, observer)?;
     let blobs = work.blobs(place.staging())?;
     let documents = work.documents(&blobs);
     place.commit(&blobs, &documents, &work.names)?;

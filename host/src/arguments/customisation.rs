@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::Error as ClapError;
@@ -24,6 +24,17 @@ const HEADING: &str = "Customisation layer (done in the order given)";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CustomisationArguments {
     pub(crate) operations: Vec<Operation>,
+}
+
+impl CustomisationArguments {
+    /// What is read on this machine as it is named, with the flag that names it.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.operations.iter().filter_map(|operation| match operation {
+            Operation::Add { source, .. } => Some(("--add", source.as_path())),
+            Operation::Import(source) => Some(("--customisation", source.as_path())),
+            _ => None,
+        })
+    }
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ pub(crate) struct HistoryArguments {
     /// planners see each node in a layer of its own. Of a folder, all files but hidden
     /// ones are read in the order of their names, so begin these with a date. Files may be
     /// packed with gzip or zstd; - is standard input.
-    #[arg(long, value_name = "FILE|DIR|IMAGE", num_args = 1.., verbatim_doc_comment)]
+    #[arg(long, value_name = "FILE|DIR|IMAGE", num_args = 1.., verbatim_doc_comment, help_heading = "Planning")]
     pub(crate) history: Vec<PathBuf>,
 }
 

@@ -10,7 +10,7 @@ pub(crate) struct LockArguments {
     /// Refuse planners that are neither built in nor pinned with @sha256:
     ///
     /// The variable does the same, unless it is empty, 0, false, no or off.
-    #[arg(long, env = "LAYERWRIGHT_LOCKED", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "LAYERWRIGHT_LOCKED", hide_env_values = true, value_parser = FalseyValueParser::new(), help_heading = "Planning")]
     locked: bool,
 }
 

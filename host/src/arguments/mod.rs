@@ -4,6 +4,8 @@
 
 mod cache;
 mod customisation;
+#[cfg(test)]
+mod headings;
 mod history;
 mod lock;
 mod missing;
@@ -41,6 +43,7 @@ use crate::exit;
 use crate::planner_spec::PlannerSpec;
 use crate::sandbox::{COMPILE_COMMAND, LOCATE_COMMAND};
 use crate::source::Source;
+use crate::time::{FileTime, Time};
 
 /// Decides which parts of a software closure share a container image layer, and writes the image.
 ///
@@ -96,7 +99,6 @@ Examples:
   layerwright cache clear";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them, as long as the program runs")]
 pub(crate) enum Command {
     /// Read a closure, plan its layers and write the image
     Build(BuildArguments),
@@ -149,7 +151,7 @@ pub(crate) struct BuildArguments {
     #[command(flatten)]
     pub(crate) planning: PlanningArguments,
     /// Also write the plan to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = None)]
     pub(crate) save_plan: Option<PathBuf>,
     /// Keep in this folder what the next build of this image should know: planners are told of the plans of earlier builds
     ///
@@ -172,36 +174,41 @@ pub(crate) struct BuildArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
 Examples:
   layerwright plan --from nix:./result --format table
   layerwright plan --from graph:closure.json --format store-layers \\
       --planner groups,config=groups.json --planner foresight
-  nix path-info --json -r ./result | layerwright plan --from graph:-")]
+  nix path-info --json -r ./result | layerwright plan --from graph:-",
+    mut_args(only_checked)
+)]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) closure: ClosureArguments,
     #[command(flatten)]
     pub(crate) planning: PlanningArguments,
     /// What to write
-    #[arg(long, value_enum, default_value_t = PlanFormat::Plan)]
+    #[arg(long, value_enum, default_value_t = PlanFormat::Plan, help_heading = None)]
     pub(crate) format: PlanFormat,
     /// Write to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help_heading = None)]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) report: ReportArguments,
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArguments,
     /// Leave a layer for a Nix database, as `build` does
-    #[arg(long)]
+    #[arg(long, help_heading = "Image")]
     pub(crate) nix_db: bool,
-    /// Processor architecture of the image, as Go names it: that of the base image [default: of this machine]
-    #[arg(long, value_name = "GOARCH", help_heading = "Base image")]
-    pub(crate) architecture: Option<String>,
-    /// Variant of the architecture of the image, as Go names it; a base image for this one or a lower one is taken
-    #[arg(long, value_name = "GOVARIANT", help_heading = "Base image")]
-    pub(crate) variant: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+}
+
+/// Settings say which base image is meant. Otherwise nothing of them is in a plan.
+fn only_checked(argument: clap::Arg) -> clap::Arg {
+    let is_setting = matches!(argument.get_help_heading(), Some(SETTINGS | STAMP));
+    if is_setting { argument.hide_short_help(true).help_heading(CHECKED_SETTINGS) } else { argument }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -270,10 +277,10 @@ pub(crate) struct LayerArguments {
     #[command(flatten)]
     pub(crate) stamp: StampArguments,
     /// Threads to pack with [default: one for each processor, or $NIX_BUILD_CORES in a builder]; the bytes do not depend on it
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", value_parser = threads, help_heading = None)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Print the result as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = None)]
     pub(crate) json: bool,
 }
 
@@ -416,10 +423,10 @@ pub(crate) struct PackingArguments {
     #[command(flatten)]
     pub(crate) cache: CacheArguments,
     /// Threads to pack with [default: one for each processor, or $NIX_BUILD_CORES in a builder]; the bytes do not depend on it
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", value_parser = threads, help_heading = None)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Print the result as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = None)]
     pub(crate) json: bool,
 }
 
@@ -435,9 +442,14 @@ fn owner(text: &str) -> Result<u32, String> {
     let number = text.parse::<u32>().ok().filter(|number| *number <= MAX_OWNER);
     number.ok_or_else(|| format!("write a number from 0 to {MAX_OWNER}"))
 }
+const SETTINGS: &str = "Image settings";
+const STAMP: &str = "Files in layers";
+
+/// Of the same flags, where they are only checked.
+const CHECKED_SETTINGS: &str = "Image settings (refused here where `pack` would; they are not in the plan)";
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Image settings")]
+#[command(next_help_heading = SETTINGS)]
 pub(crate) struct SettingsArguments {
     /// OCI configuration to start from, e.g. {"Cmd": ["/bin/sh"]}, or an image's config, of which only `config` is taken; flags below add to it or replace
     #[arg(long, value_name = "FILE")]
@@ -472,19 +484,19 @@ pub(crate) struct SettingsArguments {
     /// Operating system as Go names it
     #[arg(long, value_name = "GOOS", default_value = "linux")]
     pub(crate) os: String,
-    /// Creation time: RFC 3339, `now`, or @SECONDS [default: $SOURCE_DATE_EPOCH, or 1970-01-01T00:00:01Z]
+    /// Creation time, as in 2024-01-31, 20240131101112, 2024-01-31T10:11:12+01:00, @SECONDS or now; UTC where it says no offset [default: $SOURCE_DATE_EPOCH, or 1970-01-01T00:00:01Z]
     #[arg(long, value_name = "TIME")]
-    pub(crate) created: Option<String>,
+    pub(crate) created: Option<Time>,
     #[command(flatten)]
     pub(crate) stamp: StampArguments,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Files in layers")]
+#[command(next_help_heading = STAMP)]
 pub(crate) struct StampArguments {
-    /// Time of modification of every file: as --created [default: 1970-01-01T00:00:01Z]
+    /// Time of modification of every file: as --created, in whole seconds [default: 1970-01-01T00:00:01Z]
     #[arg(long, value_name = "TIME")]
-    pub(crate) mtime: Option<String>,
+    pub(crate) mtime: Option<FileTime>,
     /// Owner of store paths, and of added files whose owner nothing says; packages keep theirs
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = owner)]
     pub(crate) uid: u32,

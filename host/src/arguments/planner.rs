@@ -98,7 +98,7 @@ pub(crate) struct RunArguments {
     #[arg(value_name = "SPEC")]
     pub(crate) planner: PlannerSpec,
     /// The most layers that the planner may use, with one for what it leaves unplaced
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", default_value = "100", help_heading = "Planning")]
     pub(crate) max_layers: NonZeroU32,
     /// What to write
     #[arg(long, value_enum, default_value_t = AnswerFormat::Table)]
@@ -183,7 +183,7 @@ pub(crate) struct BenchArguments {
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true, help_heading = "Closure")]
     pub(crate) root: PathBuf,
     /// The most layers that the planner may use
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", default_value = "100", help_heading = "Planning")]
     pub(crate) max_layers: NonZeroU32,
     /// How often each is measured
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]

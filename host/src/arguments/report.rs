@@ -10,6 +10,6 @@ pub(crate) struct ReportArguments {
     ///
     /// One HTML file, which needs nothing else and fetches nothing. It draws up to 100000
     /// nodes in all; of several plans that are more together, the first ones.
-    #[arg(long = "report", value_name = "FILE.html", verbatim_doc_comment)]
+    #[arg(long = "report", value_name = "FILE.html", verbatim_doc_comment, help_heading = None)]
     pub(crate) file: Option<PathBuf>,
 }

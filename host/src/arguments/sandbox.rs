@@ -12,7 +12,7 @@ use crate::sandbox::{Limit, Limits};
 #[command(next_help_heading = "Sandbox")]
 pub(crate) struct SandboxArguments {
     /// Instructions that a planner may execute, roughly [default: 100 billion, and 200,000 more for each node and reference]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     planner_fuel: Option<u64>,
     /// Memory that a planner may have, in MiB [default: 1024, and 1 more for each 1,024 nodes and references]
     #[arg(long, value_name = "MIB", value_parser = value_parser!(u64).range(1..=1 << 20))]

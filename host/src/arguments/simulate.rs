@@ -24,16 +24,16 @@ pub(crate) struct SimulateArguments {
     ///
     /// A closure is what exportReferencesGraph or `nix path-info --json` tells of it. Files
     /// may be packed with gzip or zstd; - is standard input.
-    #[arg(long, value_name = "FILE", required = true, num_args = 1.., verbatim_doc_comment)]
+    #[arg(long, value_name = "FILE", required = true, num_args = 1.., verbatim_doc_comment, help_heading = "Planning")]
     pub(crate) history: Vec<PathBuf>,
     /// A planner, written as for `plan`; several are compared, and form no chain [default: foresight]
-    #[arg(long = "planner", value_name = "SPEC", num_args = 1..)]
+    #[arg(long = "planner", value_name = "SPEC", num_args = 1.., help_heading = "Planning")]
     pub(crate) planners: Vec<PlannerSpec>,
     /// The most layers that an image may have; several are tried one after another
-    #[arg(long, value_name = "N", num_args = 1.., default_value = "100")]
+    #[arg(long, value_name = "N", num_args = 1.., default_value = "100", help_heading = "Planning")]
     pub(crate) max_layers: Vec<NonZeroU32>,
     /// Planners know nothing of earlier images
-    #[arg(long)]
+    #[arg(long, help_heading = "Planning")]
     pub(crate) no_history: bool,
     /// Print the result as JSON
     #[arg(long)]

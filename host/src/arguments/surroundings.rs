@@ -1,5 +1,7 @@
 //! What lies below and above the planned layers.
 
+use std::path::Path;
+
 use clap::Args;
 use layerwright_packer::ImageSource;
 
@@ -25,4 +27,12 @@ pub(crate) struct SurroundingsArguments {
     pub(crate) max_base_size: Option<Size>,
     #[command(flatten)]
     pub(crate) customisation: CustomisationArguments,
+}
+
+impl SurroundingsArguments {
+    /// What is read on this machine as it is named, with the flag that names it.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let base = self.from_image.as_ref().map(|image| ("--from-image", image.path()));
+        base.into_iter().chain(self.customisation.sources())
+    }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use layerwright_packer::Destination;
 
+use super::inputs::{check_all_there, root};
 use super::output::{check_writable, write_file};
 use super::pack::{Packing, Planned};
 use super::places::{Place, check_apart};
@@ -15,23 +16,34 @@ use super::surroundings::{Surroundings, check_stream};
 use crate::arguments::BuildArguments;
 use crate::console::Console;
 use crate::exit::Usage;
+use crate::planners;
 
 pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitCode> {
     let packing = Packing::check(&arguments.packing, &arguments.planning.sandbox.cache_dir, console)?;
     let (save_plan, report) = (arguments.save_plan.as_deref(), arguments.report.file.as_deref());
     let (image, state) = (Place::of_image(&arguments.packing.to), Place::of_state(arguments.state.as_deref()));
     let written = [state, image, Place::of_plan("--save-plan", save_plan), Place::of_report(report)];
-    check_apart(written, read_by(&arguments.closure, &arguments.planning)?).map_err(Usage)?;
+    let BuildArguments { closure, planning, nix_db, .. } = arguments;
+    let around = &arguments.surroundings;
+    let read = read_by(closure, planning)?;
+    let config = arguments.packing.settings.image_config.as_deref().map(|file| ("--image-config", file));
+    let files = Place::of_files(around.customisation.sources().chain(config));
+    check_apart(written, read.iter().cloned().chain(files)).map_err(Usage)?;
     save_plan.into_iter().chain(report).try_for_each(check_writable)?;
     let state = arguments.state.as_deref().map(State::open).transpose()?;
-    let BuildArguments { closure, planning, nix_db, .. } = arguments;
-    let surroundings = &arguments.surroundings;
     let others = closure.from.file().into_iter().chain(planning.history.history.iter().cloned());
-    check_stream(surroundings, others).map_err(Usage)?;
-    let mut surroundings = Surroundings::open(surroundings, &closure.root, packing.settings(), *nix_db, console)?;
-    let made = match arguments.packing.no_store_paths && !nix_db {
-        true => Made::nothing()?,
-        false => make_plan(closure, planning, &surroundings, state.as_ref(), console)?,
+    check_stream(around, others).map_err(Usage)?;
+    check_all_there(&read, around.sources().chain([root(&closure.root)]))?;
+    let is_planned = !arguments.packing.no_store_paths || *nix_db;
+    let sandbox = planners::sandbox(&planning.sandbox, console)?;
+    let planners = match is_planned {
+        true => planners::load_all(&sandbox, &planning.planners, &planning.lock)?,
+        false => Vec::new(),
+    };
+    let mut surroundings = Surroundings::open(around, &closure.root, packing.settings(), *nix_db, console)?;
+    let made = match is_planned {
+        true => make_plan(closure, planning, &planners, &surroundings, state.as_ref(), console)?,
+        false => Made::nothing()?,
     };
     if *nix_db {
         surroundings.add_nix_db(&made.closure, &made.files, &closure.root)?;

@@ -1,12 +1,14 @@
 //! `layerwright layer`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use indicatif::BinaryBytes;
-use layerwright_packer::{LayerRequest, PackedLayer, pack_layer};
+use layerwright_packer::{LayerRequest, PackedLayer, check_layer_dir, pack_layer};
 
 use super::image_settings::stamp;
+use super::inputs::{check_there, root};
 use super::output::{counted, print_json};
 use super::pack::{tell_left_out, threads};
 use super::plan_file::read_plan;
@@ -19,6 +21,8 @@ use crate::source::NodeFilesByName;
 
 pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitCode> {
     let stamp = stamp(&arguments.stamp).map_err(Usage)?;
+    check_place(&arguments.output)?;
+    check_there([("--plan", &*arguments.plan), root(&arguments.root)])?;
     let plan = read_plan(&arguments.plan)?.plan;
     arguments.missing.check(plan.kind()).map_err(Usage)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root, &arguments.missing.allow_missing)?;
@@ -45,6 +49,11 @@ pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitC
         console.say(&summary(packed.as_ref(), arguments, plan.layers().len()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_place(output: &Path) -> Result<()> {
+    let _writing = Writing::start();
+    check_layer_dir(output).context("packing the layer")
 }
 
 fn summary(packed: Option<&PackedLayer>, arguments: &LayerArguments, layers: usize) -> String {

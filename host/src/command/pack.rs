@@ -14,7 +14,10 @@ use layerwright_planner::Plan;
 use serde::Serialize;
 
 use super::image_settings::GivenSettings;
+use super::inputs::{check_all_there, check_there, root};
+use super::made_by_scripts::lacking;
 use super::output::{counted, print_json};
+use super::places::{Place, check_apart};
 use super::plan_file::read_plan;
 use super::surroundings::{Surroundings, check_stream};
 use crate::arguments::{CacheDirArguments, PackArguments, PackingArguments};
@@ -29,10 +32,12 @@ pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCo
     let packing = Packing::check(&arguments.packing, &arguments.cache_dir, console)?;
     let others = arguments.nix_db.iter().filter_map(Source::file).chain([arguments.plan.clone()]);
     check_stream(&arguments.surroundings, others).map_err(Usage)?;
+    check_places(arguments)?;
+    let ready = read_layers(&arguments.layers)?;
     let plan = read_plan(&arguments.plan)?.plan;
     arguments.missing.check(plan.kind()).map_err(Usage)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root, &arguments.missing.allow_missing)?;
-    let (root, ready) = (&*arguments.root, read_layers(&arguments.layers)?);
+    let root = &*arguments.root;
     let has_nix_db = arguments.nix_db.is_some();
     let mut surroundings = Surroundings::open(&arguments.surroundings, root, packing.settings(), has_nix_db, console)?;
     if let Some(source) = &arguments.nix_db {
@@ -41,6 +46,22 @@ pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCo
     }
     let (ready, surroundings) = (&ready[..], &surroundings);
     packing.run(&Planned { plan: &plan, files: &files, root, ready, surroundings }, console)
+}
+
+/// Refuses what is not there, and to write over what is read.
+fn check_places(arguments: &PackArguments) -> Result<()> {
+    let PackArguments { plan, layers, surroundings, nix_db, packing, .. } = arguments;
+    let plan = [("--plan", plan.as_path())];
+    let layers = layers.iter().map(|dir| ("--layers", dir.as_path()));
+    // Where all layers are packed already, nothing is read there.
+    let root = arguments.layers.is_empty().then(|| root(&arguments.root));
+    check_there(plan.into_iter().chain(layers).chain(surroundings.sources()).chain(root))?;
+    let graph: Vec<Place> = nix_db.iter().filter_map(Place::of_graph).collect();
+    check_all_there(&graph, [])?;
+    let config = packing.settings.image_config.as_deref().map(|file| ("--image-config", file));
+    let files = Place::of_files(plan.into_iter().chain(config).chain(surroundings.customisation.sources()));
+    check_apart([Place::of_image(&packing.to)], files.chain(graph)).map_err(Usage)?;
+    Ok(())
 }
 
 /// Layers that were packed one by one.
@@ -77,6 +98,8 @@ impl<'a> Packing<'a> {
         if arguments.to == Destination::Stdout {
             check_stdout(arguments).map_err(Usage)?;
         }
+        let _writing = Writing::start();
+        arguments.to.check(arguments.compression, arguments.legacy_parents)?;
         Ok(Self { arguments, cache_dir, settings: GivenSettings::new(&arguments.settings, console)? })
     }
 
@@ -95,6 +118,8 @@ impl<'a> Packing<'a> {
         if ready.is_empty() {
             tell_left_out(files, plan.closure().nodes().iter().map(|node| &*node.name), root, console)?;
         }
+        let is_there = |file: &Path| files.lists(file) || surroundings.has_file(file);
+        lacking(plan, root, is_there).iter().for_each(|told| console.warn(told));
         let Self { arguments, cache_dir, settings } = self;
         // A stream has no use for it.
         let is_file = arguments.to != Destination::Stdout;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf, absolute};
 use anyhow::{Result, bail};
 use layerwright_packer::Destination;
 
+use super::inputs::Input;
 use crate::history::{Holds, place_of};
 use crate::input::is_stream;
 use crate::planner_file;
@@ -16,7 +17,7 @@ use crate::planner_spec::PlannerSpec;
 use crate::source::Source;
 
 /// A file or folder that a command writes or reads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     /// What the user calls it.
     flag: &'static str,
@@ -68,6 +69,13 @@ impl Place {
         Ok(words.iter().map(place).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
+    /// Files that are read and never written over, such as a plan, or a tar for the customisation layer. A folder may be
+    /// written into: what is taken of it is known by then.
+    pub(super) fn of_files<'a>(inputs: impl IntoIterator<Item = Input<'a>>) -> impl Iterator<Item = Self> {
+        let files = inputs.into_iter().filter(|(_, path)| path.is_file());
+        files.filter_map(|(flag, path)| Self::new(flag, Some(path), Holds::Other))
+    }
+
     /// What is compared.
     pub(super) fn of_side(flag: &'static str, path: &Path) -> Option<Self> {
         Self::new(flag, Some(path), Holds::Other)
@@ -76,6 +84,11 @@ impl Place {
     /// Nothing in a stream is overwritten.
     fn new(flag: &'static str, path: Option<&Path>, holds: Holds) -> Option<Self> {
         path.filter(|path| !is_stream(path)).map(|path| Self { flag, path: path.to_owned(), holds })
+    }
+
+    /// What it is called, and where it is.
+    pub(super) fn input(&self) -> Input<'_> {
+        (self.flag, &self.path)
     }
 
     fn may_replace(&self, read: &Self) -> bool {

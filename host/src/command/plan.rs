@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use layerwright_packer::ImageSettings;
 use layerwright_planner::{Closure, Generation, NodeId, Plan};
 
+use super::image_settings::GivenSettings;
+use super::inputs::{check_all_there, root};
 use super::output::{check_writable, print, write_file};
 use super::places::{Place, check_apart};
 use super::plan_table::plan_table;
@@ -17,21 +19,26 @@ use crate::arguments::{ClosureArguments, PlanArguments, PlanFormat, PlanningArgu
 use crate::console::Console;
 use crate::exit::Usage;
 use crate::history::read_generations;
-use crate::planners;
+use crate::planners::{self, Configured};
 use crate::progress::spinner;
 use crate::source::{NodeFilesByName, ReadClosure, Registrations};
 
 pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCode> {
+    let settings = GivenSettings::new(&arguments.settings, console)?;
     let (output, report) = (arguments.output.as_deref(), arguments.report.file.as_deref());
     let written = [Place::of_plan("--output", output), Place::of_report(report)];
-    check_apart(written, read_by(&arguments.closure, &arguments.planning)?).map_err(Usage)?;
+    let PlanArguments { surroundings, closure, planning, nix_db, .. } = arguments;
+    let read = read_by(closure, planning)?;
+    check_apart(written, read.iter().cloned().chain(Place::of_files(surroundings.customisation.sources())))
+        .map_err(Usage)?;
     output.into_iter().chain(report).try_for_each(check_writable)?;
-    let settings = platform(arguments.architecture.as_deref(), arguments.variant.as_deref());
-    let PlanArguments { surroundings, closure, nix_db, .. } = arguments;
-    let others = closure.from.file().into_iter().chain(arguments.planning.history.history.iter().cloned());
+    let others = closure.from.file().into_iter().chain(planning.history.history.iter().cloned());
     check_stream(surroundings, others).map_err(Usage)?;
-    let surroundings = Surroundings::open(surroundings, &closure.root, &settings, *nix_db, console)?;
-    let made = make_plan(closure, &arguments.planning, &surroundings, None, console)?;
+    check_all_there(&read, surroundings.sources().chain([root(&closure.root)]))?;
+    let sandbox = planners::sandbox(&planning.sandbox, console)?;
+    let planners = planners::load_all(&sandbox, &planning.planners, &planning.lock)?;
+    let surroundings = Surroundings::open(surroundings, &closure.root, settings.given(), *nix_db, console)?;
+    let made = make_plan(closure, planning, &planners, &surroundings, None, console)?;
     let plan = &made.plan;
     let text = match arguments.format {
         PlanFormat::Plan => plan.to_json(),
@@ -49,10 +56,11 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
 }
 
 /// What is read to make a plan. Refuses what nothing is to be read for.
-pub(super) fn read_by(closure: &ClosureArguments, planning: &PlanningArguments) -> Result<impl Iterator<Item = Place>> {
+pub(super) fn read_by(closure: &ClosureArguments, planning: &PlanningArguments) -> Result<Vec<Place>> {
     closure.missing.check(closure.from.kind()).map_err(Usage)?;
     let history = Place::of_history(&planning.history.history)?;
-    Ok(Place::of_graph(&closure.from).into_iter().chain(Place::of_planners(&planning.planners)).chain(history))
+    let planners = Place::of_planners(&planning.planners);
+    Ok(Place::of_graph(&closure.from).into_iter().chain(planners).chain(history).collect())
 }
 
 /// As far as it decides which base image is meant.
@@ -85,6 +93,7 @@ impl Made {
 pub(super) fn make_plan(
     arguments: &ClosureArguments,
     planning: &PlanningArguments,
+    planners: &[Configured<'_>],
     surroundings: &Surroundings,
     state: Option<&State>,
     console: &Console,
@@ -103,7 +112,7 @@ pub(super) fn make_plan(
     spinner.set_message(format!("planning {} nodes", to_pack.len()));
     let plan = spinner.suspend(|| match to_pack.is_empty() {
         true => Ok(Plan::from_store_layers("[]")?),
-        false => planners::plan(to_pack, files.kind(), planning, max_layers, &history, console),
+        false => planners::plan(to_pack, files.kind(), planners, max_layers, &history, console),
     })?;
     spinner.finish_and_clear();
     Ok(Made { plan, files, closure, history })

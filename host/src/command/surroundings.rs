@@ -128,6 +128,15 @@ impl Surroundings {
         Some(&self.customisation).filter(|customisation| !customisation.is_empty())
     }
 
+    /// Whether the base image or the customisation layer has a file. One that is too large to be looked at is one, too.
+    pub(super) fn has_file(&self, path: &Path) -> bool {
+        let in_base = |base: &BaseImage| match path.to_str() {
+            Some(path) => base.read_file(path, MAX_BASE_BYTES).map_or(true, |content| content.is_some()),
+            None => false,
+        };
+        self.customisation.has(path) || self.base.as_ref().is_some_and(in_base)
+    }
+
     /// Store paths that have to be in the image because files of the customisation layer refer to them.
     pub(super) fn references(&self) -> &BTreeSet<String> {
         &self.references

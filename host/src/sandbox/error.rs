@@ -9,6 +9,7 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use super::call::WrongTypes;
 use super::contract;
+use super::file_kind::FileKind;
 use super::limits::{CallLimits, Limits, MemoryExceeded, is_of_the_machine};
 use super::log::{LogFlood, LogLine};
 use super::untrusted::printable;
@@ -178,6 +179,9 @@ pub(crate) enum NotAStrategy {
         /// The first bytes.
         start: Vec<u8>,
     },
+    /// Not WebAssembly, but something that one knows.
+    #[error("it is not WebAssembly: {0}")]
+    OtherFile(FileKind),
     /// A module.
     #[error(
         "it is a core WebAssembly module and not a component; build it for wasm32-wasip2, or wrap it with \

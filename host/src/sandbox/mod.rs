@@ -16,6 +16,7 @@ mod compiled;
 mod contract;
 mod engine;
 mod error;
+mod file_kind;
 mod frames;
 mod inspect;
 mod limits;

@@ -13,6 +13,7 @@ use super::call::{Outcome, State, Usage, call};
 use super::compile::{Compiler, Source};
 use super::engine::Sandbox;
 use super::error::{Failed, Misdeed, NotAStrategy, Phase, StrategyError};
+use super::file_kind::FileKind;
 use super::frames::{self, Frame};
 use super::inspect::Inspection;
 use super::limits::units;
@@ -209,6 +210,9 @@ fn look_at_header(bytes: &[u8], limit: u64) -> Result<(), NotAStrategy> {
     }
     if let Some(Precompiled::Module | Precompiled::Component) = Engine::detect_precompiled(bytes) {
         return Err(NotAStrategy::NativeCode);
+    }
+    if let Some(kind) = FileKind::of(bytes) {
+        return Err(NotAStrategy::OtherFile(kind));
     }
     // Magic number, version (16 bits), layer (16 bits): 0 is a module and 1 a component.
     match bytes.strip_prefix(b"\0asm") {

@@ -196,6 +196,14 @@ impl NodeFilesByName {
         Ok(dpkg::left_out(root, nodes.filter_map(|node| files.get(node)).flatten())?)
     }
 
+    /// Whether a package lists this file. Of store paths nothing lies outside the store.
+    pub(crate) fn lists(&self, path: &Path) -> bool {
+        match self {
+            Self::StorePaths(_) => false,
+            Self::Packages(files) => files.values().flatten().any(|file| file.path == path),
+        }
+    }
+
     /// The files of one node.
     pub(crate) fn get(&self, name: &str) -> NodeFiles {
         match self {

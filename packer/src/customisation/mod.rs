@@ -177,6 +177,12 @@ impl Customisation {
         self.tree.entries().any(|entry| matches!(entry.kind, EntryKind::File(_)))
     }
 
+    /// Whether something is at a path, where links are followed but for the last one.
+    #[must_use]
+    pub fn has(&self, path: &Path) -> bool {
+        self.tree.find(path.as_os_str().as_bytes(), LastLink::Keep).is_ok()
+    }
+
     /// Returns the paths of a store, such as `/nix/store`, that the files refer to and that exist below the root: as Nix
     /// finds them, by their hashes in contents, link targets and names.
     ///

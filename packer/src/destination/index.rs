@@ -85,15 +85,28 @@ fn index_of(documents: &Documents, names: &[IndexName]) -> String {
 /// Returns the index with the image in it. Keeps whatever else it says. The error is what is wrong with the old one.
 pub(crate) fn add_image(old: Option<&[u8]>, documents: &Documents, names: &Names) -> Result<String, String> {
     let mut index = match old {
-        Some(text) => serde_json::from_slice::<Map<String, Value>>(text).map_err(|error| error.to_string())?,
+        Some(text) => read(text)?,
         None => Map::from_iter([("schemaVersion".into(), json!(2)), ("mediaType".into(), json!(oci::INDEX))]),
     };
-    let list = index.entry("manifests").or_insert_with(|| json!([]));
-    let list = list.as_array_mut().ok_or("`manifests` is no list")?;
+    let list = manifests(&mut index)?;
     let names = make_room(list, names);
     let manifests = documents.manifests(&names).into_iter();
     list.extend(manifests.map(|manifest| serde_json::to_value(manifest).expect("a descriptor is JSON")));
     Ok(canonical_json(&index))
+}
+
+/// Whether an image can be added to it. The error is what is wrong with it.
+pub(crate) fn check_index(text: &[u8]) -> Result<(), String> {
+    read(text).and_then(|mut index| manifests(&mut index).map(drop))
+}
+
+fn read(text: &[u8]) -> Result<Map<String, Value>, String> {
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+fn manifests(index: &mut Map<String, Value>) -> Result<&mut Vec<Value>, String> {
+    let list = index.entry("manifests").or_insert_with(|| json!([]));
+    list.as_array_mut().ok_or_else(|| "`manifests` is no list".to_owned())
 }
 
 /// Removes what `names` replace, renames what is in their way, and returns what they are called then.

@@ -26,7 +26,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::index::add_image;
+use super::index::{add_image, check_index};
 use super::place::{FileInPlace, TEMPORARY_PREFIX, no_place, parent, staging_beside, staging_in};
 use crate::Digest;
 use crate::error::PackError;
@@ -62,6 +62,13 @@ impl LayoutInPlace {
         };
         let staging = if exists { staging_in(dir, dir)? } else { staging_beside(dir)? };
         Ok(Self { dir: dir.to_owned(), exists, staging })
+    }
+
+    /// Refuses an index that nothing can be added to.
+    pub(super) fn check_index(&self) -> Result<(), PackError> {
+        let index = self.dir.join(oci::INDEX_FILE);
+        let old = if self.exists { read_bounded(&index)? } else { None };
+        old.map_or(Ok(()), |old| check_index(&old).map_err(|reason| PackError::MalformedIndex { path: index, reason }))
     }
 
     /// Where blobs are put before they have a name.

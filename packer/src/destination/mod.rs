@@ -4,6 +4,7 @@
 //! blobs, or for the stream the walked layers, and leaves nothing behind when it fails.
 
 pub(crate) mod archive;
+mod check;
 mod index;
 pub(crate) mod layout;
 pub(crate) mod legacy;
@@ -17,6 +18,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+pub use check::check_layer_dir;
 pub(crate) use index::IndexName;
 pub use place::FileInPlace;
 pub(crate) use place::{DirectoryInPlace, staging_beside};

@@ -4,12 +4,15 @@ use anyhow::{Result, ensure};
 
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
+use crate::image::{Layout, text};
 use crate::invocation::{Invocation, tool};
 use crate::run::{Folder, layerwright, program};
 
 pub(super) const CASES: &[Case] = &[
     case!(help_of_every_command_has_an_example),
     case!(mistakes_are_usage_errors),
+    case!(what_can_be_refused_early_is),
+    case!(times_are_what_people_write),
     case!(completions_are_printed, Bash),
     case!(nothing_is_coloured_and_nothing_moves_without_a_terminal),
     case!(a_terminal_has_colours_unless_it_asks_for_none, Python),
@@ -74,6 +77,84 @@ fn mistakes_are_usage_errors() -> Result<()> {
         ensure!(found.stdout.is_empty() && !found.stderr.is_empty(), "{}", found.report());
     }
     layerwright(&["plan", "--from", "rpm:bash"]).exits(2)?.says(&["nix:PATH", "graph:FILE", "dpkg:NAME"])
+}
+
+/// The graph is not there, so that who reads first would tell of it.
+fn what_can_be_refused_early_is() -> Result<()> {
+    let folder = Folder::new()?;
+    let (file, missing) = (folder.write("file", "x")?, folder.path("missing/x"));
+    let [oci, archive] = ["oci", "docker-archive"].map(|scheme| format!("{scheme}:{}", folder.path("image")));
+    let graph = "graph:/missing/graph.json";
+    let refused = |command: &str, flags: &[&str], code: i32, says: &str| {
+        let input =
+            if command == "build" || command == "plan" { ["--from", graph] } else { ["--plan", "/missing.json"] };
+        layerwright(&[command]).args(input).args(flags).exits(code)?.says(&[says])
+    };
+    for command in ["build", "pack"] {
+        for (flags, says) in [
+            (&["--to", &oci, "--legacy-parents"][..], "docker-archive:FILE"),
+            (&["--to", &archive, "--legacy-parents", "--compression", "gzip"], "without compression"),
+            (&["--to", "-", "--legacy-parents"], "docker-archive:FILE"),
+            (&["--to", "-", "--compression", "zstd"], "cannot be compressed"),
+            (&["--to", &format!("oci:{missing}")], "does not exist"),
+            (&["--to", &format!("oci-archive:{missing}")], "does not exist"),
+            (&["--to", &format!("docker-archive:{file}/x")], "is no directory"),
+            (&["--to", &oci, "--created", "yesterday"], "--created"),
+            (&["--to", &oci, "--mtime", "1969-12-31"], "before 1970"),
+            (&["--to", &oci, "--variant", "V7"], "--variant"),
+            (&["--to", &oci, "--from-image", "docker://example.org/x"], "--from-image"),
+        ] {
+            refused(command, flags, 2, says)?;
+        }
+        let flags = ["--to", &oci, "--root", &missing];
+        refused(command, &flags[..2], 1, "/missing")?;
+        refused(command, &[&flags[..2], &["--from-image", &missing]].concat(), 1, "/missing")?;
+    }
+    let over = ["pack", "--plan", &file, "--to", &format!("docker-archive:{file}")];
+    layerwright(&over).exits(2)?.says(&["--plan and --to name the same place"])?;
+    for flags in [["--save-plan", &missing], ["--report", &missing]] {
+        refused("build", &[&["--to", &oci], &flags[..]].concat(), 2, "does not exist")?;
+    }
+    for flags in [["-o", &missing], ["--created", "31.01.2024"], ["--mtime", "@-1"], ["--architecture", "x86-64"]] {
+        refused("plan", &flags, 2, "error:")?;
+    }
+    for flags in [["--output", &missing], ["--mtime", "soon"]] {
+        let place = if flags[0] == "--mtime" { folder.path("layer") } else { missing.clone() };
+        let flags = if flags[0] == "--mtime" { flags.to_vec() } else { Vec::new() };
+        refused("layer", &[&["--index", "0", "--output", &place], &flags[..]].concat(), 2, "error:")?;
+    }
+    // A planner is looked at before a closure is.
+    refused("plan", &["--planner", "groups"], 1, "/missing/graph.json")?;
+    let store = HandMade::sample()?;
+    let base = ["--from-image", &file, "--planner", "groups"];
+    layerwright(&["plan", "--from", &store.source()?]).args(base).exits(2)?.says(&["needs settings"])?;
+    layerwright(&["plan", "--from", "graph:-"])
+        .args(["--add", &format!("{missing}:/x")])
+        .exits(1)?
+        .says(&["--add: "])?;
+    ensure!(folder.names()? == ["file"], "{:?}", folder.names()?);
+    Ok(())
+}
+
+fn times_are_what_people_write() -> Result<()> {
+    let (store, folder) = (HandMade::sample()?, Folder::new()?);
+    let to = format!("oci:{}:x", folder.path("oci"));
+    let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to];
+    let created = |flags: &[&str], epoch: &str| -> Result<String> {
+        layerwright(&build).args(flags).env("SOURCE_DATE_EPOCH", epoch).ok()?;
+        Ok(text(&Layout::open(&folder.path("oci"), "x")?.config["created"])?.to_owned())
+    };
+    for (written, meant) in [
+        ("20240131", "2024-01-31T00:00:00Z"),
+        ("2024-01-31 10:11:12", "2024-01-31T10:11:12Z"),
+        ("20240131101112", "2024-01-31T10:11:12Z"),
+        ("2024-01-31T10:11:12.5+01:00", "2024-01-31T09:11:12.5Z"),
+    ] {
+        let found = created(&["--created", written, "--mtime", written], "not looked at")?;
+        ensure!(found == meant, "{written}: {found}");
+    }
+    ensure!(created(&[], "1706695872")? == "2024-01-31T10:11:12Z");
+    layerwright(&build).env("SOURCE_DATE_EPOCH", "soon").exits(2)?.says(&["SOURCE_DATE_EPOCH"])
 }
 
 fn completions_are_printed() -> Result<()> {

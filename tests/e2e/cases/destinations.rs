@@ -171,7 +171,7 @@ fn colons_end_paths_and_registries_are_explained() -> Result<()> {
 
 fn compressed_streams_are_refused() -> Result<()> {
     let store = HandMade::sample()?;
-    let refused = build(&store, "-", &["--compression", "gzip"])?.exits(1)?;
+    let refused = build(&store, "-", &["--compression", "gzip"])?.exits(2)?;
     refused.says(&["cannot be compressed"])?;
     ensure!(refused.stdout.is_empty());
     build(&store, "-", &["--json"])?.exits(2)?.says(&["--json"])

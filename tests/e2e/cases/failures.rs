@@ -82,10 +82,10 @@ fn a_missing_folder_is_named() -> Result<()> {
     for scheme in FORMS {
         let to = format!("{scheme}:{}", folder.path("missing/image"));
         let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to];
-        layerwright(&build).exits(1)?.says(&[&folder.path("missing")])?;
+        layerwright(&build).exits(2)?.says(&[&folder.path("missing")])?;
     }
     let plan = folder.path("missing/plan.json");
-    layerwright(&["plan", "--from", &store.source()?, "-o", &plan]).exits(1)?.says(&[&plan])?;
+    layerwright(&["plan", "--from", &store.source()?, "-o", &plan]).exits(2)?.says(&[&plan])?;
     ensure!(folder.names()?.is_empty());
     Ok(())
 }

@@ -192,7 +192,7 @@ fn images_that_tell_nothing_are_refused() -> Result<()> {
     let tar = folder.write("some.tar", [&[0; 257][..], b"ustar", &[0; 250]].concat())?;
     run(&store, "plan")?.args(["--history", &tar]).exits(1)?.says(&["some.tar"])?;
     let stream = run(&store, "plan")?.args(["--history", "-"]).stdin(fs::read(&tar)?);
-    stream.exits(1)?.says(&["standard input", "write it to a file"])?;
+    stream.exits(2)?.says(&["standard input", "write it to a file"])?;
     Ok(())
 }
 
@@ -305,7 +305,7 @@ fn a_state_that_cannot_be_used_does_not_stop_a_build() -> Result<()> {
     fs::write(&file, packages.to_string())?;
     build()?.exits(1)?.says(&["is of an image of packages, and this one is of store paths; name another folder"])?;
     let blocked = folder.write("blocked", "a file")?;
-    let refused = run(&store, "build")?.args(["--state", &blocked, "--to", &to]).exits(1)?;
+    let refused = run(&store, "build")?.args(["--state", &blocked, "--to", &to]).exits(2)?;
     refused.says(&["opening the state ", "/blocked"])?;
     let inside = folder.path("oci/state");
     run(&store, "build")?

@@ -31,7 +31,7 @@ fn the_contract_is_printed_and_written() -> Result<()> {
     let file = folder.path("planner.wit");
     let written = layerwright(&["planner", "wit", "-o", &file]).ok()?;
     ensure!(written.stdout.is_empty() && fs::read(&file)? == printed.stdout, "{}", written.report());
-    layerwright(&["planner", "wit", "-o", &folder.path("missing/planner.wit")]).exits(1)?.says(&["missing"])
+    layerwright(&["planner", "wit", "-o", &folder.path("missing/planner.wit")]).exits(2)?.says(&["missing"])
 }
 
 /// A group that takes some of what a chain has, and one that takes nothing, which is logged.

@@ -341,8 +341,11 @@ fn what_is_no_planner_is_refused() -> Result<()> {
     let empty_component = b"\0asm\x0d\0\x01\0".to_vec();
     let store = HandMade::sample()?;
     for (name, bytes, part) in [
-        ("text.wasm", b"(module)".to_vec(), "not WebAssembly"),
-        ("empty.wasm", Vec::new(), "not WebAssembly"),
+        ("text.wasm", b"(module)".to_vec(), "not WebAssembly: it is WebAssembly as text"),
+        ("empty.wasm", Vec::new(), "not WebAssembly: it is empty"),
+        ("page.wasm", b"<!DOCTYPE html>\n<html>".to_vec(), "it is a web page"),
+        ("pointer.wasm", b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "`git lfs pull`"),
+        ("packed.wasm", b"\x1f\x8b\x08\0".to_vec(), "gunzip"),
         ("noise.wasm", noise(5000), "not WebAssembly"),
         ("cut.wasm", right[..right.len() / 2].to_vec(), "cut.wasm"),
         ("damaged.wasm", damaged, "damaged.wasm"),

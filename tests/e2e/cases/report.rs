@@ -550,8 +550,8 @@ fn a_report_is_written_to_a_place_of_its_own_or_not_at_all() -> Result<()> {
 
     // A place that cannot be written to is refused before any work, and what fails leaves nothing.
     let nowhere = folder.path("missing/report.html");
-    build(&layout, &["--report", &nowhere]).exits(1)?.says(&["missing"])?;
-    layerwright(&["simulate", "--history", &jsonl, "--report", &nowhere]).exits(1)?.says(&["missing"])?;
+    build(&layout, &["--report", &nowhere]).exits(2)?.says(&["missing"])?;
+    layerwright(&["simulate", "--history", &jsonl, "--report", &nowhere]).exits(2)?.says(&["missing"])?;
     let refused = ["--report", &report, "--max-layers", "1", "--planner", "groups,config=/missing.json"];
     build(&layout, &refused).finish()?;
     ensure!(folder.names()? == ["history.jsonl"], "{:?}", folder.names()?);
