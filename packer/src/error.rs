@@ -35,8 +35,13 @@ pub enum PackError {
         /// What it is.
         kind: &'static str,
     },
-    /// Image layers use these names to remove files of lower layers: unpacking would delete instead of create.
-    #[error("`{}` of node `{node}` begins with `.wh.`, which an image layer cannot hold", path.display())]
+    /// Image layers use these names, and overlayfs such devices, to remove files of lower layers: unpacking would delete
+    /// instead of create.
+    #[error(
+        "`{}` of node `{node}` begins with `.wh.`, or is a character device 0/0, which removes a file: an image layer \
+         cannot hold it",
+        path.display()
+    )]
     Whiteout {
         /// Whose file.
         node: String,
@@ -68,6 +73,36 @@ pub enum PackError {
         tree: String,
         /// A node with [`crate::NodeFiles::List`].
         list: String,
+    },
+    /// One of them would hide the other.
+    #[error(
+        "`{path}` of node `{node}` is {is}, and {below} in the layers below it, those of the base image; leave the \
+         package out, or build upon an image that was made like the machine with the packages"
+    )]
+    UponOther {
+        /// Whose file.
+        node: String,
+        /// In the image.
+        path: String,
+        /// What the package has.
+        is: &'static str,
+        /// What lower layers have.
+        below: &'static str,
+    },
+    /// What are two directories to the packages is one in the base image.
+    #[error(
+        "`{first}` and `{second}` of node `{node}` are different files, and both would be `{place}` in the base image; \
+         build upon an image that was made like the machine with the packages"
+    )]
+    OnePlace {
+        /// Whose file the second one is.
+        node: String,
+        /// To the packages.
+        first: String,
+        /// To the packages.
+        second: String,
+        /// In the image.
+        place: String,
     },
     /// A circle of symlinks, most likely.
     #[error("`{}` of node `{node}` leads through more than 40 symlinks", path.display())]

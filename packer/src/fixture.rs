@@ -187,7 +187,8 @@ pub(crate) fn walk_all(
     root: &Path,
 ) -> Result<Vec<LayerFiles>, PackError> {
     let room = Room::new(usize::MAX);
-    let request = WalkRequest { plan, files, root, room: &room, stamp: &Arc::default(), observer: &Unobserved };
+    let (lower, stamp) = (LowerFiles::default(), Arc::default());
+    let request = WalkRequest { plan, files, root, lower: &lower, room: &room, stamp: &stamp, observer: &Unobserved };
     let layers = request.layers(&Vec::from_iter(0..plan.layers().len()))?;
     request.check_not_nested()?;
     Ok(layers)

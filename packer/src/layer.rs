@@ -21,6 +21,8 @@ pub(crate) struct LayerFiles {
     trailer: usize,
     tar_bytes: u64,
     stamp: Arc<Stamp>,
+    /// Whether the files are others than without the layers below.
+    pub(crate) is_adapted: bool,
 }
 
 /// A stretch of entries.
@@ -145,7 +147,7 @@ impl LayerFiles {
         }
         let trailer = tar::trailer(extent.length);
         let tar_bytes = extent.length + trailer as u64;
-        Ok(Self { parts, extent, trailer, tar_bytes, stamp: Arc::clone(stamp) })
+        Ok(Self { parts, extent, trailer, tar_bytes, stamp: Arc::clone(stamp), is_adapted: false })
     }
 
     #[cfg(test)]

@@ -83,6 +83,7 @@ mod image_layers;
 mod lane;
 mod layer;
 mod layer_tar;
+mod lower;
 mod nar;
 mod oci;
 mod pack;
@@ -105,8 +106,7 @@ pub use cache_dir::{CacheDir, CacheDirError, CacheEntry};
 pub use compress::{Compression, CompressionError, EncoderError};
 pub use contents::HeldNode;
 pub use customisation::{
-    CopyMode, Customisation, CustomisationError, CustomisationProblem, LowerFile, LowerFiles, ModeChange,
-    ModeChangeError, Operation,
+    CopyMode, Customisation, CustomisationError, CustomisationProblem, ModeChange, ModeChangeError, Operation,
 };
 pub use destination::{
     Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError, check_layer_dir,
@@ -116,6 +116,7 @@ pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};
 pub use image_files::{Encoding, Respelling};
 pub use image_layers::LayerKind;
+pub use lower::{LowerFile, LowerFiles};
 pub use nar::nar_bytes;
 pub use oci::HistoryEntry;
 pub use pack::{LayerRequest, PackRequest, PackedImage, PackedLayer, pack, pack_layer, pack_stream};
@@ -124,4 +125,4 @@ pub use ready::{ReadyLayer, ReadyLayerError};
 pub use reuse::LayerReuse;
 pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError, Stamp};
 pub use verify::{ImageSource, Mismatch, Note, SourceError, VerifyError, VerifyReport, verify};
-pub use walk::{LastLink, locate};
+pub use walk::{LastLink, locate, with_packages};

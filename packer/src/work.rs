@@ -15,6 +15,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::{Resource, getrlimit};
 
+use crate::base::BaseImage;
 use crate::base_blobs;
 use crate::belt::{Belt, Worker};
 use crate::blob::{write_compressed, write_plain};
@@ -24,6 +25,7 @@ use crate::image::{Documents, Names};
 use crate::image_layers::{ImageLayer, LayerKind};
 use crate::layer::{Blob, LayerFiles};
 use crate::layer_tar::LayerTar;
+use crate::lower::LowerFiles;
 use crate::pack::{PackRequest, PackedImage, PackedLayer};
 use crate::progress::Observer;
 use crate::reuse::{Reuse, whole_profile};
@@ -53,6 +55,8 @@ pub(crate) struct Work<'a> {
     pool: ThreadPool,
     room: Room,
     stamp: Arc<Stamp>,
+    /// Of an image without a base.
+    no_lower: LowerFiles,
     reuse: Option<Reuse<'a>>,
     /// Which layers were packed before.
     reused: Vec<AtomicBool>,
@@ -99,6 +103,7 @@ impl<'a> Work<'a> {
             pool,
             room,
             stamp,
+            no_lower: LowerFiles::default(),
             reuse,
             reused,
         })
@@ -129,8 +134,9 @@ impl<'a> Work<'a> {
     }
 
     fn walk_request(&self) -> WalkRequest<'_> {
-        let PackRequest { plan, files, root, .. } = *self.request;
-        WalkRequest { plan, files, root, room: &self.room, stamp: &self.stamp, observer: self.observer }
+        let PackRequest { plan, files, root, base, .. } = *self.request;
+        let lower = base.map_or(&self.no_lower, BaseImage::lower_files);
+        WalkRequest { plan, files, root, lower, room: &self.room, stamp: &self.stamp, observer: self.observer }
     }
 
     /// Brings the blob of every layer to a file of its own in `dir`, see [`staged_blob`].
@@ -186,10 +192,16 @@ impl<'a> Work<'a> {
         for (index, key) in keys.iter().enumerate().filter(|(_, key)| key.is_some()) {
             blobs[index] = take(index, *key)?;
         }
-        self.take_ready(blobs, dir)?;
+        for index in 0..blobs.len() {
+            self.take_ready(index, None, blobs, dir)?;
+        }
         let before = SystemTime::now();
         let mut unpacked = Vec::new();
         for (index, files) in self.walk_unknown(blobs)? {
+            self.take_ready(index, Some(&files), blobs, dir)?;
+            if blobs[index].is_some() {
+                continue;
+            }
             let of_files = || self.reuse.as_ref()?.key_of_files(files.fingerprint(), before);
             let key = keys[index].or_else(of_files);
             if keys[index].is_none() {
@@ -202,15 +214,24 @@ impl<'a> Work<'a> {
         Ok(unpacked)
     }
 
-    /// Takes layers that were packed one by one.
-    fn take_ready(&self, blobs: &mut [Option<Blob>], dir: &Path) -> Result<(), PackError> {
+    /// Takes a layer that was packed by itself. Whoever packed it knew of no base image, so where that may make other files
+    /// of it, it has to be walked first.
+    fn take_ready(
+        &self,
+        index: usize,
+        walked: Option<&LayerFiles>,
+        blobs: &mut [Option<Blob>],
+        dir: &Path,
+    ) -> Result<(), PackError> {
         let PackRequest { plan, ready, .. } = *self.request;
-        for (index, layer) in self.layers.iter().enumerate().filter(|_| !ready.is_empty()) {
-            let ImageLayer::Planned(_, layer) = layer else { continue };
-            let ready = ready.iter().find(|ready| ready.is(plan.names(layer), &self.profile));
-            if let (None, Some(ready)) = (blobs[index], ready) {
-                blobs[index] = Some(ready.place(&dir.join(staged_blob(index)), self.observer)?);
-            }
+        let (None, ImageLayer::Planned(_, layer)) = (blobs[index], self.layers[index]) else { return Ok(()) };
+        let Some(ready) = ready.iter().find(|ready| ready.is(plan.names(layer), &self.profile)) else { return Ok(()) };
+        let is_same = match walked {
+            Some(files) => !files.is_adapted,
+            None => !self.walk_request().depends_on_lower(layer),
+        };
+        if is_same {
+            blobs[index] = Some(ready.place(&dir.join(staged_blob(index)), self.observer)?);
         }
         Ok(())
     }

@@ -44,8 +44,8 @@ struct Flags {
     ///
     /// PATH is a directory as the image has it, most often a store path:
     /// its bin/tool becomes /bin/tool. Several are joined. A file that two of them
-    /// have must be the same in both. /bin and the like are real directories, so that
-    /// what a base image has in them stays.
+    /// have must be the same in both. /bin and the like are real directories, also where
+    /// PATH has links to such, so that what a base image has in them stays.
     #[arg(long, value_name = "PATH", value_parser = parser(copy_to_root), verbatim_doc_comment, help_heading = HEADING)]
     copy_to_root: Vec<Operation>,
     /// What --copy-to-root makes of files
@@ -59,7 +59,8 @@ struct Flags {
     /// rootfs/:/                      what is in this directory, at the root
     ///
     /// Modes are kept, and links; all belongs to --uid and --gid. Files that are there
-    /// are replaced, directories are merged.
+    /// are replaced, directories are merged. A link to a directory is as good as one:
+    /// nothing else takes its place, and what is to be in it goes to where it leads.
     #[arg(long, value_name = "SRC:DEST", value_parser = parser(add), verbatim_doc_comment, help_heading = HEADING)]
     add: Vec<Operation>,
     /// Make a directory, and those above it; repeatable
@@ -86,7 +87,8 @@ struct Flags {
     chmod: Vec<Operation>,
     /// Unpack a tar (plain, gzip, zstd, xz or bzip2), or copy what is in a directory, at the root of the image; repeatable
     ///
-    /// Modes, owners, devices and capabilities are kept as they are there: for what a script under fakeroot has made.
+    /// Modes, owners, devices and capabilities are kept as they are there: for what a script under fakeroot has made. What
+    /// removes files of the layers below is refused: names with .wh., devices 0/0, opaque directories of overlayfs.
     #[arg(long, value_name = "FILE.tar|DIR", value_parser = parser(import), help_heading = HEADING)]
     customisation: Vec<Operation>,
     /// Take back what scripts have made of the folder that `stage` wrote with the flags before this one
@@ -96,6 +98,8 @@ struct Flags {
     #[arg(long, value_name = "FILE.tar|DIR", value_parser = parser(staged), verbatim_doc_comment, help_heading = HEADING)]
     staged: Vec<Operation>,
     /// Make /etc/passwd and /etc/group with root and nobody, /etc/nsswitch.conf, and the empty /var/empty
+    ///
+    /// Those that the base image has stay as they are.
     #[arg(long, help_heading = HEADING)]
     fake_nss: bool,
 }

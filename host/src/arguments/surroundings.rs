@@ -20,6 +20,10 @@ pub(crate) struct SurroundingsArguments {
     /// A file may be compressed with gzip, zstd, xz or bzip2; as FILE, `-` is standard
     /// input. Of several images without a name, the first is meant; of one for several
     /// platforms, the nearest to --architecture and --variant that runs there.
+    ///
+    /// What the base has as a directory stays one, and a link to a directory such a link:
+    /// files of packages from a machine that has it the other way go to where the base
+    /// has that directory, and what cannot be both is refused.
     #[arg(long, value_name = "IMAGE", verbatim_doc_comment, help_heading = "Base image")]
     pub(crate) from_image: Option<ImageSource>,
     /// The most that the base image may unpack to, e.g. 20GiB [default: 200 times its stored size, at least 1GiB; zeros are free up to 64GiB]

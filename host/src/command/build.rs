@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitC
         true => make_plan(closure, planning, &planners, &surroundings, state.as_ref(), console)?,
         false => Made::nothing()?,
     };
+    surroundings.lay_upon_packages(&made.plan, &made.files, &closure.root)?;
     if *nix_db {
         surroundings.add_nix_db(&made.closure, &made.files, &closure.root)?;
     }

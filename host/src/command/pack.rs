@@ -40,6 +40,9 @@ pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCo
     let root = &*arguments.root;
     let has_nix_db = arguments.nix_db.is_some();
     let mut surroundings = Surroundings::open(&arguments.surroundings, root, packing.settings(), has_nix_db, console)?;
+    if !arguments.packing.no_store_paths {
+        surroundings.lay_upon_packages(&plan, &files, root)?;
+    }
     if let Some(source) = &arguments.nix_db {
         let ReadClosure { closure, files } = source.read(root, surroundings.references(), &[])?;
         surroundings.add_nix_db(&closure, &files, root)?;

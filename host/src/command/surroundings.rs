@@ -6,8 +6,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use layerwright_packer::{BaseImage, Customisation, ImageSettings, ImageSource, Operation, Platform};
-use layerwright_planner::{Closure, NodeKind};
+use layerwright_packer::{
+    BaseImage, Customisation, ImageSettings, ImageSource, LowerFiles, Operation, Platform, with_packages,
+};
+use layerwright_planner::{Closure, NodeKind, Plan};
 
 use crate::arguments::SurroundingsArguments;
 use crate::console::Console;
@@ -25,6 +27,9 @@ const NIX_DATABASE_LOG: &str = "/nix/var/nix/db/db.sqlite-wal";
 /// A base image and a customisation layer, opened before the closure is read.
 pub(super) struct Surroundings {
     base: Option<BaseImage>,
+    /// By which the customisation layer is made, and for whom.
+    operations: Vec<Operation>,
+    owner: (u32, u32),
     customisation: Customisation,
     /// Store paths that files of the customisation layer refer to.
     references: BTreeSet<String>,
@@ -93,7 +98,8 @@ impl Surroundings {
             true => BTreeSet::new(),
             false => customisation.references(&store_dir()).context("reading the files of the customisation layer")?,
         };
-        Ok(Self { base, customisation, references, has_nix_db, is_for_scripts: false, scratch })
+        let is_for_scripts = false;
+        Ok(Self { base, operations, owner, customisation, references, has_nix_db, is_for_scripts, scratch })
     }
 
     /// The same for scripts to work on: links of the base image are left out. Whatever cannot be joined in the image is told
@@ -140,6 +146,20 @@ impl Surroundings {
     /// Store paths that have to be in the image because files of the customisation layer refer to them.
     pub(super) fn references(&self) -> &BTreeSet<String> {
         &self.references
+    }
+
+    /// Makes the customisation layer anew, upon the packages of a plan: a directory of it would hide a link of theirs.
+    pub(super) fn lay_upon_packages(&mut self, plan: &Plan, files: &NodeFilesByName, root: &Path) -> Result<()> {
+        if self.operations.is_empty() || files.kind() != NodeKind::DpkgPackage {
+            return Ok(());
+        }
+        let nothing = LowerFiles::default();
+        let below = self.base.as_ref().map_or(&nothing, BaseImage::lower_files);
+        let lower = with_packages(plan, &|name| files.get(name), root, below).context("looking at the packages")?;
+        let aside = self.scratch.folder("customisation-upon-packages")?;
+        self.customisation = Customisation::new(&self.operations, root, self.owner, &aside, lower)
+            .context("making the customisation layer")?;
+        Ok(())
     }
 
     /// Returns how many layers are left for the plan.

@@ -13,7 +13,7 @@ use std::io::Read;
 
 use super::error::{BaseError, Problem};
 use super::place::is_of_machine;
-use super::store_paths::{OPAQUE, WHITEOUT};
+use super::removal::{OPAQUE, WHITEOUT, spelled};
 use super::{BaseImage, BaseLayer};
 use crate::Mismatch;
 use crate::image_files::{Member, MemberKind, Members, MembersError, shown};
@@ -92,6 +92,10 @@ fn read_layer(layer: &BaseLayer, wanted: &Parts, limit: u64) -> Result<Statement
     let mut statement = Statement::new(wanted.len());
     let mut members = Members::new(layer.tar().map_err(fail)?);
     while let Some(member) = members.next().map_err(fail_member)? {
+        let (member, removal) = spelled(member, members.attributes().ok().as_ref());
+        if let Some(removal) = removal {
+            statement.note(wanted, &removal);
+        }
         if statement.note(wanted, &member) {
             statement.content = None;
             statement.is_too_long = member.size > limit;

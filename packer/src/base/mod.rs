@@ -19,6 +19,7 @@ mod lower;
 mod outline;
 mod place;
 mod platform;
+mod removal;
 mod scan;
 mod store_contents;
 mod store_paths;
@@ -36,11 +37,12 @@ pub use inherit::{Inherit, InheritError, inherit};
 pub use outline::{ImageOutline, OutlineLayer, WantedPlatform};
 pub use platform::Platform;
 
-use crate::customisation::LowerFiles;
 use crate::image_files::{Encoding, decompressed};
+use crate::lower::LowerFiles;
 use crate::progress::Observer;
 use crate::{DiffId, Digest, HistoryEntry, ImageConfig, ImageSource};
 use choose::{Chosen, Listed};
+use lower::LowerRoom;
 use place::{Allowance, Blob, Place};
 use scan::{Limits, Scan};
 use store_paths::Heads;
@@ -54,8 +56,11 @@ const MAX_HISTORY: usize = 5000;
 /// The store paths of all layers together. A large store has so many.
 const MAX_STORE_PATHS: usize = 500_000;
 
-/// The directories and symlinks of all layers together.
+/// The directories and symlinks of all layers together, without those in store paths.
 const MAX_LOWER_FILES: usize = 500_000;
+
+/// The names of all other files together. Those of a million files have room. Where there are more, none are known.
+const MAX_OTHER_NAME_BYTES: u64 = 256 << 20;
 
 /// An image that another one is built upon. Each of its layers is what the image says.
 #[derive(Debug)]
@@ -139,10 +144,10 @@ impl BaseImage {
         let chosen = choose::choose(source, &place, platform)?;
         chosen.check_whole().map_err(|problem| problem.of(&path))?;
         let Chosen { config, layers, name, manifest, .. } = chosen;
-        let (layers, scans) = read_layers(&path, layers, max_bytes, observer)?;
+        let (layers, scans, lower_files) = read_layers(&path, layers, max_bytes, observer)?;
         Ok(Self {
             store_paths: store_paths::visible(&scans),
-            lower_files: lower::visible(scans.iter().map(Arc::as_ref)),
+            lower_files,
             platform: Platform {
                 os: config.os.unwrap_or_else(|| platform.os.clone()),
                 architecture: config.architecture.unwrap_or_else(|| platform.architecture.clone()),
@@ -225,7 +230,8 @@ impl BaseImage {
         &self.store_paths
     }
 
-    /// The directories and symlinks that one sees in the image, without those in store paths.
+    /// The files that one sees in the image. Where they are more than a million, only directories and symlinks, without
+    /// those in store paths.
     #[must_use]
     pub fn lower_files(&self) -> &LowerFiles {
         &self.lower_files
@@ -256,20 +262,23 @@ impl BaseLayer {
     }
 }
 
+/// The layers of an image, what was noted of each of them, and what one sees of all.
+type ReadLayers = (Vec<BaseLayer>, Vec<Arc<Scan>>, LowerFiles);
+
 /// Reads all layers, those that are there several times once.
 fn read_layers(
     path: &Path,
     listed: Vec<Listed>,
     max_bytes: Option<u64>,
     observer: &dyn Observer,
-) -> Result<(Vec<BaseLayer>, Vec<Arc<Scan>>), BaseError> {
+) -> Result<ReadLayers, BaseError> {
     let different: BTreeMap<_, &Listed> = listed.iter().rev().map(|layer| (layer.blob.key(), layer)).collect();
     let stored = different.values().map(|layer| layer.blob.size()).fold(0, u64::saturating_add);
     observer.planned(different.len(), stored);
     let limits = Limits {
         bytes: Allowance::new(stored, max_bytes, observer),
         store_paths: AtomicU64::new(MAX_STORE_PATHS as u64),
-        lower_files: AtomicU64::new(MAX_LOWER_FILES as u64),
+        lower_files: LowerRoom::new(MAX_LOWER_FILES, MAX_OTHER_NAME_BYTES),
     };
     let read = |(key, layer): (_, &&Listed)| Ok((key, Arc::new(scan::scan(layer, &limits, observer)?)));
     // In one order, so that of several errors the same one is told each time.
@@ -284,7 +293,8 @@ fn read_layers(
         layers.push(scan.layer(layer));
         in_order.push(Arc::clone(scan));
     }
-    Ok((layers, in_order))
+    let lower_files = lower::visible(in_order.iter().map(Arc::as_ref), limits.lower_files.sufficed());
+    Ok((layers, in_order, lower_files))
 }
 
 #[cfg(test)]

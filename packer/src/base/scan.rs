@@ -7,11 +7,14 @@ use std::sync::atomic::AtomicU64;
 use super::BaseLayer;
 use super::choose::Listed;
 use super::error::{Excess, Problem};
-use super::lower::LowerNotes;
+use super::lower::{LowerNotes, LowerRoom};
 use super::place::{Allowance, Section, check_digest, encoding_of, is_of_machine};
+use super::removal::spelled;
 use super::store_paths::{Heads, StoreNotes};
 use crate::digest::Hashing;
-use crate::image_files::{Encoding, Members, MembersError, OtherEncoding, Watched, decompressed, shown};
+use crate::image_files::{
+    Attributes, Encoding, Member, Members, MembersError, OtherEncoding, Watched, decompressed, shown,
+};
 use crate::progress::Observer;
 use crate::{DiffId, Digest, Mismatch};
 
@@ -26,8 +29,8 @@ pub(super) struct Limits<'a> {
     pub(super) bytes: Allowance<'a>,
     /// How many more store paths.
     pub(super) store_paths: AtomicU64,
-    /// How many more directories and symlinks.
-    pub(super) lower_files: AtomicU64,
+    /// How many more files.
+    pub(super) lower_files: LowerRoom,
 }
 
 /// What was found out about a layer.
@@ -157,19 +160,25 @@ impl Notes {
     fn read(&mut self, tar: &mut impl Read, limits: &Limits<'_>) -> Result<(), Failure> {
         let mut members = Members::new(tar);
         while let Some(member) = members.next()? {
-            let leads_out = || {
-                let name = shown(&member.name);
-                Failure::Unusable(format!("holds `{name}`, which leads out of the image"))
-            };
-            let parts = parts(&member.name).ok_or_else(leads_out)?;
-            self.heads.note(&parts, &member.kind);
-            self.store.note(&parts, &member, &limits.store_paths).map_err(Failure::Excess)?;
             let attributes = members.attributes().ok();
-            self.lower.note(&parts, &member, attributes.as_ref(), &limits.lower_files).map_err(Failure::Excess)?;
+            let (member, removal) = spelled(member, attributes.as_ref());
+            self.member(&member, attributes.as_ref(), limits)?;
+            removal.map_or(Ok(()), |removal| self.member(&removal, None, limits))?;
         }
         // What follows the end of the archive belongs to the layer as well.
         members.trailing()?;
         Ok(())
+    }
+
+    fn member(&mut self, member: &Member, attributes: Option<&Attributes>, limits: &Limits<'_>) -> Result<(), Failure> {
+        let leads_out = || {
+            let name = shown(&member.name);
+            Failure::Unusable(format!("holds `{name}`, which leads out of the image"))
+        };
+        let parts = parts(&member.name).ok_or_else(leads_out)?;
+        self.heads.note(&parts, &member.kind);
+        self.store.note(&parts, member, &limits.store_paths).map_err(Failure::Excess)?;
+        self.lower.note(&parts, member, attributes, &limits.lower_files).map_err(Failure::Excess)
     }
 }
 

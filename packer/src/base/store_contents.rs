@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicU64;
 use layerwright_planner::lineage_of_node;
 
 use super::error::{Excess, Problem};
-use super::store_paths::{WHITEOUT, is_store_name, take};
+use super::removal::{WHITEOUT, spelled};
+use super::store_paths::{is_store_name, take};
 use crate::contents::HeldNode;
 use crate::image_files::{Member, MemberKind, Members};
 use crate::nar::{NarFile, entry_bytes};
@@ -25,6 +26,8 @@ pub(super) fn store_contents(tar: impl Read, room: &AtomicU64) -> Result<Option<
     let mut found = BTreeMap::new();
     let mut has_only_these = true;
     while let Some(member) = members.next()? {
+        let (member, removal) = spelled(member, members.attributes().ok().as_ref());
+        has_only_these &= removal.is_none();
         let parts: Vec<&[u8]> = member.name.split(|byte| *byte == b'/').collect();
         let is_directory = member.kind == MemberKind::Directory;
         match parts.as_slice() {

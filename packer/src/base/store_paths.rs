@@ -10,26 +10,18 @@
 //! named again say nothing. A path that another layer removes a part of, or adds something to, is not counted, and is
 //! packed again.
 //!
-//! In a layer, `.wh.NAME` removes NAME and `.wh..wh..opq` all that a directory has, both of the layers below only. What
-//! is no directory hides what is below a directory of that name.
+//! What removes something is told in [`removal`](super::removal). What is no directory hides what is below a directory
+//! of that name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Excess;
+use super::removal::{META, OPAQUE, WHITEOUT};
 use super::scan::Scan;
 use crate::Digest;
 use crate::image_files::{Member, MemberKind};
-
-/// What removes a name from the layers below begins like this.
-pub(super) const WHITEOUT: &[u8] = b".wh.";
-
-/// What removes all that a directory has in the layers below.
-pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
-
-/// Notes of a layer's engine for itself.
-pub(super) const META: &[u8] = b".wh..wh.";
 
 /// Names of store paths have at most so many bytes.
 const MAX_NAME_BYTES: usize = 255;

@@ -6,6 +6,7 @@
 //! 3. A hard link is a file of its own, with the content that its target has at that moment.
 //! 4. Modes, owners, devices, FIFOs and capabilities are kept, times are not.
 //! 5. Of a sparse file, the zeros that the archive leaves out are part of its content.
+//! 6. What would remove files of the layers below is refused, however it is spelled.
 
 use std::io;
 use std::path::Path;
@@ -39,9 +40,12 @@ struct Import<'a, 'b, R> {
 impl<R: io::Read> Import<'_, '_, R> {
     fn member(&mut self, member: &Member) -> Result<(), Problem> {
         let attributes = self.members.attributes().map_err(problem)?;
-        let Attributes { mode, uid, gid, .. } = attributes;
+        let Attributes { mode, uid, gid, overlay, .. } = attributes;
         if [uid, gid].contains(&u32::MAX) {
             return Err(refused("has an owner that nobody can be: 4294967295 says to system calls that it stays"));
+        }
+        if let Some(note) = overlay {
+            return Err(refused(note.refusal()));
         }
         let name = member.name.as_slice();
         match &member.kind {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::{Found, FoundKind, list, look, path_of};
+use super::disk::{Found, FoundKind, list, look, overlay_note, path_of};
 use super::error::CustomisationProblem as Problem;
 use super::tree::{FileTree, Node, Permissions};
 use crate::entry::{Base, Content, Entry, EntryKind, EntryName, LinksBefore, Seen};
@@ -97,6 +97,9 @@ impl Copy<'_> {
         let base = Arc::new(self.root.base(from, into.0.len()));
         for found in list(self.root, from)? {
             let source = from.child(&found.name);
+            if let Some(note) = overlay_note(&path_of(self.root, &source), &found.kind)? {
+                return Err(bad_source(&path_of(self.root, &source), note.refusal()));
+            }
             let permissions = match self.taken {
                 Taken::Modes => self.tree.permissions(found.mode),
                 Taken::Everything => Permissions { mode: found.mode, uid: found.uid, gid: found.gid },

@@ -9,11 +9,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, major, minor, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, OFlags, Stat, lgetxattr, llistxattr, llistxattr_query, major, minor, readlinkat, statat,
+};
 use rustix::io::Errno;
 
 use super::error::CustomisationProblem as Problem;
 use crate::entry::{EntryName, Seen, compare_names};
+use crate::image_files::OverlayNote;
 use crate::read;
 use crate::walk::Root;
 
@@ -79,6 +82,37 @@ pub(super) fn look(path: &Path) -> Result<Found, Problem> {
 /// The path of what is in a directory.
 pub(super) fn path_of(root: &Root<'_>, name: &EntryName) -> PathBuf {
     root.base(name, 0).path
+}
+
+/// What a file or directory is to overlayfs, whose upper directory this may be.
+pub(super) fn overlay_note(path: &Path, kind: &FoundKind) -> Result<Option<OverlayNote>, Problem> {
+    if let FoundKind::CharDevice { major, minor } = kind {
+        return Ok(OverlayNote::of_device(*major, *minor));
+    }
+    if !matches!(kind, FoundKind::Directory | FoundKind::File(_)) {
+        return Ok(None);
+    }
+    let names = attribute_names(path).map_err(|error| Problem::Read(named(path, error)))?;
+    let notes = names.split(|byte| *byte == 0).filter_map(|name| {
+        let mut value = [0];
+        let known = lgetxattr(path, name, &mut value).unwrap_or(0);
+        OverlayNote::of_attribute(name, &value[..known.min(1)])
+    });
+    Ok(notes.into_iter().next())
+}
+
+/// Each with a NUL behind it. Most files have none.
+fn attribute_names(path: &Path) -> rustix::io::Result<Vec<u8>> {
+    let length = match llistxattr_query(path) {
+        Err(Errno::NOTSUP) => 0,
+        length => length?,
+    };
+    let mut names = vec![0; length];
+    if length > 0 {
+        let filled = llistxattr(path, &mut names[..])?;
+        names.truncate(filled);
+    }
+    Ok(names)
 }
 
 fn look_at(directory: BorrowedFd<'_>, name: OsString) -> rustix::io::Result<Found> {

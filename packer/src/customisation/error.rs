@@ -38,6 +38,17 @@ pub enum CustomisationProblem {
         /// In the image.
         path: String,
     },
+    /// Something was to be where lower layers have a link to a directory.
+    #[error(
+        "`{path}` is a symlink of a layer below to the directory `{directory}`, and all that is found there by this name \
+         would be hidden; `{path}/` would mean within it"
+    )]
+    HidesDirectory {
+        /// The link, in the image.
+        path: String,
+        /// Where it leads, in the image.
+        directory: String,
+    },
     /// Something was to be below a file.
     #[error("`{path}` is {kind}, and no directory")]
     NotADirectory {
@@ -61,7 +72,8 @@ pub enum CustomisationProblem {
     },
     /// It is read-only, and other layers hold it.
     #[error(
-        "`{link}` is a link to `{target}`, through which nothing can be changed; with `--mkdir {link}` before          `--copy-to-root` it is a real directory, with links to what is there"
+        "`{link}` is a link to `{target}`, through which nothing can be changed; with `--mkdir {link}` before \
+         `--copy-to-root` it is a real directory, with links to what is there"
     )]
     LeadsIntoStore {
         /// The link, in the image.

@@ -1,10 +1,11 @@
-//! The files by which a C library knows users, groups and names of machines, for images without any.
+//! The files by which a C library knows users, groups and names of machines, for images without any. What a base image
+//! has of them stays: its programs and files belong to users of its own.
 
 use super::copy::content_at;
 use super::error::CustomisationProblem as Problem;
 use super::scratch::Scratch;
 use super::tree::{FileTree, Node};
-use crate::entry::{EntryKind, LinksBefore};
+use crate::entry::{EntryKind, EntryName, LinksBefore};
 
 /// Programs refuse to start for a user that has no name; and without the last one, some never ask a name server.
 const FILES: [(&[u8], &str); 3] = [
@@ -23,6 +24,9 @@ const HOME: &[u8] = b"var/empty";
 pub(super) fn add(tree: &mut FileTree, scratch: &mut Scratch<'_>) -> Result<(), Problem> {
     for (path, text) in FILES {
         let name = tree.place(path)?;
+        if tree.is_lower_file(&name) {
+            continue;
+        }
         if let Some(there) = tree.get(&name) {
             let (first, second) = (there.describe(), "that of fake NSS".into());
             return Err(Problem::Conflict { path: super::error::shown(&name), first, second });
@@ -31,6 +35,9 @@ pub(super) fn add(tree: &mut FileTree, scratch: &mut Scratch<'_>) -> Result<(), 
         let content = content_at(&aside.path, LinksBefore::Never, &name, aside.seen);
         let entry = tree.entry(name, EntryKind::File(content), 0o644);
         tree.put(Node::new(entry))?;
+    }
+    if tree.may_be_directory(&EntryName(HOME.to_vec())) {
+        return Ok(());
     }
     let permissions = tree.permissions(0o555);
     tree.put_directory(HOME, permissions).map(drop)

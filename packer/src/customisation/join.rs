@@ -5,7 +5,10 @@
 //! 1. A directory meets a directory: what is in them is joined.
 //! 2. A symlink to a directory meets a directory, or another such link: what it leads to is joined with the other one, in
 //!    a real directory. So `lib64 -> lib` of one package does not keep out what another one has in its `lib64`.
-//! 3. Else they have to be the same: one file, reached in two ways; or two files of the same content and mode.
+//! 3. A symlink to a directory at the root of the image is such a directory from the start, so that layers above, ours or
+//!    anybody's, can have a directory of that name as well. But what is copied with its links keeps those that lead to
+//!    another part of the copy, such as `bin -> usr/bin`.
+//! 4. Else they have to be the same: one file, reached in two ways; or two files of the same content and mode.
 //!
 //! Two links that lead to their own directories could be joined for ever. So no more links are followed on the way down
 //! than Linux would, and the number of files is limited.
@@ -19,6 +22,7 @@ use super::disk::{Found, FoundKind, list, look, path_of};
 use super::error::{CustomisationProblem as Problem, shown, shown_bytes};
 use super::tree::{FileTree, MAX_LINKS, Node, split};
 use crate::entry::{Base, Content, EntryKind, EntryName};
+use crate::lower::parts_of;
 use crate::read::{OpenFile, Opener};
 use crate::walk::{LastLink, ResolveError, Root};
 
@@ -43,6 +47,8 @@ struct Place {
     image: EntryName,
     /// How many links to directories were followed for it.
     links: u32,
+    /// What becomes of the files in it.
+    mode: CopyMode,
 }
 
 /// What one meets where a file is to be.
@@ -50,6 +56,7 @@ struct Leaf {
     image: EntryName,
     found: Found,
     base: Arc<Base>,
+    mode: CopyMode,
 }
 
 impl Join<'_> {
@@ -78,7 +85,8 @@ impl Join<'_> {
                 ));
             }
         }
-        self.fill(&Place { disk, image, links: 0 }, &EntryName(Vec::new()))
+        let mode = self.mode;
+        self.fill(&Place { disk, image, links: 0, mode }, &EntryName(Vec::new()))
     }
 
     /// Joins what is in a directory with what is in one of the layer.
@@ -93,10 +101,18 @@ impl Join<'_> {
             match found.kind {
                 FoundKind::Directory => {
                     let disk = from.disk.child(&found.name);
-                    self.directory(&Place { disk, image, links: from.links }, name)?;
+                    self.directory(&Place { disk, image, links: from.links, mode: from.mode }, name)?;
                 }
+                FoundKind::Symlink(ref target) if into.0.is_empty() => match self.at_the_root(from, &image, target)? {
+                    Some(place) => self.directory(&place, name)?,
+                    None => {
+                        let leaf = Leaf { image, found, base: Arc::clone(&base), mode: from.mode };
+                        self.leaf(leaf, name, from.links)?;
+                    }
+                },
                 FoundKind::File(_) | FoundKind::Symlink(_) => {
-                    self.leaf(Leaf { image, found, base: Arc::clone(&base) }, name, from.links)?;
+                    let leaf = Leaf { image, found, base: Arc::clone(&base), mode: from.mode };
+                    self.leaf(leaf, name, from.links)?;
                 }
                 kind => {
                     let path = path_of(self.root, &from.disk.child(&found.name));
@@ -113,7 +129,7 @@ impl Join<'_> {
         if let Some(there) = self.tree.get(&name)
             && let Some(origin) = there.origin.clone()
         {
-            let Some(place) = self.leads_to_directory(&origin, from.links)? else {
+            let Some(place) = self.leads_to_directory(&origin, from.links, from.mode)? else {
                 return Err(conflict(&name, there.describe(), format!("the directory `{}`", shown(&from.image))));
             };
             self.tree.remove(&name);
@@ -136,19 +152,19 @@ impl Join<'_> {
             return Ok(());
         }
         let directory = match leaf.found.kind {
-            FoundKind::Symlink(_) => self.leads_to_directory(&leaf.image, links)?,
+            FoundKind::Symlink(_) => self.leads_to_directory(&leaf.image, links, leaf.mode)?,
             _ => None,
         };
         match (directory, self.tree.get(&name)) {
             (Some(place), _) => self.directory(&place, name),
-            // A link of a lower layer, which a file replaces as it would any other file.
+            // A link of a lower layer, which a file replaces as it would any other file, if it leads to one.
             (None, None) => self.tree.put(self.node(leaf, name)),
             (None, Some(there)) => Err(conflict(&name, there.describe(), format!("`{}`", shown(&leaf.image)))),
         }
     }
 
     fn node(&self, leaf: Leaf, name: EntryName) -> Node {
-        let (kind, mode) = match (self.mode, leaf.found.kind) {
+        let (kind, mode) = match (leaf.mode, leaf.found.kind) {
             (CopyMode::Links, _) => (EntryKind::Symlink { target: [b"/", leaf.image.0.as_slice()].concat() }, 0o777),
             (CopyMode::Files, FoundKind::File(seen)) => {
                 (EntryKind::File(Content::new(&leaf.base, seen)), leaf.found.mode)
@@ -156,13 +172,13 @@ impl Join<'_> {
             (CopyMode::Files, FoundKind::Symlink(target)) => (EntryKind::Symlink { target }, 0o777),
             (CopyMode::Files, _) => unreachable!("only files and symlinks are leaves"),
         };
-        Node { entry: self.tree.entry(name, kind, mode), origin: Some(leaf.image) }
+        Node { origin: Some(leaf.image), ..Node::new(self.tree.entry(name, kind, mode)) }
     }
 
     /// Whether it makes no difference which of them is there.
     fn is_same(&self, there: &Node, leaf: &Leaf, name: &EntryName) -> Result<bool, Problem> {
         if let EntryKind::Symlink { target } = &there.entry.kind {
-            let would_be = match (self.mode, &leaf.found.kind) {
+            let would_be = match (leaf.mode, &leaf.found.kind) {
                 (CopyMode::Files, FoundKind::Symlink(other)) => other == target,
                 (CopyMode::Files, _) => false,
                 (CopyMode::Links, _) => target.strip_prefix(b"/") == Some(leaf.image.0.as_slice()),
@@ -197,7 +213,23 @@ impl Join<'_> {
         Ok(Some(End { name, content, mode: found.mode }))
     }
 
-    fn leads_to_directory(&self, image: &EntryName, links: u32) -> Result<Option<Place>, Problem> {
+    /// The directory that a link becomes at the root of the image, unless it stays a link.
+    fn at_the_root(&self, from: &Place, image: &EntryName, target: &[u8]) -> Result<Option<Place>, Problem> {
+        let Some(place) = self.leads_to_directory(image, from.links, CopyMode::Links)? else { return Ok(None) };
+        if from.mode == CopyMode::Links {
+            return Ok(Some(place));
+        }
+        if place.disk.as_path().starts_with(from.disk.as_path()) {
+            return Ok(None);
+        }
+        // As the link says it: the copy need not be in the image under any other name.
+        let parts: Vec<&[u8]> = parts_of(target).collect();
+        let is_plain = target.starts_with(b"/") && !parts.contains(&&b".."[..]);
+        let image = if is_plain { EntryName(parts.join(&b'/')) } else { place.disk.clone() };
+        Ok(Some(Place { image, ..place }))
+    }
+
+    fn leads_to_directory(&self, image: &EntryName, links: u32, mode: CopyMode) -> Result<Option<Place>, Problem> {
         let Some(disk) = self.follow(image)? else { return Ok(None) };
         if !matches!(look(&path_of(self.root, &disk))?.kind, FoundKind::Directory) {
             return Ok(None);
@@ -205,7 +237,7 @@ impl Join<'_> {
         if links >= MAX_LINKS {
             return Err(Problem::TooManyLinks { path: shown(image) });
         }
-        Ok(Some(Place { disk, image: image.clone(), links: links + 1 }))
+        Ok(Some(Place { disk, image: image.clone(), links: links + 1, mode }))
     }
 
     /// `None` for what leads nowhere, or round in a circle: such links may be in packages.

@@ -12,7 +12,6 @@ mod disk;
 mod error;
 mod fake_nss;
 mod join;
-mod lower;
 mod mode;
 mod operation;
 mod references;
@@ -31,7 +30,6 @@ use self::disk::FoundKind;
 pub use self::error::{CustomisationError, CustomisationProblem};
 use self::error::{CustomisationProblem as Problem, shown, shown_bytes};
 use self::join::Join;
-pub use self::lower::{LowerFile, LowerFiles};
 pub use self::mode::{ModeChange, ModeChangeError};
 pub use self::operation::{CopyMode, Operation};
 use self::scratch::Scratch;
@@ -40,6 +38,7 @@ use crate::Stamp;
 use crate::entry::{EntryKind, EntryName};
 use crate::error::PackError;
 use crate::layer::{LayerFiles, Part};
+use crate::lower::LowerFiles;
 use crate::walk::{LastLink, Root, locate};
 
 /// The files of the customisation layer.

@@ -27,7 +27,8 @@ pub(super) fn hash_of(name: &str) -> Option<&str> {
     (hash.bytes().all(is_base32) && !rest.is_empty() && rest.bytes().all(is_name)).then_some(hash)
 }
 
-/// Returns those of the known store paths, by their hashes, whose hash is in a content, a link's target or a name.
+/// Returns those of the known store paths, by their hashes, whose hash is in a content, a link's target or a name. What
+/// lower layers refer to, they hold.
 pub(super) fn scan(tree: &FileTree, known: &BTreeMap<String, String>) -> Result<BTreeSet<String>, PackError> {
     let mut scan = Scan {
         known: known.iter().map(|(hash, path)| (hash.as_bytes(), path.as_str())).collect(),
@@ -35,7 +36,7 @@ pub(super) fn scan(tree: &FileTree, known: &BTreeMap<String, String>) -> Result<
         window: Vec::new(),
     };
     let mut opener = Opener::default();
-    for entry in tree.entries() {
+    for entry in tree.own_entries() {
         scan.bytes(&entry.name.0);
         match &entry.kind {
             EntryKind::Symlink { target } => scan.bytes(target),

@@ -75,7 +75,7 @@ pub(super) fn take_back(would_be: &FileTree, written: &FileTree, after: &FileTre
                 Some((node, written)) => (with_kept(&entry, &node.entry, written, tree.owner()), node.origin.clone()),
                 None => (entry, None),
             };
-            tree.put(Node { entry: Entry { name, ..entry }, origin })?;
+            tree.put(Node { origin, ..Node::new(Entry { name, ..entry }) })?;
         }
     }
     Ok(tree)

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::*;
 use crate::Compression;
 use crate::fixture::{Fixture, write_layer};
+use crate::lower::LowerFile;
 
 /// The names of store paths.
 pub(super) const A: &str = "/nix/store/00000000000000000000000000000000-a";
@@ -385,7 +386,6 @@ fn files_are_put_where_lower_layers_have_them() {
     let in_bin = ["usr/ 755", "usr/bin/ 711 5:6", "usr/bin/x 644 = x"];
     setting.check(&[add(&x, "/bin/x")], &in_bin);
     setting.check(&[add(&x, "/bin/")], &in_bin);
-    setting.check(&[add(&x, "/bin")], &["bin 644 = x"]);
     setting.check(&[mkdir("/home/app/.conf")], &["home/ 755", "home/app/ 750 1000:1000", "home/app/.conf/ 755"]);
     assert!(setting.error(&[add(&x, "/usr")]).contains("`/usr` is a directory already"));
     assert!(
@@ -393,6 +393,158 @@ fn files_are_put_where_lower_layers_have_them() {
             .error(&[add(&x, "/gone/x")])
             .contains("`/gone` is a symlink to `/nowhere`, and `/nowhere` is in neither")
     );
+}
+
+const DIRECTORY: LowerFile = LowerFile::Directory { mode: 0o755, uid: 0, gid: 0 };
+
+fn link_to(target: &str) -> LowerFile {
+    LowerFile::Symlink(target.into())
+}
+
+fn below(files: &[(&str, LowerFile)]) -> Setting {
+    let mut setting = Setting::new();
+    for (path, file) in files {
+        setting.lower.insert(Path::new(path), file.clone());
+    }
+    setting
+}
+
+#[test]
+fn nothing_takes_the_place_of_a_link_to_a_directory() {
+    let setting = below(&[
+        ("/usr/lib", DIRECTORY),
+        ("/lib", link_to("usr/lib")),
+        ("/lib64", link_to("lib")),
+        ("/etc/localtime", link_to("../usr/share/zone")),
+        ("/usr/share/zone", LowerFile::File),
+        ("/gone", link_to("/nowhere")),
+    ]);
+    setting.sources.file("/x", 0o644, b"x");
+    setting.sources.dir("/tree", 0o755);
+    setting.sources.symlink("/tree/lib", "usr/local");
+    setting.sources.dir("/same", 0o755);
+    setting.sources.symlink("/same/lib64", "/usr/lib");
+    let x = setting.source("x");
+    for path in ["/lib", "/lib64"] {
+        for operation in [
+            add(&x, path),
+            link("/usr/local", path),
+            link("usr", path),
+            Operation::Import(setting.source("tree")),
+            add(setting.source("tree/"), "/"),
+        ] {
+            let error = setting.error(&[operation]);
+            assert!(error.contains("is a symlink of a layer below to the directory `/usr/lib`"), "{error}");
+        }
+    }
+    // One that leads to the same place hides nothing, and neither does one in place of a link to a file, or to nothing.
+    setting.check(&[link("/usr/lib", "/lib")], &["lib 777 -> /usr/lib"]);
+    setting.check(&[add(setting.source("same/"), "/")], &["lib64 777 -> /usr/lib"]);
+    setting.check(&[add(&x, "/etc/localtime")], &["etc/ 755", "etc/localtime 644 = x"]);
+    setting.check(&[add(&x, "/gone")], &["gone 644 = x"]);
+    setting.check(&[add(&x, "/lib64/")], &["usr/ 755", "usr/lib/ 755", "usr/lib/x 644 = x"]);
+}
+
+#[test]
+fn no_directory_takes_the_place_of_a_file() {
+    let setting = below(&[("/etc/passwd", LowerFile::File), ("/etc/link", link_to("passwd"))]);
+    setting.sources.file("/x", 0o644, b"x");
+    setting.sources.dir("/tree/etc/passwd", 0o755);
+    setting.root.dir(&format!("{A}/etc/passwd"), 0o755);
+    let x = setting.source("x");
+    for operation in [
+        add(&x, "/etc/passwd/"),
+        add(&x, "/etc/passwd/deep/x"),
+        add(&x, "/etc/link/"),
+        add(setting.source("tree"), "/etc/passwd"),
+        add(setting.source("tree/"), "/"),
+        Operation::Import(setting.source("tree")),
+        Operation::Mkdir { path: "/etc/passwd".into(), mode: Some(0o700) },
+        mkdir("/etc/link"),
+        link("x", "/etc/passwd/y"),
+        links(A),
+        files(A),
+    ] {
+        let error = setting.error(std::slice::from_ref(&operation));
+        assert!(error.contains("`/etc/passwd` is a file of a layer below, and no directory"), "{operation}: {error}");
+    }
+    setting.check(&[add(&x, "/etc/passwd")], &["etc/ 755", "etc/passwd 644 = x"]);
+    setting.check(&[link("/run/passwd", "/etc/passwd")], &["etc/ 755", "etc/passwd 777 -> /run/passwd"]);
+}
+
+#[test]
+fn users_and_groups_of_lower_layers_stay() {
+    let setting = below(&[
+        ("/etc/passwd", LowerFile::File),
+        ("/etc/group", link_to("/nix/store/x/group")),
+        ("/var/empty", LowerFile::Directory { mode: 0o700, uid: 3, gid: 3 }),
+    ]);
+    setting.check(&[Operation::FakeNss], &["etc/ 755", "etc/nsswitch.conf 644 = hosts: files dns\\n"]);
+}
+
+/// A base whose links at the root lead into its own store paths, and from there into others.
+fn links_into_the_store() -> Setting {
+    below(&[
+        ("/nix/store/env/bin", link_to("/nix/store/hello/bin")),
+        ("/nix/store/env/share", link_to("../hello/share")),
+        ("/nix/store/hello/bin/hello", LowerFile::File),
+        ("/nix/store/hello/bin/hi", link_to("hello")),
+        ("/nix/store/hello/share/man/man1", DIRECTORY),
+        ("/bin", link_to("/nix/store/env/bin")),
+        ("/share", link_to("nix/store/env/share")),
+        ("/usr/bin", link_to("/bin")),
+    ])
+}
+
+#[test]
+fn links_into_store_paths_of_lower_layers_become_directories() {
+    let setting = links_into_the_store();
+    setting.sources.file("/x", 0o644, b"x");
+    setting.root.dir(&format!("{A}/bin"), 0o555);
+    setting.root.file(&format!("{A}/bin/x"), 0o555, b"x");
+    let x = setting.source("x");
+    let programs = ["bin/ 755", "bin/hello 777 -> /nix/store/hello/bin/hello", "bin/hi 777 -> /nix/store/hello/bin/hi"];
+    let bin_with = |x: &str| {
+        let mut expected = programs.map(String::from).to_vec();
+        expected.push(x.to_owned());
+        expected
+    };
+    let check = |operations: &[Operation], expected: &[String]| {
+        setting.check(operations, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    for dest in ["/bin/", "/bin/x"] {
+        check(&[add(&x, dest)], &bin_with("bin/x 644 = x"));
+        check(&[add(&x, dest), chown(1, 1, "/bin/x")], &bin_with("bin/x 644 1:1 = x"));
+    }
+    let through = setting.build(&[add(&x, "/usr/bin/x")]).unwrap();
+    assert_eq!(entries(&tar_of(&through)), bin_with("bin/x 644 = x"));
+    check(&[links(A)], &bin_with(&format!("bin/x 777 -> {A}/bin/x")));
+    check(&[files(A)], &bin_with("bin/x 555 = x"));
+    // Several steps down, only what is needed.
+    let man = [
+        "share/ 755",
+        "share/man/ 755",
+        "share/man/man1 777 -> /nix/store/hello/share/man/man1",
+        "share/man/x 644 = x",
+    ];
+    setting.check(&[add(&x, "/share/man/")], &man);
+    // What the base has is replaced by what one puts there, and cannot be changed otherwise.
+    setting.check(&[add(&x, "/bin/hello")], &["bin/ 755", "bin/hello 644 = x", programs[2]]);
+    assert!(
+        setting.error(&[add(&x, "/bin/x"), chmod("700", "/bin/hello")]).contains("is not in the customisation layer")
+    );
+    assert!(setting.error(&[add(&x, "/bin/hello/x")]).contains("is a file of a layer below, and no directory"));
+    assert!(setting.error(&[add(&x, "/bin")]).contains("is a symlink of a layer below to the directory"));
+    // Nobody is kept from writing to the place itself, or from having a link of one's own.
+    let error = setting.error(&[link("/nix/store/hello/bin", "/mine"), add(&x, "/mine/")]);
+    assert!(
+        error.contains("`/mine` is a link to `/nix/store/hello/bin`, through which nothing can be changed"),
+        "{error}"
+    );
+    // What the links in the new directory refer to, the base holds.
+    let known = BTreeMap::from([("0".repeat(32), A.to_owned())]);
+    let customisation = setting.build(&[add(&x, "/bin/x")]).unwrap();
+    assert_eq!(customisation.references_among(&known).unwrap(), BTreeSet::new());
 }
 
 #[test]

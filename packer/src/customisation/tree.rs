@@ -6,14 +6,16 @@
 //! 1. A directory that does not exist is made, if its name was spelled out.
 //! 2. One that only a symlink leads to is not: nobody has asked for it, and it may well be that a link of a stranger is
 //!    meant to lead elsewhere.
+//! 3. Nothing is put into a store path of lower layers. Where a link of theirs leads there, such as `/bin` to that of a
+//!    package, a directory takes its place, with links to all that is there: what it led to is found as before.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{CustomisationProblem as Problem, shown, shown_bytes};
-use super::lower::{LowerFile, LowerFiles};
 use crate::entry::{Entry, EntryKind, EntryName};
+use crate::lower::{LowerFile, LowerFiles, parts_of};
 use crate::walk::LastLink;
 
 /// As many symlinks as Linux follows.
@@ -31,6 +33,9 @@ const MAX_TEXT_BYTES: usize = 256 << 20;
 
 /// As a reason.
 const WHITEOUT: &str = "has a name in it that begins with `.wh.`, which removes files instead of making one";
+
+/// Where lower layers have store paths.
+const STORE: &[u8] = b"nix/store/";
 
 /// Directories that are not 0755 where nobody says anything else.
 const USUAL_MODES: [(&[u8], u32); 3] = [(b"tmp", 0o1777), (b"var/tmp", 0o1777), (b"root", 0o700)];
@@ -52,6 +57,8 @@ pub(super) struct Node {
     pub(super) entry: Entry,
     /// What was copied to the root, by its name below the root of the request.
     pub(super) origin: Option<EntryName>,
+    /// Whether it is a link to what a lower layer shows at this name: that layer's file, so to say.
+    pub(super) is_lower: bool,
 }
 
 /// Whose a file is, and what one may do with it.
@@ -70,6 +77,24 @@ enum Standing<'a> {
     Other(&'static str),
 }
 
+/// Where a path leads.
+struct Followed {
+    /// Without symlinks.
+    name: EntryName,
+    /// The link that leads into a store path of lower layers, if the path does not name that itself.
+    into_store: Option<EntryName>,
+}
+
+/// A component of a path that is being followed.
+#[derive(Clone)]
+struct Step {
+    component: Vec<u8>,
+    /// The link that it belongs to and what that says, if not to the path itself.
+    link: Option<(EntryName, Vec<u8>)>,
+    /// The same, but for links in store paths, which others lead to.
+    outer: Option<EntryName>,
+}
+
 /// What becomes of a directory that does not exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
@@ -79,7 +104,7 @@ enum Missing {
 
 impl Node {
     pub(super) fn new(entry: Entry) -> Self {
-        Self { entry, origin: None }
+        Self { entry, origin: None, is_lower: false }
     }
 
     /// What it is, for a message.
@@ -133,12 +158,24 @@ impl FileTree {
         matches!(self.lower.get(name), Some(LowerFile::Directory { .. }))
     }
 
+    /// Without what only says again what lower layers have.
+    pub(super) fn own_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.nodes.values().filter(|node| !node.is_lower).map(|node| &node.entry)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
+    /// What the layer has of its own.
     pub(super) fn get(&self, name: &EntryName) -> Option<&Node> {
-        self.nodes.get(name)
+        self.nodes.get(name).filter(|node| !node.is_lower)
+    }
+
+    /// Whether lower layers have a file at a name, or a link, and the layer itself nothing.
+    pub(super) fn is_lower_file(&self, name: &EntryName) -> bool {
+        let is_there = matches!(self.standing(name), Standing::Other(_) | Standing::Symlink(_));
+        self.get(name).is_none() && (is_there || matches!(self.lower.get(name), Some(LowerFile::Symlink(_))))
     }
 
     /// With the default owner.
@@ -156,17 +193,27 @@ impl FileTree {
     pub(super) fn may_be_directory(&self, name: &EntryName) -> bool {
         match self.standing(name) {
             Standing::Directory => true,
-            _ => !self.nodes.contains_key(name) && matches!(self.lower.get(name), Some(LowerFile::Symlink(_))),
+            Standing::Symlink(_) => self.get(name).is_none(),
+            // Where links of lower layers are not followed, they are links nevertheless.
+            Standing::Nothing => matches!(self.lower.get(name), Some(LowerFile::Symlink(_))),
+            Standing::Other(_) => false,
         }
     }
 
     /// Makes a directory and those above it, as far as they do not exist. Returns its name without symlinks, empty for
     /// the root.
     pub(super) fn directory(&mut self, path: &[u8]) -> Result<EntryName, Problem> {
-        let name = self.follow(&split(path)?, path, Missing::IsMade)?;
-        if let Standing::Other(kind) = self.standing(&name) {
-            return Err(Problem::NotADirectory { path: shown(&name), kind });
-        }
+        let parts = split(path)?;
+        let name = loop {
+            let Followed { name, into_store } = self.follow(&parts, path, Missing::IsMade)?;
+            if let Standing::Other(kind) = self.standing(&name) {
+                return Err(Problem::NotADirectory { path: shown(&name), kind });
+            }
+            match into_store {
+                Some(link) => self.unfold(&link)?,
+                None => break name,
+            }
+        };
         let ends = name.0.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let ends: Vec<usize> = ends.chain((!name.0.is_empty()).then_some(name.0.len())).collect();
         for end in ends {
@@ -204,13 +251,13 @@ impl FileTree {
     pub(super) fn find(&self, path: &[u8], last: LastLink) -> Result<EntryName, Problem> {
         let mut parts = split(path)?;
         let name = match last {
-            LastLink::Follow => self.follow(&parts, path, Missing::IsRefused)?,
+            LastLink::Follow => self.follow(&parts, path, Missing::IsRefused)?.name,
             LastLink::Keep => match parts.pop() {
                 None => EntryName(Vec::new()),
-                Some(last) => self.follow(&parts, path, Missing::IsRefused)?.child(OsStr::from_bytes(&last)),
+                Some(last) => self.follow(&parts, path, Missing::IsRefused)?.name.child(OsStr::from_bytes(&last)),
             },
         };
-        if name.0.is_empty() || self.nodes.contains_key(&name) {
+        if name.0.is_empty() || self.get(&name).is_some() {
             Ok(name)
         } else {
             Err(Problem::NotThere { path: shown_bytes(path) })
@@ -219,10 +266,32 @@ impl FileTree {
 
     /// Puts a file where [`Self::place`] said. Replaces any other that is there.
     pub(super) fn put(&mut self, node: Node) -> Result<(), Problem> {
-        if let Standing::Directory = self.standing(&node.entry.name) {
-            return Err(Problem::IsDirectory { path: shown(&node.entry.name) });
+        let name = &node.entry.name;
+        match self.standing(name) {
+            Standing::Directory => return Err(Problem::IsDirectory { path: shown(name) }),
+            Standing::Symlink(_) if self.get(name).is_none() => self.check_hides_nothing(&node.entry)?,
+            _ => {}
         }
         self.insert(node)
+    }
+
+    /// Refuses what would take the place of a lower layer's link to a directory, unless it is a link to the same one.
+    fn check_hides_nothing(&self, entry: &Entry) -> Result<(), Problem> {
+        let parts: Vec<Vec<u8>> = parts_of(&entry.name.0).map(<[u8]>::to_vec).collect();
+        let Some(directory) = self.leads_to_directory(&parts) else { return Ok(()) };
+        if let (EntryKind::Symlink { target }, Some((_, above))) = (&entry.kind, parts.split_last()) {
+            let above = if target.starts_with(b"/") { &[] } else { above };
+            let parts: Vec<Vec<u8>> = above.iter().cloned().chain(parts_of(target).map(<[u8]>::to_vec)).collect();
+            if self.leads_to_directory(&parts).as_ref() == Some(&directory) {
+                return Ok(());
+            }
+        }
+        Err(Problem::HidesDirectory { path: shown(&entry.name), directory: shown(&directory) })
+    }
+
+    fn leads_to_directory(&self, parts: &[Vec<u8>]) -> Option<EntryName> {
+        let name = self.follow(parts, b"", Missing::IsRefused).ok()?.name;
+        matches!(self.standing(&name), Standing::Directory).then_some(name)
     }
 
     pub(super) fn remove(&mut self, name: &EntryName) {
@@ -258,18 +327,18 @@ impl FileTree {
             (None, Some(LowerFile::Directory { .. })) => Standing::Directory,
             (None, Some(LowerFile::Symlink(_))) if self.is_for_scripts => Standing::Nothing,
             (None, Some(LowerFile::Symlink(target))) => Standing::Symlink(target),
+            (None, Some(LowerFile::File)) => Standing::Other("a file of a layer below"),
             (None, None) => Standing::Nothing,
         }
     }
 
     /// Follows every symlink of a path, the last component included, to something that is no symlink.
-    fn follow(&self, parts: &[Vec<u8>], path: &[u8], missing: Missing) -> Result<EntryName, Problem> {
-        /// A component, with the link that it belongs to, if not to the path itself.
-        type Step = (Vec<u8>, Option<(EntryName, Vec<u8>)>);
-        let mut ahead: VecDeque<Step> = parts.iter().map(|part| (part.clone(), None)).collect();
+    fn follow(&self, parts: &[Vec<u8>], path: &[u8], missing: Missing) -> Result<Followed, Problem> {
+        let step = |part: &Vec<u8>| Step { component: part.clone(), link: None, outer: None };
+        let mut ahead: VecDeque<Step> = parts.iter().map(step).collect();
         let mut here = EntryName(Vec::new());
-        let mut links = 0;
-        while let Some((component, link)) = ahead.pop_front() {
+        let (mut into_store, mut links) = (None, 0);
+        while let Some(Step { component, link, outer }) = ahead.pop_front() {
             if component == b".." {
                 here.0.truncate(here.0.iter().rposition(|byte| *byte == b'/').unwrap_or(0));
                 continue;
@@ -288,10 +357,12 @@ impl FileTree {
                     if target.starts_with(b"/") {
                         here.0.clear();
                     }
-                    let link = (name, target.to_vec());
+                    let outer = if self.is_in_lower_store(&name) { outer } else { Some(name.clone()) };
+                    let link = Some((name, target.to_vec()));
                     for part in parts_of(target).rev() {
-                        ahead.push_front((part.to_vec(), Some(link.clone())));
+                        ahead.push_front(Step { component: part.to_vec(), link: link.clone(), outer: outer.clone() });
                     }
+                    continue;
                 }
                 Standing::Other(_) if ahead.is_empty() => here = name,
                 Standing::Other(kind) => return Err(Problem::NotADirectory { path: shown(&name), kind }),
@@ -301,8 +372,40 @@ impl FileTree {
                     (None, Missing::IsRefused) => return Err(Problem::NotThere { path: shown_bytes(path) }),
                 },
             }
+            into_store = if self.is_in_lower_store(&here) { outer.or(into_store) } else { None };
         }
-        Ok(here)
+        Ok(Followed { name: here, into_store })
+    }
+
+    /// Whether a name is that of a store path which lower layers have, or below one.
+    fn is_in_lower_store(&self, name: &EntryName) -> bool {
+        let Some(below) = name.0.strip_prefix(STORE) else { return false };
+        let end = below.iter().position(|byte| *byte == b'/').unwrap_or(below.len());
+        self.lower.get(&EntryName(name.0[..STORE.len() + end].to_vec())).is_some()
+    }
+
+    /// Makes a directory where lower layers have a link to one in a store path, with links to what is in that.
+    fn unfold(&mut self, link: &EntryName) -> Result<(), Problem> {
+        if let Some(own) = self.get(link) {
+            let target =
+                if let EntryKind::Symlink { target } = &own.entry.kind { shown_bytes(target) } else { String::new() };
+            return Err(Problem::LeadsIntoStore { link: shown(link), target });
+        }
+        let parts: Vec<Vec<u8>> = parts_of(&link.0).map(<[u8]>::to_vec).collect();
+        let place = self.follow(&parts, &link.0, Missing::IsRefused)?.name;
+        self.nodes.remove(link);
+        for (end, _) in link.0.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            self.make_directory(EntryName(link.0[..end].to_vec()))?;
+        }
+        self.make_directory(link.clone())?;
+        let children: Vec<EntryName> = self.lower.children(&place).cloned().collect();
+        for child in children {
+            let component = child.as_path().file_name().unwrap_or_default();
+            let kind = EntryKind::Symlink { target: [b"/", child.0.as_slice()].concat() };
+            let entry = self.entry(link.child(component), kind, 0o777);
+            self.insert(Node { entry, origin: None, is_lower: true })?;
+        }
+        Ok(())
     }
 
     /// What to say of a link that leads to nothing one knows.
@@ -353,20 +456,12 @@ pub(super) fn split(path: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
         return Err(invalid(path, "has a NUL in it"));
     }
     if parts.iter().any(|part| part.starts_with(b".wh.")) {
-        return Err(invalid(
-            path,
-            "has a name in it that begins with `.wh.`, which removes files instead of making one",
-        ));
+        return Err(invalid(path, WHITEOUT));
     }
     if path.len() > MAX_PATH_BYTES || parts.iter().any(|part| part.len() > MAX_COMPONENT_BYTES) {
         return Err(invalid(path, "is longer than any path can be, or has a name in it that is"));
     }
     Ok(parts)
-}
-
-/// Empty components and `.` say nothing.
-fn parts_of(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."))
 }
 
 fn invalid(path: &[u8], reason: &'static str) -> Problem {

@@ -6,8 +6,8 @@
 
 use std::io::{self, Read};
 
-use super::shown;
 use super::sparse::{ContentMap, HeaderMap, MapPlace, Next, Sparse, SparseRecords};
+use super::{OverlayNote, shown};
 
 const BLOCK: usize = 512;
 
@@ -73,6 +73,8 @@ pub(crate) struct Attributes {
     pub(crate) device: (u32, u32),
     /// The extended attribute `security.capability`.
     pub(crate) capability: Option<Vec<u8>>,
+    /// What it is to overlayfs.
+    pub(crate) overlay: Option<OverlayNote>,
 }
 
 /// Why an archive cannot be read on.
@@ -121,6 +123,7 @@ struct Extension {
     gid: Option<u64>,
     capability: Option<Vec<u8>>,
     sparse: SparseRecords,
+    overlay: Option<OverlayNote>,
 }
 
 impl<R: Read> Members<R> {
@@ -384,11 +387,10 @@ impl Extension {
                 b"uid" => self.uid = owner_of(value),
                 b"gid" => self.gid = owner_of(value),
                 b"SCHILY.xattr.security.capability" => self.capability = Some(value.to_vec()),
-                key => {
-                    if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
-                        self.sparse.add(key, value);
-                    }
-                }
+                key => match key.strip_prefix(b"GNU.sparse.") {
+                    Some(key) => self.sparse.add(key, value),
+                    None => self.overlay = OverlayNote::of_record(key, value).or(self.overlay),
+                },
             }
         }
         Some(())
@@ -398,11 +400,11 @@ impl Extension {
 /// Whether a global header says what would change how members are read.
 fn is_rule(content: &[u8]) -> bool {
     let mut said = Extension::default();
-    let Extension { name, link, size, uid, gid, capability, sparse } = match said.add_records(content) {
+    let Extension { name, link, size, uid, gid, capability, sparse, overlay } = match said.add_records(content) {
         Some(()) => said,
         None => return true,
     };
-    let texts = name.is_some() || link.is_some() || capability.is_some();
+    let texts = name.is_some() || link.is_some() || capability.is_some() || overlay.is_some();
     texts || !sparse.is_empty() || [size, uid, gid].iter().any(Option::is_some)
 }
 
@@ -443,6 +445,7 @@ fn attributes(header: &[u8; BLOCK], extension: Extension) -> Option<Attributes> 
         b'3' | b'4' => (narrow(field(329, 337)?)?, narrow(field(337, 345)?)?),
         _ => (0, 0),
     };
+    let of_device = if type_flag == b'3' { OverlayNote::of_device(device.0, device.1) } else { None };
     Some(Attributes {
         type_flag,
         // Some put the kind of the file there, too.
@@ -451,6 +454,7 @@ fn attributes(header: &[u8; BLOCK], extension: Extension) -> Option<Attributes> 
         gid: owner(extension.gid, 116)?,
         device,
         capability: extension.capability,
+        overlay: of_device.or(extension.overlay),
     })
 }
 

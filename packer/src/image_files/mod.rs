@@ -9,6 +9,7 @@ mod encoding;
 mod go_json;
 mod member_map;
 mod members;
+mod overlay;
 mod sparse;
 
 use std::io::{self, Read};
@@ -29,6 +30,7 @@ pub use go_json::Respelling;
 pub(crate) use go_json::{Unknown, is_field, read, read_document};
 pub(crate) use member_map::{Held, MemberMap};
 pub(crate) use members::{Attributes, Member, MemberKind, Members, MembersError};
+pub(crate) use overlay::OverlayNote;
 
 use crate::progress::Observer;
 

@@ -127,7 +127,9 @@ impl Walk<'_> {
             return Ok(());
         }
         let path = self.root.host_path(&name);
-        if name.is_whiteout() {
+        let device = metadata.rdev();
+        let is_of_overlay = metadata.file_type().is_char_device() && (major(device), minor(device)) == (0, 0);
+        if name.is_whiteout() || is_of_overlay {
             return Err(PackError::Whiteout { node: self.node.to_owned(), path });
         }
         if let Some(kind) = kind_of(&path, &self.base, metadata)? {

@@ -4,13 +4,15 @@
 //!
 //! - of store paths: first the directories above them, then each store path with everything below it, in the order of
 //!   the plan;
-//! - of packages: one tree, in which each name is once, however many packages list it.
+//! - of packages: one tree, in which each name is once, however many packages list it, laid upon what lower layers
+//!   have, see [`upon`].
 //!
 //! Either way no name can be in a layer twice: unpackers differ in what they do then.
 
 mod list;
 mod resolve;
 mod tree;
+mod upon;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -19,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use layerwright_planner::Plan;
+use layerwright_planner::{Layer, Plan};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::Stamp;
@@ -27,7 +29,8 @@ use crate::entry::{Entry, EntryKind, EntryName};
 use crate::error::{MissingFile, PackError};
 use crate::files::NodeFiles;
 use crate::layer::{LayerFiles, Part};
-use crate::progress::Observer;
+use crate::lower::{LowerFile, LowerFiles};
+use crate::progress::{Observer, Unobserved};
 pub(crate) use list::{MAX_CAPABILITY_BYTES, read_capability};
 pub use resolve::{LastLink, locate};
 pub(crate) use resolve::{ResolveError, Root};
@@ -52,10 +55,37 @@ pub(crate) struct WalkRequest<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) files: &'a (dyn Fn(&str) -> NodeFiles + Sync),
     pub(crate) root: &'a Path,
+    /// What lies below the layers.
+    pub(crate) lower: &'a LowerFiles,
     /// For the entries. What finds no room is walked again by then: memory does not grow with the number of files.
     pub(crate) room: &'a Room,
     pub(crate) stamp: &'a Arc<Stamp>,
     pub(crate) observer: &'a dyn Observer,
+}
+
+/// Adds the files of a plan's packages to those of the layers below them: all that a customisation layer lies upon.
+///
+/// # Errors
+///
+/// As when the layers are packed: files that are missing, and what cannot be where lower layers have something else.
+pub fn with_packages(
+    plan: &Plan,
+    files: &(dyn Fn(&str) -> NodeFiles + Sync),
+    root: &Path,
+    lower: &LowerFiles,
+) -> Result<LowerFiles, PackError> {
+    let (room, stamp) = (Room::new(0), Arc::default());
+    let request = WalkRequest { plan, files, root, lower, room: &room, stamp: &stamp, observer: &Unobserved };
+    let mut all = lower.clone();
+    for (index, _) in plan.layers().iter().enumerate().filter(|(_, layer)| request.is_of_packages(layer)) {
+        for layer in request.layers(&[index])? {
+            for entry in layer.entries() {
+                let entry = entry?;
+                all.insert(&Path::new("/").join(entry.name.as_path()), LowerFile::of(&entry));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// How many entries may still be remembered.
@@ -98,6 +128,11 @@ impl WalkRequest<'_> {
         if !missing.is_empty() {
             return Err(PackError::missing(missing));
         }
+        for (index, layer) in self.plan.layers().iter().enumerate() {
+            if self.depends_on_lower(layer) {
+                self.layers(&[index])?;
+            }
+        }
         self.check_not_nested()
     }
 
@@ -117,7 +152,49 @@ impl WalkRequest<'_> {
             return Err(PackError::missing(missing));
         }
         let mut walked = walked.into_iter();
-        layers().map(|layer| assemble(walked.by_ref().take(layer.nodes.len()).collect(), self.stamp)).collect()
+        layers().map(|layer| self.assemble(walked.by_ref().take(layer.nodes.len()).collect())).collect()
+    }
+
+    /// Whether lower layers may make other files of a layer.
+    pub(crate) fn depends_on_lower(&self, layer: &Layer) -> bool {
+        !self.lower.is_empty() && self.is_of_packages(layer)
+    }
+
+    fn is_of_packages(&self, layer: &Layer) -> bool {
+        let is_list = |node: &str| matches!((self.files)(node), NodeFiles::List(_));
+        self.plan.names(layer).next().is_some_and(is_list)
+    }
+
+    fn assemble(&self, nodes: Vec<Walked<'_>>) -> Result<LayerFiles, PackError> {
+        let mut trees = Vec::new();
+        let mut lists = Vec::new();
+        for Walked { node, files, .. } in nodes {
+            match files {
+                WalkedFiles::Tree(part) => trees.extend(part.map(|part| (node, part))),
+                WalkedFiles::List(entries) => lists.push((node, entries)),
+            }
+        }
+        match (trees.first(), lists.first()) {
+            (Some((tree, _)), Some((list, _))) => {
+                Err(PackError::MixedNodes { tree: (*tree).to_owned(), list: (*list).to_owned() })
+            }
+            (Some(_), None) => assemble_trees(trees.into_iter().map(|(_, tree)| *tree).collect(), self.stamp),
+            _ => self.assemble_lists(lists),
+        }
+    }
+
+    fn assemble_lists(&self, lists: Vec<(&str, BTreeMap<EntryName, Entry>)>) -> Result<LayerFiles, PackError> {
+        let mut merged = BTreeMap::new();
+        for (node, entries) in lists {
+            for (name, entry) in entries {
+                merged.entry(name).or_insert((node, entry));
+            }
+        }
+        let (entries, is_adapted) = upon::upon(self.lower, merged)?;
+        let mut files =
+            LayerFiles::new(vec![Part::remembered(entries.into_values().collect(), self.stamp)?], self.stamp)?;
+        files.is_adapted = is_adapted;
+        Ok(files)
     }
 
     /// Refuses store paths within store paths, over the whole plan: a file that is in two layers is there twice all the
@@ -170,24 +247,6 @@ impl Walk<'_> {
     }
 }
 
-fn assemble(nodes: Vec<Walked<'_>>, stamp: &Arc<Stamp>) -> Result<LayerFiles, PackError> {
-    let mut trees = Vec::new();
-    let mut lists = Vec::new();
-    for Walked { node, files, .. } in nodes {
-        match files {
-            WalkedFiles::Tree(part) => trees.extend(part.map(|part| (node, part))),
-            WalkedFiles::List(entries) => lists.push((node, entries)),
-        }
-    }
-    match (trees.first(), lists.first()) {
-        (Some((tree, _)), Some((list, _))) => {
-            Err(PackError::MixedNodes { tree: (*tree).to_owned(), list: (*list).to_owned() })
-        }
-        (Some(_), None) => assemble_trees(trees.into_iter().map(|(_, tree)| *tree).collect(), stamp),
-        _ => assemble_lists(lists, stamp),
-    }
-}
-
 fn assemble_trees(trees: Vec<(EntryName, Part)>, stamp: &Arc<Stamp>) -> Result<LayerFiles, PackError> {
     let parents: BTreeSet<EntryName> = trees.iter().flat_map(|(name, _)| parents(name)).collect();
     let parents = parents.into_iter().map(|name| Entry::new(name, EntryKind::Directory, 0o755).of(stamp)).collect();
@@ -199,14 +258,6 @@ fn assemble_trees(trees: Vec<(EntryName, Part)>, stamp: &Arc<Stamp>) -> Result<L
 fn parents(name: &EntryName) -> impl Iterator<Item = EntryName> {
     let slashes = name.0.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/');
     slashes.map(|(at, _)| EntryName(name.0[..at].to_vec()))
-}
-
-fn assemble_lists(lists: Vec<(&str, BTreeMap<EntryName, Entry>)>, stamp: &Arc<Stamp>) -> Result<LayerFiles, PackError> {
-    let mut merged = BTreeMap::new();
-    for (name, entry) in lists.into_iter().flat_map(|(_, entries)| entries) {
-        merged.entry(name).or_insert(entry);
-    }
-    LayerFiles::new(vec![Part::remembered(merged.into_values().collect(), stamp)?], stamp)
 }
 
 #[cfg(test)]
@@ -373,8 +424,15 @@ mod tests {
         let tree = |name: &str| NodeFiles::Tree(name.into());
         let plan = plan(&[&["/nowhere/x"]]);
         let (root, observer) = (Path::new("/"), &crate::Unobserved);
-        let request =
-            WalkRequest { plan: &plan, files: &tree, root, room: &Room::new(0), stamp: &Arc::default(), observer };
+        let request = WalkRequest {
+            plan: &plan,
+            files: &tree,
+            root,
+            lower: &LowerFiles::default(),
+            room: &Room::new(0),
+            stamp: &Arc::default(),
+            observer,
+        };
         assert_eq!(
             request.layers(&[0]).unwrap_err().to_string(),
             "1 file does not exist:\n  /nowhere/x of node /nowhere/x"

@@ -21,6 +21,7 @@ mod nix;
 mod nix_library;
 mod nix_library_files;
 mod nix_library_scripts;
+mod places;
 mod planner_commands;
 mod planner_settings;
 mod planners;
@@ -63,6 +64,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("nix_library", nix_library::CASES),
     ("nix_library_files", nix_library_files::CASES),
     ("nix_library_scripts", nix_library_scripts::CASES),
+    ("places", places::CASES),
     ("planner_commands", planner_commands::CASES),
     ("planner_settings", planner_settings::CASES),
     ("planners", planners::CASES),

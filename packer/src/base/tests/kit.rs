@@ -27,6 +27,13 @@ impl Item {
         Self { name: name.into(), kind, link: link.into(), content: content.to_vec(), mode: 0 }
     }
 
+    /// A pax header with one record, for the member after it.
+    pub(super) fn new_pax(key: &str, value: &str) -> Self {
+        let rest = format!(" {key}={value}\n");
+        let length = (rest.len()..).find(|length| length.to_string().len() + rest.len() == *length).unwrap();
+        Self::new("pax", tar::EntryType::XHeader, "", format!("{length}{rest}").as_bytes())
+    }
+
     pub(super) fn named(mut self, name: impl Fn(&str) -> String) -> Self {
         self.name = name(std::str::from_utf8(&self.name).unwrap()).into();
         self

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::kit::*;
 use super::{BaseError, BaseImage, Image};
-use crate::customisation::LowerFile;
 use crate::entry::EntryName;
+use crate::lower::LowerFile;
 
 fn open(layers: &[&[Item]]) -> BaseImage {
     let tars: Vec<Vec<u8>> = layers.iter().map(|items| tar(items)).collect();
@@ -319,8 +319,66 @@ fn directories_and_links_are_seen_through_all_layers() {
         ("opt/b", true),
         ("var", true),
         ("var/lib", false),
-        ("nix/store/x", false),
+        ("nix/store/x", true),
     ] {
         assert_eq!(matches!(seen(name), Some(LowerFile::Directory { .. })), is_seen, "{name}");
     }
+}
+
+#[test]
+fn files_are_seen_through_all_layers() {
+    let lower =
+        [file("etc/passwd", ""), file("etc/gone", ""), hard_link("etc/link", "etc/passwd"), dir("a/"), file("a/x", "")];
+    let upper =
+        [file("etc/.wh.gone", ""), file("a", ""), file("nix/store/x/bin/tool", ""), symlink("nix/store/x/lib", "y")];
+    let base = open(&[&lower, &upper]);
+    let seen = |name: &str| base.lower_files().get(&EntryName(name.into())).cloned();
+    for (name, expected) in [
+        ("etc/passwd", Some(LowerFile::File)),
+        ("etc/link", Some(LowerFile::File)),
+        ("etc/gone", None),
+        ("a", Some(LowerFile::File)),
+        ("a/x", None),
+        ("nix/store/x/bin/tool", Some(LowerFile::File)),
+        ("nix/store/x/lib", Some(LowerFile::Symlink(b"y".to_vec()))),
+    ] {
+        assert_eq!(seen(name), expected, "{name}");
+    }
+    assert!(matches!(seen("nix/store/x/bin"), Some(LowerFile::Directory { .. })));
+}
+
+/// A layer that names only what is in a directory has that directory all the same.
+#[test]
+fn directories_that_nobody_names_hide_links() {
+    let lower = [symlink("lib", "usr/lib"), dir("usr/lib/"), file("opt", "")];
+    let base = open(&[&lower, &[file("lib/x", ""), dir("opt/y/")]]);
+    for name in ["lib", "opt"] {
+        let seen = base.lower_files().get(&EntryName(name.into()));
+        assert!(matches!(seen, Some(LowerFile::Directory { .. })), "{name}: {seen:?}");
+    }
+    // Within one layer, it is the other way: whoever unpacks it follows the link.
+    let base = open(&[&[symlink("lib", "usr/lib"), file("lib/x", "")]]);
+    assert!(matches!(base.lower_files().get(&EntryName("lib".into())), Some(LowerFile::Symlink(_))));
+}
+
+/// Engines unpack a device 0/0 into the directory of an overlay, where it removes what is below.
+#[test]
+fn overlay_removes_files_in_its_own_spelling() {
+    let whiteout = |name: &str| Item { kind: tar::EntryType::Char, ..file(name, "") };
+    check_paths("whiteout", &[whiteout("nix/store/a")], &["b"]);
+    check_paths("whiteout within", &[whiteout("nix/store/a/f")], &["b"]);
+    check_paths("whiteout of the store", &[whiteout("nix/store")], &[]);
+    check_read("whiteout", &[whiteout("nix/var/db")], None);
+    check_read("whiteout above", &[whiteout("nix/var")], None);
+    let lower = [dir("etc/"), dir("etc/conf/"), file("etc/conf/x", ""), symlink("lib", "usr/lib")];
+    let base = open(&[&lower, &[whiteout("etc/conf"), whiteout("lib")]]);
+    for name in ["etc/conf", "etc/conf/x", "lib"] {
+        assert_eq!(base.lower_files().get(&EntryName(name.into())), None, "{name}");
+    }
+    let opaque = |name: &str| [Item::new_pax("SCHILY.xattr.trusted.overlay.opaque", "y"), dir(name)];
+    check_paths("opaque store", &opaque("nix/store/"), &[]);
+    check_read("opaque", &opaque("nix/var/"), None);
+    let base = open(&[&lower, &opaque("etc/conf/")]);
+    assert!(base.lower_files().get(&EntryName("etc/conf".into())).is_some());
+    assert_eq!(base.lower_files().get(&EntryName("etc/conf/x".into())), None);
 }

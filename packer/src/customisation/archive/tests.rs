@@ -346,6 +346,55 @@ fn archives_compressed_in_any_way_are_unpacked() {
     }
 }
 
+/// What overlay has on its own disk removes files of the layers below, as names with `.wh.` do.
+#[test]
+fn removals_in_the_spelling_of_overlay_are_refused() {
+    for (major, minor, is_refused) in [(0, 0, true), (0, 1, false), (1, 0, false)] {
+        let device = |header: &mut tar::Header| {
+            header.set_device_major(major).unwrap();
+            header.set_device_minor(minor).unwrap();
+        };
+        let tar = Tar::default().member_with(b"etc/shadow", b'3', b"", b"", device);
+        match is_refused {
+            true => check_refused(tar, "etc/shadow", "is a whiteout of overlayfs, which removes a file"),
+            false => check(tar, &["etc/ 755", &format!("etc/shadow 644 Char Some({major}) Some({minor})")]),
+        }
+    }
+    for (key, value, reason) in [
+        ("SCHILY.xattr.trusted.overlay.opaque", b"y".as_slice(), "is an opaque directory of overlayfs"),
+        ("SCHILY.xattr.user.overlay.opaque", b"y", "is an opaque directory of overlayfs"),
+        ("LIBARCHIVE.xattr.trusted.overlay.opaque", b"eQ==", "is an opaque directory of overlayfs"),
+        ("SCHILY.xattr.user.overlay.whiteout", b"", "is a whiteout of overlayfs"),
+        ("SCHILY.xattr.trusted.overlay.redirect", b"/x", "has its content elsewhere"),
+    ] {
+        check_refused(Tar::default().records(b'x', &[(key, value)]).dir("etc"), "etc", reason);
+    }
+    check(Tar::default().records(b'x', &[("SCHILY.xattr.trusted.overlay.origin", b"x")]).dir("etc"), &["etc/ 755"]);
+}
+
+/// Devices can be made by root only, and attributes `user.` not everywhere.
+#[test]
+fn directories_of_an_overlay_are_refused() {
+    let setting = Setting::new();
+    setting.sources.dir("/upper/etc", 0o755);
+    let etc = setting.source("upper/etc");
+    let flags = rustix::fs::XattrFlags::empty();
+    if let Err(error) = rustix::fs::setxattr(&etc, "user.overlay.opaque", b"y", flags) {
+        eprintln!("not tested, because attributes cannot be set here: {error}");
+    } else {
+        for operation in [Operation::Import(setting.source("upper")), add(setting.source("upper/"), "/")] {
+            let error = setting.error(&[operation]);
+            assert!(error.contains("upper/etc` is an opaque directory of overlayfs"), "{error}");
+        }
+        rustix::fs::removexattr(&etc, "user.overlay.opaque").unwrap();
+    }
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    if rustix::fs::mknodat(rustix::fs::CWD, etc.join("x"), rustix::fs::FileType::CharacterDevice, mode, 0).is_ok() {
+        let error = setting.error(&[Operation::Import(setting.source("upper"))]);
+        assert!(error.contains("etc/x` is a whiteout of overlayfs"), "{error}");
+    }
+}
+
 #[test]
 fn later_members_replace_earlier_ones() {
     check(Tar::default().file("x", "one").file("x", "two"), &["x 644 = two"]);

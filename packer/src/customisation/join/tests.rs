@@ -42,7 +42,7 @@ fn leaves_are_links_and_directories_are_real() {
     let setting = Setting::new();
     store(&setting, A, &["bin/", "bin/x = x", "bin/y -> x", "empty/", "z = z", "etc -> bin", "gone -> nowhere"]);
     setting.root.chmod(&in_a("bin"), 0o500);
-    let expected = ["bin/", "bin/x @A", "bin/y @A", "empty/", "etc @A", "gone @A", "z @A"];
+    let expected = ["bin/", "bin/x @A", "bin/y @A", "empty/", "etc/", "etc/x @A", "etc/y @A", "gone @A", "z @A"];
     check(&setting, &[links(A)], &expected);
     // Twice is as good as once, and so is a slash.
     check(&setting, &[links(A), links(A), links(&format!("{A}/"))], &expected);
@@ -90,8 +90,8 @@ fn links_to_different_directories_are_joined() {
     store(&setting, C, &[&format!("data -> {A}/share")]);
     let joined = ["data/", "data/a @A", "data/b @B", "share/", "share/a @A", "share/b @B"];
     check(&setting, &[links(A), links(B)], &joined);
-    // The same directory, reached in two ways, need not be expanded.
-    check(&setting, &[links(A), links(C)], &["data @A", "share/", "share/a @A"]);
+    // The same directory, reached in two ways.
+    check(&setting, &[links(A), links(C)], &["data/", "data/a @A", "share/", "share/a @A"]);
 }
 
 #[test]
@@ -174,15 +174,48 @@ fn what_was_made_before_is_respected() {
 #[test]
 fn links_to_directories_are_real_ones_where_asked_for() {
     let setting = Setting::new();
-    store(&setting, A, &["share/", "share/x = x", "data -> share"]);
+    store(&setting, A, &["share/", "share/more/", "share/more/x = x", "share/data -> more"]);
     setting.sources.file("/y", 0o644, b"y");
-    let add_y = add(setting.source("y"), "/data/y");
+    let add_y = add(setting.source("y"), "/share/data/y");
     let error = setting.error(&[links(A), add_y.clone()]);
-    let expected =
-        format!("`/data` is a link to `{A}/data`, through which nothing can be changed; with `--mkdir /data`");
+    let expected = format!(
+        "`/share/data` is a link to `{A}/share/data`, through which nothing can be changed; with `--mkdir /share/data`"
+    );
     assert!(error.contains(&expected), "{error}");
-    let (x, y) = (format!("data/x 777 -> {A}/data/x"), format!("share/x 777 -> {A}/share/x"));
-    setting.check(&[mkdir("/data"), links(A), add_y], &["data/ 755", &x, "data/y 644 = y", "share/ 755", &y]);
+    let x = ["data", "more"].map(|name| format!("share/{name}/x 777 -> {A}/share/{name}/x"));
+    let expected = ["share/ 755", "share/data/ 755", &x[0], "share/data/y 644 = y", "share/more/ 755", &x[1]];
+    setting.check(&[mkdir("/share/data"), links(A), add_y], &expected);
+}
+
+/// Layers above, ours or anybody's, can then have a directory of that name without hiding anything.
+#[test]
+fn links_to_directories_at_the_root_are_real_ones() {
+    let setting = Setting::new();
+    store(&setting, A, &["bin/", "bin/x = x", "lib/", "lib/y = y"]);
+    store(
+        &setting,
+        B,
+        &[&format!("bin -> {A}/bin"), "lib64 -> lib", "lib -> ../00000000000000000000000000000000-a/lib"],
+    );
+    let expected = ["bin/", "bin/x @B", "lib/", "lib/y @B", "lib64/", "lib64/y @B"];
+    check(&setting, &[links(B)], &expected);
+    setting.sources.file("/z", 0o644, b"z");
+    setting.check(
+        &[files(B), add(setting.source("z"), "/bin/")],
+        &[
+            "bin/ 755",
+            &format!("bin/x 777 -> {A}/bin/x"),
+            "bin/z 644 = z",
+            "lib/ 755",
+            &format!("lib/y 777 -> {A}/lib/y"),
+            "lib64/ 755",
+            &format!("lib64/y 777 -> {A}/lib/y"),
+        ],
+    );
+    // What leads to another part of the copy stays as it is.
+    store(&setting, C, &["usr/", "usr/bin/", "usr/bin/x = x", "bin -> usr/bin", "sbin -> bin"]);
+    let merged = ["bin 777 -> usr/bin", "sbin 777 -> bin", "usr/ 755", "usr/bin/ 755", "usr/bin/x 444 = x"];
+    setting.check(&[files(C)], &merged);
 }
 
 #[test]

@@ -3,7 +3,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::super::tests::{A, B, Setting, chmod, chown, entries, files, link, links, mkdir, tar_of};
 use super::*;
-use crate::customisation::{LowerFile, Operation};
+use crate::customisation::Operation;
+use crate::lower::LowerFile;
 
 /// What scripts do in a folder, and whom they give which file.
 type Script<'a> = (&'a dyn Fn(&Path), &'a [(&'a str, (u64, u64))]);
@@ -149,6 +150,9 @@ fn devices_are_refused_and_nothing_else_is() {
     header.set_entry_type(tar::EntryType::Char);
     header.set_size(0);
     header.set_mode(0o600);
+    // Not 0/0, which overlay has for what is gone.
+    header.set_device_major(1).unwrap();
+    header.set_device_minor(3).unwrap();
     tar.append_data(&mut header, "null", io::empty()).unwrap();
     tar.into_inner().unwrap();
     let made = setting.build(&[Operation::Import(dir.join("with-device.tar"))]).unwrap();
