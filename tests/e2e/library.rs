@@ -13,9 +13,10 @@ use crate::run;
 use crate::store::NixStore;
 use crate::which_nix::WhichNix;
 
-/// What the program is linked with. A sandbox has nothing of the machine but what is named here.
+/// What the program is linked with. A sandbox has nothing of the machine but what is named here. `/lib` and
+/// `/lib64` are links on Debian, and newer versions of Nix put in the links alone.
 const CONFIGURATION: &str = "experimental-features = nix-command flakes\nsandbox = true\nsubstituters =\n\
-    build-users-group =\nextra-sandbox-paths = /lib /lib64\n";
+    build-users-group =\nsandbox-paths = /lib=/usr/lib /lib64=/usr/lib64\n";
 
 /// Also what the tools of this machine are.
 pub(crate) const WITH_TOOLS: [&str; 3] = ["--option", "extra-sandbox-paths", "/usr /bin /lib /lib64 /etc/alternatives"];

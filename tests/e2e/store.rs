@@ -18,8 +18,10 @@ use crate::need::find;
 use crate::run::{Folder, layerwright};
 use crate::which_nix::WhichNix;
 
-const CONFIGURATION: &str =
-    "experimental-features = nix-command flakes\nsandbox = false\nsubstituters =\nbuild-users-group =\n";
+/// Without the `/bin/sh` that each Nix would put into its sandbox: of Debian's next release, it is in a package that this
+/// machine does not have. A store in another folder always has a sandbox.
+const CONFIGURATION: &str = "experimental-features = nix-command flakes\nsandbox = false\nsandbox-paths =\n\
+    substituters =\nbuild-users-group =\n";
 
 /// What the shell scripts in `closure.nix` call.
 const APPLETS: [&str; 9] = ["sh", "cp", "mkdir", "ln", "cat", "chmod", "env", "readlink", "truncate"];
@@ -109,11 +111,16 @@ impl NixStore {
         layerwright(arguments).envs(self.environment())
     }
 
+    /// Where programs are looked for, this Nix first.
+    pub(crate) fn path(&self) -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
+        self.nix.programs().map_or_else(|| path.clone(), |programs| format!("{}:{path}", programs.display()))
+    }
+
     fn environment(&self) -> Vec<(&'static str, String)> {
         let mut variables = vec![("NIX_CONF_DIR", self.folder.path("conf")), ("HOME", self.folder.path("."))];
         if let Some(programs) = self.nix.programs() {
-            let path = std::env::var("PATH").unwrap_or_default();
-            variables.push(("PATH", format!("{}:{path}", programs.display())));
+            variables.push(("PATH", self.path()));
             // Where it looks for itself.
             variables.push(("NIX_BIN_DIR", programs.display().to_string()));
         }

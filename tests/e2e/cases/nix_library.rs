@@ -461,7 +461,9 @@ fn the_flake_has_library_overlay_and_package() -> Result<()> {
     fs::create_dir_all(folder.path("ours/nix"))?;
     folder.write("nixpkgs/flake.nix", include_str!("../fixtures/nixpkgs/flake.nix"))?;
     // The repository itself may hold gigabytes of what was built.
-    fs::copy(format!("{}/../flake.nix", crate::library::folder()), folder.path("ours/flake.nix"))?;
+    for file in ["flake.nix", "Cargo.toml", "Cargo.lock"] {
+        fs::copy(format!("{}/../{file}", crate::library::folder()), folder.path("ours/") + file)?;
+    }
     for file in fs::read_dir(crate::library::folder())? {
         let file = file?;
         fs::copy(file.path(), folder.path("ours/nix/") + &file.file_name().display().to_string())?;
@@ -479,7 +481,14 @@ fn the_flake_has_library_overlay_and_package() -> Result<()> {
     for function in ["buildImage", "buildLayeredImage", "mergeImages", "pullImage", "streamLayeredImage"] {
         ensure!(functions.as_array().is_some_and(|names| names.contains(&json!(function))), "{functions}");
     }
-    expect(&evaluate("packages.aarch64-linux.default", "package: package.name")?, &"layerwright")?;
+    let package = "package: builtins.seq package.drvPath [ package.pname package.meta.mainProgram package.system ]";
+    let package = evaluate("packages.aarch64-linux.default", package)?;
+    expect(&package, &json!(["layerwright", "layerwright", "aarch64-linux"]))?;
+    let names = "[ \"fakeNss\" \"binSh\" \"usrBinEnv\" \"caCertificates\" ]";
+    let scripted = "tools.buildLayeredImage { name = \"a\"; extraCommands = \"true\"; }";
+    let made = format!("tools: map (one: one.outPath) (map (name: tools.${{name}}) {names} ++ [ ({scripted}) ])");
+    let made = evaluate("legacyPackages.x86_64-linux", &made)?;
+    ensure!(made.as_array().is_some_and(|paths| paths.len() == 5), "{made}");
     expect(
         &evaluate("overlays.default", "overlay: builtins.attrNames (overlay { } { })")?,
         &json!(["layerwright", "layerwrightTools"]),
