@@ -89,7 +89,8 @@ let
       isSelfContained = true;
     };
 in
-result {
+# The image's name is checked first: newer versions of Nix would refuse the derivation's, in words that help nobody.
+builtins.seq parts.imageName result {
   derivation = pack {
     name = file;
     inherit format compressor layers;

@@ -98,7 +98,8 @@ let
     };
   };
 in
-result {
+# The image's name is checked first: newer versions of Nix would refuse the derivation's, in words that help nobody.
+builtins.seq parts.imageName result {
   derivation = stream;
   inherit passthru;
   meta = {
