@@ -34,9 +34,10 @@ pub(super) fn choose(place: &Place, text: &[u8], name: Option<&str>, platform: &
     if meant[0].is_empty() {
         return Err(NoImage::UnknownName { known: first_shown(images.iter().flat_map(|image| names(image))) });
     }
-    let mut search = Search { place, platform, followed: 0, others: Vec::new(), problem: None };
+    let mut search = Search { place, platform, followed: 0, others: Vec::new(), problem: None, is_choice: true };
     // Signatures have names of their own, and are passed over until there is an image.
     for images in meant {
+        search.is_choice = images.len() > 1;
         if let Some(chosen) = search.best(&images)? {
             return Ok(Chosen { name: base_name(images[0]), ..chosen });
         }
@@ -96,6 +97,9 @@ struct Search<'a> {
     /// The first thing that is listed for the platform and not there. A tool that saves an image for one platform may list
     /// it for all.
     problem: Option<Problem>,
+    /// Whether there are several of a name. To one that is named and alone, its own config says what it is for: engines
+    /// do not look at the variant that is listed beside it.
+    is_choice: bool,
 }
 
 /// An image that runs on the platform, and how near it is.
@@ -119,10 +123,12 @@ impl Search<'_> {
             if depth > MAX_DEPTH || self.followed > MAX_MANIFESTS {
                 return Err(Problem::malformed(oci::INDEX_FILE, "it lists more than 1000 manifests, or too deep"));
             }
-            if descriptor.is_about_another() || !self.is_wanted(descriptor) {
+            let is_choice = self.is_choice || depth > 0;
+            let listed_for = descriptor.platform.as_ref().map(|platform| stated(platform, is_choice));
+            if descriptor.is_about_another() || !self.is_wanted(descriptor, listed_for) {
                 continue;
             }
-            match self.look(descriptor, depth, best) {
+            match self.look(descriptor, listed_for, depth, best) {
                 Err(problem @ Problem::Mismatch(Mismatch::Missing { .. })) => drop(self.problem.get_or_insert(problem)),
                 looked => looked?,
             }
@@ -134,11 +140,17 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn look(&mut self, descriptor: &Descriptor, depth: usize, best: &mut Found) -> Result<(), Problem> {
+    fn look(
+        &mut self,
+        descriptor: &Descriptor,
+        listed_for: Option<Stated<'_>>,
+        depth: usize,
+        best: &mut Found,
+    ) -> Result<(), Problem> {
         let (digest, document) = document(self.place, descriptor)?;
         let found = match document {
             Document::Index(index) => return self.search(&index.manifests, depth + 1, best),
-            Document::Manifest(manifest) => self.image(digest, &manifest, descriptor.platform.as_ref())?,
+            Document::Manifest(manifest) => self.image(digest, &manifest, listed_for)?,
         };
         match (&best, found) {
             (Some((fit, _)), Some(found)) if *fit >= found.0 => {}
@@ -149,8 +161,8 @@ impl Search<'_> {
     }
 
     /// By what the index says. Where it does not, the config will.
-    fn is_wanted(&mut self, descriptor: &Descriptor) -> bool {
-        let Some(stated) = descriptor.platform.as_ref().map(stated) else { return true };
+    fn is_wanted(&mut self, descriptor: &Descriptor, listed_for: Option<Stated<'_>>) -> bool {
+        let Some(stated) = listed_for else { return true };
         let is_wanted = self.platform.fit(stated).is_some();
         if !is_wanted && self.place.listed(descriptor).is_ok() {
             self.others.push(stated.to_string());
@@ -162,7 +174,7 @@ impl Search<'_> {
         &mut self,
         manifest_digest: Digest,
         manifest: &Manifest,
-        listed_for: Option<&DocumentPlatform>,
+        listed_for: Option<Stated<'_>>,
     ) -> Result<Found, Problem> {
         if !manifest.is_image() {
             return Ok(None);
@@ -175,7 +187,7 @@ impl Search<'_> {
         let config_name = config_digest.to_string();
         let mut config = BaseConfig::parse(&config_name, &text)?;
         if config.variant.is_none() {
-            config.variant = listed_for.and_then(|platform| stated(platform).variant).map(str::to_owned);
+            config.variant = listed_for.and_then(|stated| stated.variant).map(str::to_owned);
         }
         let Some(fit) = self.platform.fit(config.stated()) else {
             self.others.push(config.stated().to_string());
@@ -199,10 +211,10 @@ impl Search<'_> {
 }
 
 /// What an index says that something is for.
-fn stated(platform: &DocumentPlatform) -> Stated<'_> {
+fn stated(platform: &DocumentPlatform, with_variant: bool) -> Stated<'_> {
     let [os, architecture, variant] = [&platform.os, &platform.architecture, &platform.variant]
         .map(|text| Some(text.as_str()).filter(|text| !text.is_empty()));
-    Stated { os, architecture, variant }
+    Stated { os, architecture, variant: variant.filter(|_| with_variant) }
 }
 
 enum Document {
