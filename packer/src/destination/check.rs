@@ -31,12 +31,12 @@ impl Destination {
         }
     }
 
-    /// Refuses what [`crate::pack`] would refuse whatever the image is: layers that cannot be compressed like this here,
+    /// Refuses what [`crate::pack()`] would refuse whatever the image is: layers that cannot be compressed like this here,
     /// a place where nothing can be written, an index that cannot be added to. Leaves nothing behind.
     ///
     /// # Errors
     ///
-    /// As [`crate::pack`].
+    /// As [`crate::pack()`].
     pub fn check(&self, compression: Option<Compression>, legacy_parents: bool) -> Result<(), PackError> {
         self.compression(compression, legacy_parents)?;
         match self {
