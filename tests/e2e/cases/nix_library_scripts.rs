@@ -1,5 +1,7 @@
 //! Images by the Nix library upon whose files scripts have worked.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 
 use crate::case::{Case, case};
@@ -11,6 +13,7 @@ use crate::run::Folder;
 pub(super) const CASES: &[Case] = &[
     case!(files_are_joined_with_and_without_scripts, Nix, Busybox, Fakeroot, Tar),
     case!(files_go_where_the_base_has_them_with_and_without_scripts, Nix, Busybox, Fakeroot, Tar),
+    case!(scripts_write_into_no_store_path, Nix, Busybox, Fakeroot, Tar),
     case!(scripts_say_whose_the_nix_store_is, Nix, Busybox, Fakeroot, Tar, Root),
     case!(a_nix_database_has_an_owner_with_and_without_scripts, Nix, Busybox, Fakeroot, Tar),
     case!(folders_of_the_machine_hide_nothing_of_the_image, Nix, Busybox, Fakeroot, Proot, Tar),
@@ -48,6 +51,20 @@ fn files_go_where_the_base_has_them_with_and_without_scripts() -> Result<()> {
     }
     let (layered, streamed) = (&images[..3], &images[3..6]);
     expect(&streamed, &layered)
+}
+
+/// Where a package has a link to a directory at its top, the image has a directory.
+fn scripts_write_into_no_store_path() -> Result<()> {
+    let library = library()?;
+    for lines in built(library, "scripts.alone")? {
+        for is_there in ["d0755 0/0 bin/", "-0644 0/0 bin/made"] {
+            ensure!(lines.contains(&is_there.to_owned()), "no {is_there}: {lines:#?}");
+        }
+        ensure!(lines.iter().any(|line| line.starts_with('l') && line.contains(" bin/")), "{lines:#?}");
+    }
+    let tools = library.evaluate("files.tools.outPath")?;
+    ensure!(!Path::new(&library.physical(&format!("{}/bin/made", text(&tools)?))).exists(), "it was made in the store");
+    Ok(())
 }
 
 /// And that Nix in the image knows all that is there.
