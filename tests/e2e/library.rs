@@ -1,9 +1,8 @@
 //! Images by the Nix library in `nix/`: built by the real Nix, in its sandbox, from expressions in `fixtures/library.nix`.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use serde_json::Value;
 
@@ -11,7 +10,7 @@ use crate::image::{members, sha256, text};
 use crate::invocation::{Finished, Invocation, tool};
 use crate::run;
 use crate::store::NixStore;
-use crate::which_nix::WhichNix;
+use crate::which_nix::EachNix;
 
 /// What the program is linked with. A sandbox has nothing of the machine but what is named here. `/lib` and
 /// `/lib64` are links on Debian, and newer versions of Nix put in the links alone.
@@ -29,17 +28,8 @@ pub(crate) struct Library {
 
 /// A store of its own with the program in it; for the whole run and the case's Nix.
 pub(crate) fn library() -> Result<&'static Library> {
-    type Shared = LazyLock<Result<Library, String>>;
-    fn build() -> Result<Library, String> {
-        Library::build().map_err(|error| format!("{error:?}"))
-    }
-    static MACHINE: Shared = LazyLock::new(build);
-    static NEXT: Shared = LazyLock::new(build);
-    let library = match WhichNix::chosen() {
-        WhichNix::Machine => &MACHINE,
-        WhichNix::Next => &NEXT,
-    };
-    library.as_ref().map_err(|error| anyhow!("preparing the Nix library: {error}"))
+    static MADE: EachNix<Library> = EachNix::new(|| Library::build().map_err(|error| format!("{error:?}")));
+    MADE.chosen("preparing the Nix library")
 }
 
 /// The folder `nix/` of the repository.

@@ -8,15 +8,13 @@
 //! FOLDER/result, graph   links into it, as `nix-build` makes them
 //! ```
 
-use std::sync::LazyLock;
-
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use fs_err as fs;
 
 use crate::invocation::Invocation;
 use crate::need::find;
 use crate::run::{Folder, layerwright};
-use crate::which_nix::WhichNix;
+use crate::which_nix::{EachNix, WhichNix};
 
 /// Without the `/bin/sh` that each Nix would put into its sandbox: of Debian's next release, it is in a package that this
 /// machine does not have. A store in another folder always has a sandbox.
@@ -33,17 +31,8 @@ pub(crate) struct NixStore {
 
 /// The store of this run and of the case's Nix, which nobody may change.
 pub(crate) fn nix_store() -> Result<&'static NixStore> {
-    type Shared = LazyLock<Result<NixStore, String>>;
-    fn build() -> Result<NixStore, String> {
-        NixStore::build().map_err(|error| format!("{error:?}"))
-    }
-    static MACHINE: Shared = LazyLock::new(build);
-    static NEXT: Shared = LazyLock::new(build);
-    let store = match WhichNix::chosen() {
-        WhichNix::Machine => &MACHINE,
-        WhichNix::Next => &NEXT,
-    };
-    store.as_ref().map_err(|error| anyhow!("building the Nix store: {error}"))
+    static MADE: EachNix<NixStore> = EachNix::new(|| NixStore::build().map_err(|error| format!("{error:?}")));
+    MADE.chosen("building the Nix store")
 }
 
 impl NixStore {

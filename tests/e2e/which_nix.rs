@@ -4,6 +4,9 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use anyhow::{Result, anyhow};
 
 use crate::run::target_dir;
 
@@ -36,5 +39,26 @@ impl WhichNix {
             Self::Machine => None,
             Self::Next => Some(target_dir().join("tools/next-nix/usr/bin")),
         }
+    }
+}
+
+/// What is made once for the whole run with each of them, when a case first asks for it.
+pub(crate) struct EachNix<T> {
+    machine: LazyLock<Result<T, String>>,
+    next: LazyLock<Result<T, String>>,
+}
+
+impl<T> EachNix<T> {
+    pub(crate) const fn new(build: fn() -> Result<T, String>) -> Self {
+        Self { machine: LazyLock::new(build), next: LazyLock::new(build) }
+    }
+
+    /// That of the case's Nix.
+    pub(crate) fn chosen(&self, what: &str) -> Result<&T> {
+        let made = match WhichNix::chosen() {
+            WhichNix::Machine => &self.machine,
+            WhichNix::Next => &self.next,
+        };
+        made.as_ref().map_err(|error| anyhow!("{what}: {error}"))
     }
 }
