@@ -109,7 +109,7 @@ pub use customisation::{
     CopyMode, Customisation, CustomisationError, CustomisationProblem, ModeChange, ModeChangeError, Operation,
 };
 pub use destination::{
-    Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError, check_layer_dir,
+    Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError, check_new_dir,
 };
 pub use digest::{DiffId, Digest, DigestError};
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use indicatif::BinaryBytes;
-use layerwright_packer::{LayerRequest, PackedLayer, check_layer_dir, pack_layer};
+use layerwright_packer::{LayerRequest, PackedLayer, check_new_dir, pack_layer};
 
 use super::image_settings::stamp;
 use super::inputs::{check_there, root};
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitC
 
 fn check_place(output: &Path) -> Result<()> {
     let _writing = Writing::start();
-    check_layer_dir(output).context("packing the layer")
+    check_new_dir(output).context("packing the layer")
 }
 
 fn summary(packed: Option<&PackedLayer>, arguments: &LayerArguments, layers: usize) -> String {

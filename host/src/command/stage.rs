@@ -1,24 +1,42 @@
 //! `layerwright stage`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use layerwright_packer::check_new_dir;
 
+use super::inputs::{self, check_there};
 use super::plan::platform;
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, check_stream};
 use crate::arguments::StageArguments;
 use crate::console::Console;
-use crate::source::ReadClosure;
+use crate::exit::Usage;
+use crate::interrupt::Writing;
+use crate::progress::Progress;
+use crate::source::{ReadClosure, Source};
 
 pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitCode> {
     let StageArguments { output, root, surroundings, architecture, variant, nix_db } = arguments;
+    check_place(output)?;
+    let graph = nix_db.as_ref().and_then(Source::file);
+    check_stream(surroundings, graph.clone()).map_err(Usage)?;
+    let graph = graph.as_deref().map(|file| ("--nix-db", file));
+    check_there(graph.into_iter().chain(surroundings.sources()).chain([inputs::root(root)]))?;
     let settings = platform(architecture.as_deref(), variant.as_deref());
     let mut stage = Surroundings::for_scripts(surroundings, root, &settings, nix_db.is_some(), console)?;
     if let Some(source) = nix_db {
         let ReadClosure { closure, files } = source.read(root, stage.references(), &[])?;
         stage.add_nix_db(&closure, &files, root)?;
     }
-    stage.write(output).context("--output")?;
+    let writing = Writing::start();
+    stage.write(output, &Progress::new(console, "files")).context("--output")?;
+    drop(writing);
     console.say(&format!("wrote {}", output.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_place(output: &Path) -> Result<()> {
+    let _writing = Writing::start();
+    check_new_dir(output).context("--output")
 }

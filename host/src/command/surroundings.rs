@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use layerwright_packer::{
-    BaseImage, Customisation, ImageSettings, ImageSource, LowerFiles, Operation, Platform, with_packages,
+    BaseImage, Customisation, ImageSettings, ImageSource, LowerFiles, Observer, Operation, Platform, with_packages,
 };
 use layerwright_planner::{Closure, NodeKind, Plan};
 
@@ -122,8 +122,8 @@ impl Surroundings {
     }
 
     /// Writes the files of the customisation layer into a new folder.
-    pub(super) fn write(&self, dir: &Path) -> Result<()> {
-        Ok(self.customisation.stage(dir)?)
+    pub(super) fn write(&self, dir: &Path, observer: &dyn Observer) -> Result<()> {
+        Ok(self.customisation.stage(dir, observer)?)
     }
 
     pub(super) fn base(&self) -> Option<&BaseImage> {

@@ -39,6 +39,7 @@ use crate::entry::{EntryKind, EntryName};
 use crate::error::PackError;
 use crate::layer::{LayerFiles, Part};
 use crate::lower::LowerFiles;
+use crate::progress::Observer;
 use crate::walk::{LastLink, Root, locate};
 
 /// The files of the customisation layer.
@@ -155,13 +156,14 @@ impl Customisation {
         stage::read_file(&self.tree, path.as_os_str().as_bytes(), limit)
     }
 
-    /// Writes the files into a new folder, where scripts can work on them. [`Operation::Staged`] takes them back.
+    /// Writes the files into a new folder, where scripts can work on them. [`Operation::Staged`] takes them back. The folder
+    /// appears when it is complete. `observer` can stop it between two files.
     ///
     /// # Errors
     ///
-    /// A folder that is there, a device, and whatever the system says.
-    pub fn stage(&self, dir: &Path) -> Result<(), PackError> {
-        stage::write(&self.tree, dir)
+    /// A folder that is there and not empty, a device, and whatever the system says.
+    pub fn stage(&self, dir: &Path, observer: &dyn Observer) -> Result<(), PackError> {
+        stage::write(&self.tree, dir, observer)
     }
 
     /// Whether there is nothing to be packed.

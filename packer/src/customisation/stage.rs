@@ -20,21 +20,27 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use super::archive::moved;
 use super::error::CustomisationProblem as Problem;
 use super::tree::{FileTree, Node, split};
+use crate::destination::DirectoryInPlace;
 use crate::entry::{Content, Entry, EntryKind, EntryName};
 use crate::error::PackError;
+use crate::progress::Observer;
 use crate::read::{Opener, READ_BYTES};
 
-/// Writes the files into a new folder. Nothing half written is left.
-pub(super) fn write(tree: &FileTree, dir: &Path) -> Result<(), PackError> {
-    fs::create_dir(dir).map_err(PackError::Write)?;
-    fill(tree, dir).inspect_err(|_| drop(fs::remove_dir_all(dir)))
+/// Writes the files into a new folder, which appears when it is complete.
+pub(super) fn write(tree: &FileTree, dir: &Path, observer: &dyn Observer) -> Result<(), PackError> {
+    let place = DirectoryInPlace::new(dir)?;
+    fill(tree, place.staging(), observer)?;
+    place.commit()
 }
 
-fn fill(tree: &FileTree, dir: &Path) -> Result<(), PackError> {
+fn fill(tree: &FileTree, dir: &Path, observer: &dyn Observer) -> Result<(), PackError> {
     set_mode(dir, 0o755)?;
     let mut opener = Opener::default();
     // Directories come before what is in them, and nothing is behind a symlink.
     for entry in tree.entries() {
+        if observer.cancelled() {
+            return Err(PackError::Cancelled);
+        }
         let path = dir.join(entry.name.as_path());
         match &entry.kind {
             EntryKind::Directory => fs::create_dir(&path).map_err(PackError::Write)?,

@@ -13,6 +13,7 @@ use super::*;
 use crate::Compression;
 use crate::fixture::{Fixture, write_layer};
 use crate::lower::LowerFile;
+use crate::progress::Unobserved;
 
 /// The names of store paths.
 pub(super) const A: &str = "/nix/store/00000000000000000000000000000000-a";
@@ -60,7 +61,7 @@ impl Setting {
         let (root, lower) = (self.root.root(), self.lower.clone());
         let made = Customisation::for_scripts(operations, root, (0, 0), aside.path(), lower).unwrap();
         let dir = aside.path().join("stage");
-        made.stage(&dir).map(|()| dir)
+        made.stage(&dir, &Unobserved).map(|()| dir)
     }
 
     /// A tar of a folder in which everything is root's, but for what these own.

@@ -49,12 +49,13 @@ impl Destination {
     }
 }
 
-/// Refuses a place for a layer that is packed by itself, as [`crate::pack_layer`] would. Leaves nothing behind.
+/// Refuses a place for a new directory, as [`crate::pack_layer`] and [`crate::Customisation::stage`] would. Leaves nothing
+/// behind.
 ///
 /// # Errors
 ///
-/// As [`crate::pack_layer`].
-pub fn check_layer_dir(dir: &Path) -> Result<(), PackError> {
+/// Where something is there that is no empty directory, or nothing can be written.
+pub fn check_new_dir(dir: &Path) -> Result<(), PackError> {
     DirectoryInPlace::new(dir).map(drop)
 }
 
@@ -113,9 +114,9 @@ mod tests {
             let error = check(&format!("{scheme}:{}", at(name).display()), None, false).unwrap_err();
             assert!(error.contains(says), "{scheme}:{name}: {error}");
         }
-        assert!(check_layer_dir(&at("no/x")).unwrap_err().to_string().contains("does not exist"));
-        assert!(check_layer_dir(&at("full")).unwrap_err().to_string().contains("is no empty directory"));
-        check_layer_dir(&at("new")).unwrap();
+        assert!(check_new_dir(&at("no/x")).unwrap_err().to_string().contains("does not exist"));
+        assert!(check_new_dir(&at("full")).unwrap_err().to_string().contains("is no empty directory"));
+        check_new_dir(&at("new")).unwrap();
         assert_eq!(list(dir.path()), ["file", "full", "layout"]);
         assert_eq!(list(&at("layout")), ["blobs", "index.json", "oci-layout"]);
     }

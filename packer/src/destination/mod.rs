@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-pub use check::check_layer_dir;
+pub use check::check_new_dir;
 pub(crate) use index::IndexName;
 pub use place::FileInPlace;
 pub(crate) use place::{DirectoryInPlace, staging_beside};

@@ -123,6 +123,23 @@ fn what_can_be_refused_early_is() -> Result<()> {
         let flags = if flags[0] == "--mtime" { flags.to_vec() } else { Vec::new() };
         refused("layer", &[&["--index", "0", "--output", &place], &flags[..]].concat(), 2, "error:")?;
     }
+    for (flags, code, says) in [
+        (&["--output", &missing, "--from-image", "/missing"][..], 2, "does not exist"),
+        (&["--output", &file], 1, "is no empty directory"),
+        (
+            &["--output", &folder.path("stage"), "--from-image", "docker-archive:-", "--nix-db", "graph:-"],
+            2,
+            "both read",
+        ),
+        (&["--output", &folder.path("stage"), "--nix-db", graph, "--root", &missing], 1, "--nix-db: "),
+        (&["--output", &folder.path("stage"), "--root", &missing], 1, "--root: "),
+        (&["--output", &folder.path("stage"), "--add", &format!("{missing}:/x")], 1, "--add: "),
+    ] {
+        layerwright(&["stage"]).args(flags).exits(code)?.says(&[says])?;
+    }
+    for limit in ["fuel", "memory", "timeout", "output", "stack", "size"] {
+        refused("plan", &[&format!("--planner-{limit}"), "0"], 2, "--planner-")?;
+    }
     // A planner is looked at before a closure is.
     refused("plan", &["--planner", "groups"], 1, "/missing/graph.json")?;
     let store = HandMade::sample()?;

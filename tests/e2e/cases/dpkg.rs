@@ -23,6 +23,7 @@ pub(super) const CASES: &[Case] = &[
     case!(files_may_be_missing_where_the_user_says_so, Root),
     case!(names_and_versions_with_underscores_are_packages_everywhere, Root),
     case!(an_image_without_dpkg_is_read, Root),
+    case!(a_package_that_is_of_no_use_alone_is_told, Root),
     case!(a_closure_of_this_machine_is_what_dpkg_knows, Debian, Git),
     case!(a_closure_of_this_machine_is_packed_as_it_lies_here, Debian, Git, Root, Tar),
 ];
@@ -375,6 +376,31 @@ fn an_image_without_dpkg_is_read() -> Result<()> {
     let mut expected = timeless(tree::read(&root.path("."))?);
     expected.retain(|name, _| !name.starts_with("/var") && name != "/usr/share/man");
     tree::expect_equal(&expected, &timeless(tree::read(&folder.path("unpacked"))?))
+}
+
+/// The bundle of certificates is made by a script, and belongs to no package.
+fn a_package_that_is_of_no_use_alone_is_told() -> Result<()> {
+    let root = Folder::new()?;
+    fs::create_dir_all(root.path("var/lib/dpkg/info"))?;
+    fs::create_dir_all(root.path("usr/share/ca-certificates"))?;
+    fs::create_dir_all(root.path("etc/ssl/certs"))?;
+    let package = "Package: ca-certificates\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n";
+    root.write("var/lib/dpkg/status", package)?;
+    root.write("usr/share/ca-certificates/one.crt", "one")?;
+    root.write("var/lib/dpkg/info/ca-certificates.list", "/.\n/usr/share/ca-certificates/one.crt\n")?;
+    let to = Folder::new()?;
+    let build = || build(&root, "ca-certificates", &format!("oci:{}:x", to.path("oci")));
+    let bundle = root.path("etc/ssl/certs/ca-certificates.crt");
+    build().ok()?.says(&["ca-certificates.crt", "make it with `update-ca-certificates`", "--add"])?;
+    fs::write(&bundle, "one")?;
+    // As the root is written, with a dot at its end.
+    let add = format!("{}:/etc/ssl/certs/", root.path("./etc/ssl/certs/ca-certificates.crt"));
+    let told = build().ok()?;
+    told.says(&[&format!("--add {add}")])?;
+    ensure!(!told.report().contains("update-ca-certificates"), "{}", told.report());
+    let silent = build().args(["--add", &add]).ok()?;
+    ensure!(!silent.report().contains("trust"), "{}", silent.report());
+    Ok(())
 }
 
 fn a_closure_of_this_machine_is_what_dpkg_knows() -> Result<()> {

@@ -5,6 +5,7 @@ use super::super::tests::{A, B, Setting, chmod, chown, entries, files, link, lin
 use super::*;
 use crate::customisation::Operation;
 use crate::lower::LowerFile;
+use crate::progress::Unobserved;
 
 /// What scripts do in a folder, and whom they give which file.
 type Script<'a> = (&'a dyn Fn(&Path), &'a [(&'a str, (u64, u64))]);
@@ -130,13 +131,13 @@ fn a_folder_is_never_written_into_another_one() {
     let operations = [files(A), link("/nowhere", "/link")];
     let dir = setting.stage(&operations).unwrap();
     let made = setting.build(&operations).unwrap();
-    assert!(made.stage(&dir).is_err());
+    assert!(made.stage(&dir, &Unobserved).is_err());
     assert!(dir.join("bin/tool").exists(), "what was there is still there");
     // What fails halfway leaves nothing.
     setting.root.chmod(&format!("{A}/bin"), 0o755);
     fs::remove_file(setting.root.at(&format!("{A}/bin/tool"))).unwrap();
     let other = dir.with_extension("other");
-    assert!(made.stage(&other).is_err());
+    assert!(made.stage(&other, &Unobserved).is_err());
     assert!(!other.exists());
 }
 
@@ -156,6 +157,6 @@ fn devices_are_refused_and_nothing_else_is() {
     tar.append_data(&mut header, "null", io::empty()).unwrap();
     tar.into_inner().unwrap();
     let made = setting.build(&[Operation::Import(dir.join("with-device.tar"))]).unwrap();
-    let error = made.stage(&dir.with_extension("other")).unwrap_err().to_string();
+    let error = made.stage(&dir.with_extension("other"), &Unobserved).unwrap_err().to_string();
     assert!(error.contains("is a device"), "{error}");
 }
