@@ -1,8 +1,7 @@
 //! Everything that is said to the user, on standard error. Standard output is for what was asked for.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
-use anstream::eprintln;
 use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{BinaryBytes, HumanCount};
 use layerwright_planner::Level;
@@ -17,9 +16,9 @@ const DEBUG: Style = Style::new().dimmed();
 /// Longest line that is shown, in bytes. Errors that list much come as several lines.
 const LINE_BYTES: usize = 8000;
 
-/// The one way to the terminal.
+/// The one way to the terminal. What cannot be said is not: a full disk behind standard error changes no result.
 fn show(heading: &str, text: &str) {
-    eprintln!("{heading}{}", shown(text));
+    let _ = writeln!(anstream::stderr().lock(), "{heading}{}", shown(text));
 }
 
 /// Text as it is shown: names of nodes, files and fields in a message may be anybody's.
@@ -64,6 +63,11 @@ impl Console {
         if !self.quiet {
             show(&format!("{WARNING}warning:{WARNING:#} "), text);
         }
+    }
+
+    /// Also where the user wants to hear of errors only.
+    pub(crate) fn warn_always(&self, text: &str) {
+        Self { quiet: false, ..*self }.warn(text);
     }
 
     pub(crate) fn note(&self, text: &str) {

@@ -35,9 +35,12 @@ pub(crate) const MISBEHAVED: u8 = 4;
 /// A file is no planner.
 const NOT_A_PLANNER: u8 = 5;
 /// As shells report a program that wrote to a closed pipe.
-const CLOSED_PIPE: u8 = 141;
+pub(crate) const CLOSED_PIPE: u8 = 141;
 /// `verify` or `cache verify` found something.
 pub(crate) const MISMATCH: u8 = 6;
+
+/// The image is there, and something beside it is not.
+pub(crate) const INCOMPLETE: u8 = 7;
 
 const CODES: &str = "\
 Exit codes:
@@ -48,19 +51,32 @@ Exit codes:
   4    a planner misbehaved: a trap, a limit, a proposal that breaks the rules
   5    a file is not a planner, or not the one that was pinned, or not pinned with --locked
   6    `verify` found mismatches, or `cache verify` damage
-  130  interrupted
-  141  whoever reads standard output has stopped reading";
+  7    the image is complete, but not what was to be kept beside it: a plan, a report, a state
+  129  ended by SIGHUP, as when a terminal is closed
+  130  ended by SIGINT, as by Ctrl-C
+  141  whoever reads standard output has stopped reading
+  143  ended by SIGTERM";
 
 /// Returns `text` and the exit codes, for the help.
 pub(crate) fn with_codes(text: &str) -> String {
     format!("{text}\n\n{CODES}")
 }
 
+/// Prints what the command line's parser has to say: help, which goes to standard output and must arrive there, or what is
+/// wrong.
+pub(crate) fn of_parser(told: &clap::Error) -> ExitCode {
+    match told.print() {
+        Err(error) if !told.use_stderr() && error.kind() == std::io::ErrorKind::BrokenPipe => CLOSED_PIPE.into(),
+        Err(_) if !told.use_stderr() => INPUT.into(),
+        _ => u8::try_from(told.exit_code()).unwrap_or(USAGE).into(),
+    }
+}
+
 /// Tells the user, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error, console: &Console) -> ExitCode {
     if is_cancelled(error) {
         console.warn("interrupted; nothing was written");
-        return ExitCode::from(interrupt::EXIT_CODE);
+        return ExitCode::from(interrupt::exit_code());
     }
     // Whoever closed the pipe has seen enough.
     if is_broken_pipe(error) {
@@ -119,9 +135,10 @@ fn code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// What no input could mend. What is at the place already is another matter: to make room there is not for us.
+/// What no input could mend: something is asked for that cannot be, or somewhere where it cannot be.
 fn is_of_the_command_line(error: &PackError) -> bool {
-    matches!(error, PackError::CompressedStream | PackError::LegacyElsewhere | PackError::NoPlace { .. })
+    use PackError::{CompressedStream, LegacyElsewhere, NoPlace, Occupied};
+    matches!(error, CompressedStream | LegacyElsewhere | NoPlace { .. } | Occupied { .. })
 }
 
 /// What a planner did, when it was loaded or when it was asked.
@@ -175,7 +192,7 @@ fn is_cancelled(error: &anyhow::Error) -> bool {
     matches!(find::<PackError>(error), Some(PackError::Cancelled))
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let error = match find::<PackError>(error) {
         Some(PackError::Write(error)) => Some(error),
         _ => find::<std::io::Error>(error),

@@ -37,7 +37,10 @@ use crate::arguments::{Arguments, Command};
 use crate::console::Console;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => return exit::of_parser(&told),
+    };
     let console = Console::new(arguments.verbose, arguments.quiet);
     let ran = interrupt::listen()
         .context("starting to listen for signals, which takes a thread")
@@ -59,6 +62,7 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Stage(arguments) => command::stage::run(arguments, console),
         Command::Verify(arguments) => command::verify::run(arguments, console),
         Command::Simulate(arguments) => command::simulate::run(arguments, console),
+        Command::Clean(arguments) => command::clean::run(arguments, console),
         Command::Cache(command) => command::cache::run(command, console),
         Command::Planner(command) => command::planner::run(command, console),
         Command::CompilePlanner { memory_bytes, seconds } => {

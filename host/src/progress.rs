@@ -1,6 +1,9 @@
 //! What is seen of packing and verifying while it goes on.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,6 +11,9 @@ use layerwright_packer::{Observer, PackedLayer};
 
 use crate::console::Console;
 use crate::interrupt;
+
+/// How often a spinner moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A bar on a terminal, and nothing elsewhere. Removed when it is dropped.
 pub(crate) struct Progress<'c> {
@@ -28,14 +34,41 @@ impl<'c> Progress<'c> {
     }
 }
 
+/// A line that says what takes long.
+pub(crate) struct Spinner {
+    line: ProgressBar,
+    /// Gone with it, and then whatever moves it ends.
+    _moving: Option<Sender<()>>,
+}
+
+impl Deref for Spinner {
+    type Target = ProgressBar;
+
+    fn deref(&self) -> &ProgressBar {
+        &self.line
+    }
+}
+
 /// A line that says what takes long, on a terminal only.
-pub(crate) fn spinner(console: &Console, what: &str) -> ProgressBar {
+pub(crate) fn spinner(console: &Console, what: &str) -> Spinner {
     let target = if console.shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let spinner = ProgressBar::with_draw_target(None, target);
     // The default is a bar, which has no place for a message.
     let spinner = spinner.with_style(ProgressStyle::default_spinner()).with_message(what.to_owned());
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
+    let moving = console.shows_progress().then(|| moved(spinner.clone())).flatten();
+    Spinner { line: spinner, _moving: moving }
+}
+
+/// Moves a spinner until what is returned is gone. Where no thread can be had for that, it stands still; the library's own
+/// way would panic.
+fn moved(spinner: ProgressBar) -> Option<Sender<()>> {
+    let (moving, is_over) = channel();
+    let tick = move || {
+        while is_over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            spinner.tick();
+        }
+    };
+    thread::Builder::new().spawn(tick).ok().map(|_| moving)
 }
 
 /// A bar for so many things that are done one by one, on a terminal only.

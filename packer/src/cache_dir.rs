@@ -13,16 +13,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use thiserror::Error;
 
+use crate::lock::try_hold;
+
 /// How a file begins that is not whole yet.
 const TEMPORARY: &str = ".new-";
 
-/// No run takes longer: what it began and is older was left by one that has ended.
+/// No run takes longer: what it began and is older was left by one that has ended. For file systems without locks.
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
+
+/// What was begun just now may not be held yet.
+const SHORTEST_RUN: Duration = Duration::from_secs(1);
 
 /// How much is copied at once.
 const COPY_BYTES: usize = 256 << 10;
@@ -194,7 +199,7 @@ impl CacheDir {
         let linked = self.begin(|temporary| rustix::fs::linkat(CWD, file, &self.dir, temporary, AtFlags::empty()));
         match linked {
             Ok((temporary, ())) => match self.read(&temporary) {
-                Some(file) => Ok(Begun { dir: self, temporary, file }),
+                Some(file) => Ok(Begun::hold(self, temporary, file)),
                 None => {
                     self.remove(&temporary);
                     Err(io::Error::other("the file to be kept is no regular file of this user"))
@@ -215,7 +220,7 @@ impl CacheDir {
     fn create(&self, mode: Mode) -> io::Result<Begun<'_>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (temporary, file) = self.begin(|temporary| rustix::fs::openat(&self.dir, temporary, flags, mode))?;
-        Ok(Begun { dir: self, temporary, file: file.into() })
+        Ok(Begun::hold(self, temporary, file.into()))
     }
 
     /// Makes something under a name that no other run has: containers that share the folder may share process numbers.
@@ -273,11 +278,18 @@ impl CacheDir {
     /// Removes what runs of the program began and did not finish: all of it, or what no run can be working at any more.
     pub(crate) fn remove_begun(&self, begun: WhichBegun) -> io::Result<()> {
         for entry in self.all_entries()?.into_iter().filter(|entry| entry.name.starts_with(TEMPORARY)) {
-            if begun == WhichBegun::All || is_older(entry.changed, LONGEST_RUN) {
+            if begun == WhichBegun::All || self.is_abandoned(&entry) {
                 self.try_remove(&entry.name)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the run that began a file has ended: nobody holds it any more, or it is too old for anybody to be alive.
+    fn is_abandoned(&self, entry: &CacheEntry) -> bool {
+        let is_free = |file| try_hold(file, FlockOperation::NonBlockingLockExclusive) == Ok(true);
+        is_older(entry.changed, LONGEST_RUN)
+            || is_older(entry.changed, SHORTEST_RUN) && self.read(&entry.name).is_some_and(is_free)
     }
 
     /// Remembers that a file was used.
@@ -343,7 +355,14 @@ impl CacheDir {
     }
 }
 
-impl Begun<'_> {
+impl<'d> Begun<'d> {
+    /// Shows others that somebody is at work. A file with several names may be held by several.
+    fn hold(dir: &'d CacheDir, temporary: String, file: File) -> Self {
+        // Where there are no locks, only the time tells.
+        let _ = try_hold(&file, FlockOperation::NonBlockingLockShared);
+        Self { dir, temporary, file }
+    }
+
     /// The file as it is.
     pub(crate) fn file(&self) -> &File {
         &self.file

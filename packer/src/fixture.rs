@@ -136,6 +136,7 @@ impl Fixture {
             ready: &[],
             legacy_parents: false,
             reuse: None,
+            durability: Durability::Synced,
         };
         pack(request, &Recorder::default())
     }

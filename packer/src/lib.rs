@@ -22,7 +22,7 @@
 //! the user's folder for what can be made again, and [`LayerCache`] what is kept of packed layers there.
 //!
 //! ```
-//! use layerwright_packer::{Destination, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};
+//! use layerwright_packer::{Destination, Durability, ImageSettings, NodeFiles, PackRequest, Unobserved, pack, verify};
 //! use layerwright_planner::Plan;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,6 +45,7 @@
 //!         ready: &[],
 //!         legacy_parents: false,
 //!         reuse: None,
+//!         durability: Durability::Synced,
 //!     },
 //!     &Unobserved,
 //! )?;
@@ -72,6 +73,7 @@ mod contents;
 mod customisation;
 mod destination;
 mod digest;
+mod durability;
 mod entry;
 mod error;
 mod files;
@@ -83,6 +85,7 @@ mod image_layers;
 mod lane;
 mod layer;
 mod layer_tar;
+mod lock;
 mod lower;
 mod nar;
 mod oci;
@@ -92,6 +95,7 @@ mod read;
 mod ready;
 mod reuse;
 mod settings;
+mod staging;
 mod tar;
 mod verify;
 mod walk;
@@ -109,13 +113,16 @@ pub use customisation::{
     CopyMode, Customisation, CustomisationError, CustomisationProblem, ModeChange, ModeChangeError, Operation,
 };
 pub use destination::{
-    Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError, check_new_dir,
+    CleanError, Cleaned, Cleaning, Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS,
+    ReferenceError, check_new_dir, clean,
 };
 pub use digest::{DiffId, Digest, DigestError};
+pub use durability::Durability;
 pub use error::{DirectoryProblem, FileChange, MissingFile, PackError};
 pub use files::{ListedFile, NodeFiles};
 pub use image_files::{Encoding, Respelling};
 pub use image_layers::LayerKind;
+pub use lock::{Lock, are_there_locks};
 pub use lower::{LowerFile, LowerFiles};
 pub use nar::nar_bytes;
 pub use oci::HistoryEntry;
@@ -124,5 +131,6 @@ pub use progress::{Observer, Unobserved};
 pub use ready::{ReadyLayer, ReadyLayerError};
 pub use reuse::LayerReuse;
 pub use settings::{Empty, Healthcheck, ImageConfig, ImageSettings, NameSet, SettingsError, Stamp};
+pub use staging::{Abandoned, StagingFolder, abandoned_in, remove_abandoned};
 pub use verify::{ImageSource, Mismatch, Note, SourceError, VerifyError, VerifyReport, verify};
 pub use walk::{LastLink, locate, with_packages};

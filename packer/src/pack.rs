@@ -23,11 +23,12 @@ use serde::Serialize;
 use crate::base::BaseImage;
 use crate::customisation::Customisation;
 use crate::destination::archive::{self, ArchiveKind, Contents};
-use crate::destination::layout::LayoutInPlace;
+use crate::destination::layout::{Added, LayoutInPlace};
 use crate::destination::legacy::Legacy;
 use crate::destination::{
-    Destination, DirectoryInPlace, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, staging_beside, stream,
+    Destination, DirectoryInPlace, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, staging_beside, stream, tell_of_rest,
 };
+use crate::durability::Durability;
 use crate::error::PackError;
 use crate::files::NodeFiles;
 use crate::image_layers::{ImageLayer, LayerKind};
@@ -65,6 +66,8 @@ pub struct PackRequest<'a> {
     pub threads: Option<NonZeroUsize>,
     /// Where layers that were packed before may be found, and are kept. A stream has no use for it. Changes no byte.
     pub reuse: Option<LayerReuse<'a>>,
+    /// Whether the image outlasts a power failure as soon as it is there. A stream is the reader's. Changes no byte.
+    pub durability: Durability,
 }
 
 /// One layer of a plan, to be packed by itself.
@@ -84,6 +87,8 @@ pub struct LayerRequest<'a> {
     pub stamp: &'a Stamp,
     /// As [`PackRequest::threads`].
     pub threads: Option<NonZeroUsize>,
+    /// As [`PackRequest::durability`].
+    pub durability: Durability,
 }
 
 /// What was packed.
@@ -177,19 +182,26 @@ fn pack_archive(
     let documents = work.documents(&blobs);
     let legacy = Legacy { settings: request.settings, created: &work.created };
     let legacy = request.legacy_parents.then_some(legacy);
-    let (staging, names) = (staging.path(), &work.names);
-    let contents = Contents { staging, blobs: &blobs, documents: &documents, names, legacy };
+    let (dir, names) = (staging.path(), &work.names);
+    let durability = request.durability;
+    let contents = Contents { staging: dir, blobs: &blobs, documents: &documents, names, durability, legacy };
     archive::write(&place, kind, &contents, observer)?;
+    tell_of_rest(staging.remove(), observer);
     Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
 fn pack_layout(request: &PackRequest<'_>, dir: &Path, observer: &dyn Observer) -> Result<PackedImage, PackError> {
     let compression = request.destination.compression(request.compression, request.legacy_parents)?;
     let place = LayoutInPlace::new(dir)?;
+    if !place.has_locks()? {
+        let dir = dir.display();
+        observer.warn(&format!("{dir} is on a file system without locks: let no two builds write to it at once"));
+    }
     let work = Work::begin(request, compression, observer)?;
     let blobs = work.blobs(place.staging())?;
     let documents = work.documents(&blobs);
-    place.commit(&blobs, &documents, &work.names)?;
+    let (names, durability) = (&work.names, request.durability);
+    work.install(|| place.commit(&blobs, &Added { documents: &documents, names, durability, observer }))?;
     Ok(work.packed(&blobs, &documents, Some(documents.manifest.digest)))
 }
 
@@ -204,7 +216,7 @@ pub fn pack_layer(
     dir: &Path,
     observer: &dyn Observer,
 ) -> Result<Option<PackedLayer>, PackError> {
-    let LayerRequest { plan, layer, files, root, compression, stamp, threads } = *request;
+    let LayerRequest { plan, layer, files, root, compression, stamp, threads, durability } = *request;
     let place = DirectoryInPlace::new(dir)?;
     let settings = ImageSettings { stamp: stamp.clone(), ..ImageSettings::default() };
     let request = PackRequest {
@@ -221,16 +233,19 @@ pub fn pack_layer(
         ready: &[],
         legacy_parents: false,
         reuse: None,
+        durability,
     };
-    let mut packed = None;
+    let (mut packed, mut written) = (None, Vec::new());
     if let Some(planned) = plan.layers().get(layer) {
         let work = Work::begin(&request, compression, observer)?;
         let blob = work.blob(layer, &ready::blob_file(place.staging()))?;
         let nodes = plan.names(planned).map(str::to_owned).collect();
         ready::write_record(place.staging(), nodes, &work.profile, &blob)?;
+        written = ready::files(place.staging());
         packed = Some(work.packed_layer(layer, &blob));
     }
-    place.commit()?;
+    durability.sync_files(&written, observer)?;
+    place.commit(durability)?;
     Ok(packed)
 }
 

@@ -28,6 +28,11 @@ const FORMAT: &str = "layerwright.layer/1";
 const RECORD_FILE: &str = "layer.json";
 const BLOB_FILE: &str = "blob";
 
+/// The files of a layer in a directory.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    vec![dir.join(BLOB_FILE), dir.join(RECORD_FILE)]
+}
+
 /// No record is longer: a few hundred bytes for each of a hundred thousand store paths.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 

@@ -160,6 +160,11 @@ impl<'a> Work<'a> {
         Ok(blobs.into_iter().map(|blob| blob.expect("it was taken or packed")).collect())
     }
 
+    /// Does something on the threads that pack.
+    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
+
     /// Packs a layer of the plan, which is the whole image, to a new file.
     pub(crate) fn blob(&self, layer: usize, to: &Path) -> Result<Blob, PackError> {
         let files = self.walk(&[layer])?.remove(0);

@@ -15,6 +15,8 @@ pub(crate) enum Need {
     Chromium,
     Debian,
     Docker,
+    /// What makes file systems of this kind.
+    Ext4,
     Fakeroot,
     Git,
     /// That of Debian's next release.
@@ -41,6 +43,8 @@ pub(crate) enum Need {
     /// clang, with a C library and a linker for components.
     WasmClang,
     WitBindgen,
+    /// What makes file systems of this kind.
+    Xfs,
     Zstd,
 }
 
@@ -82,6 +86,7 @@ impl Need {
             Self::Chromium => "apt-get install chromium",
             Self::Debian => "run it on Debian or Ubuntu",
             Self::Docker => "apt-get install docker.io",
+            Self::Ext4 => "apt-get install e2fsprogs mount",
             Self::Fakeroot => "apt-get install fakeroot",
             Self::Git => "apt-get install git",
             Self::Nix => "apt-get install nix-bin",
@@ -100,6 +105,7 @@ impl Need {
             Self::Guest => "cargo build -p layerwright",
             Self::WasmClang => "apt-get install make gcc clang-16 lld-16 wasi-libc libclang-rt-16-dev-wasm32",
             Self::NextNix | Self::WitBindgen => "cargo xtask setup --clients",
+            Self::Xfs => "apt-get install xfsprogs mount",
             Self::Zstd => "apt-get install zstd",
         }
     }
@@ -110,6 +116,7 @@ impl Need {
             Self::Busybox => &["busybox"],
             Self::Chromium => &["chromium"],
             Self::Docker => &["docker", "dockerd", "setpriv"],
+            Self::Ext4 => &["mkfs.ext4", "mount", "losetup"],
             Self::Fakeroot => &["fakeroot"],
             Self::Git => &["git"],
             Self::Nix => &["nix", "nix-build", "nix-store"],
@@ -122,6 +129,7 @@ impl Need {
             Self::Skopeo => &["skopeo"],
             Self::Tar => &["tar"],
             Self::Umoci => &["umoci"],
+            Self::Xfs => &["mkfs.xfs", "mount", "losetup"],
             Self::Zstd => &["zstd"],
             Self::Debian | Self::Root | Self::Guest | Self::NextNix => &[],
             Self::PythonVenv | Self::RustGuest | Self::WasmClang | Self::WitBindgen => &[],

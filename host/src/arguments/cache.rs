@@ -54,7 +54,8 @@ Examples:
   layerwright cache prune --max-size 2GiB
   layerwright cache prune --unused-for 30
 
-A build does the same with what is beyond --cache-size. Removing is always safe,
+A build does the same with what is beyond --cache-size. Temporary files that killed
+runs left in $TMPDIR go, too. Removing is always safe,
 also beside a build: what is needed again is packed again, to the same bytes.")]
     Prune(CachePruneArguments),
     /// Hash every packed layer, and remove those that are damaged

@@ -3,6 +3,7 @@
 #![expect(rustdoc::broken_intra_doc_links, rustdoc::invalid_rust_codeblocks, reason = "these are texts for a terminal")]
 
 mod cache;
+mod clean;
 mod customisation;
 #[cfg(test)]
 mod headings;
@@ -16,6 +17,7 @@ mod sandbox;
 mod simulate;
 mod stage;
 mod surroundings;
+mod sync;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -26,6 +28,7 @@ use layerwright_packer::{Compression, Destination, ImageReference, Inherit};
 pub(crate) use self::cache::{
     CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
 };
+pub(crate) use self::clean::CleanArguments;
 use self::customisation::MAX_OWNER;
 pub(crate) use self::history::HistoryArguments;
 pub(crate) use self::lock::LockArguments;
@@ -39,6 +42,7 @@ pub(crate) use self::sandbox::SandboxArguments;
 pub(crate) use self::simulate::SimulateArguments;
 pub(crate) use self::stage::StageArguments;
 pub(crate) use self::surroundings::SurroundingsArguments;
+pub(crate) use self::sync::SyncArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
 use crate::sandbox::{COMPILE_COMMAND, LOCATE_COMMAND};
@@ -118,6 +122,8 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Replay a history of closures: what do updates cost with which planner?
     Simulate(SimulateArguments),
+    /// Remove what killed builds left at a destination, and blobs that no tag names any more
+    Clean(CleanArguments),
     /// Look after what is kept from run to run: packed layers and compiled planners
     #[command(subcommand, after_help = CACHE_EXAMPLES)]
     Cache(CacheCommand),
@@ -279,6 +285,8 @@ pub(crate) struct LayerArguments {
     /// Threads to pack with [default: one for each processor, or $NIX_BUILD_CORES in a builder]; the bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = threads, help_heading = None)]
     pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) sync: SyncArguments,
     /// Print the result as JSON
     #[arg(long, help_heading = None)]
     pub(crate) json: bool,
@@ -425,6 +433,8 @@ pub(crate) struct PackingArguments {
     /// Threads to pack with [default: one for each processor, or $NIX_BUILD_CORES in a builder]; the bytes do not depend on it
     #[arg(long, value_name = "N", value_parser = threads, help_heading = None)]
     pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) sync: SyncArguments,
     /// Print the result as JSON
     #[arg(long, help_heading = None)]
     pub(crate) json: bool,

@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitC
     let files = Place::of_files(around.customisation.sources().chain(config));
     check_apart(written, read.iter().cloned().chain(files)).map_err(Usage)?;
     save_plan.into_iter().chain(report).try_for_each(check_writable)?;
-    let state = arguments.state.as_deref().map(State::open).transpose()?;
+    let durability = arguments.packing.sync.durability();
+    let state = arguments.state.as_deref().map(|dir| State::open(dir, durability, console)).transpose()?;
     let others = closure.from.file().into_iter().chain(planning.history.history.iter().cloned());
     check_stream(around, others).map_err(Usage)?;
     check_all_there(&read, around.sources().chain([root(&closure.root)]))?;
@@ -50,16 +51,18 @@ pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitC
         surroundings.add_nix_db(&made.closure, &made.files, &closure.root)?;
     }
     let (root, surroundings, Made { plan, files, .. }) = (&*closure.root, &surroundings, &made);
-    let code = packing.run(&Planned { plan, files, root, ready: &[], surroundings }, console)?;
+    let mut after = packing.run(&Planned { plan, files, root, ready: &[], surroundings }, console)?;
     // Last, so that a build that fails leaves nothing.
     if let Some(file) = save_plan {
-        write_file(file, plan.to_json())?;
+        after.done("its plan", write_file(file, plan.to_json(), durability));
     }
-    state.map_or(Ok(()), |state| state.keep(plan))?;
+    if let Some(state) = state {
+        after.done("its plan in the state", state.keep(plan));
+    }
     if let Some(file) = report {
-        write_of_plan(file, "build", title(arguments), &made, console)?;
+        after.done("its report", write_of_plan(file, "build", title(arguments), &made, durability, console));
     }
-    Ok(code)
+    Ok(after.code())
 }
 
 /// Where the image went; or where it came from, if it went away.

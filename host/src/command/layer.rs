@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitC
         compression: arguments.compression,
         stamp: &stamp,
         threads: threads(arguments.threads),
+        durability: arguments.sync.durability(),
     };
     let writing = Writing::start();
     let progress = Progress::new(console, "layers");

@@ -1,7 +1,9 @@
 //! The commands, one file each, and what several of them share.
 
+mod afterwards;
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod explain;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use fs_err::File;
-use layerwright_packer::FileInPlace;
+use layerwright_packer::{Durability, FileInPlace};
 use serde::Serialize;
 
 use crate::interrupt::Writing;
@@ -38,7 +38,7 @@ pub(crate) fn check_writable(file: &Path) -> Result<()> {
 }
 
 /// Writes a file under a temporary name and renames it. What is no regular file, such as a pipe, is written into.
-pub(crate) fn write_file(file: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+pub(crate) fn write_file(file: &Path, content: impl AsRef<[u8]>, durability: Durability) -> Result<()> {
     let _writing = Writing::start();
     let context = || format!("writing {}", file.display());
     if is_special(file) {
@@ -47,7 +47,7 @@ pub(crate) fn write_file(file: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     let place = FileInPlace::new(file)?;
     let mut temporary = place.create()?;
     temporary.write_all(content.as_ref()).with_context(context)?;
-    Ok(place.commit(temporary)?)
+    Ok(place.commit(temporary, durability)?)
 }
 
 /// A pipe or a device, also by way of a link such as `/dev/stdout`.

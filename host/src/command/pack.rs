@@ -13,6 +13,7 @@ use layerwright_packer::{
 use layerwright_planner::Plan;
 use serde::Serialize;
 
+use super::afterwards::Afterwards;
 use super::image_settings::GivenSettings;
 use super::inputs::{check_all_there, check_there, root};
 use super::made_by_scripts::lacking;
@@ -48,7 +49,7 @@ pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCo
         surroundings.add_nix_db(&closure, &files, root)?;
     }
     let (ready, surroundings) = (&ready[..], &surroundings);
-    packing.run(&Planned { plan: &plan, files: &files, root, ready, surroundings }, console)
+    Ok(packing.run(&Planned { plan: &plan, files: &files, root, ready, surroundings }, console)?.code())
 }
 
 /// Refuses what is not there, and to write over what is read.
@@ -112,7 +113,7 @@ impl<'a> Packing<'a> {
     }
 
     /// Writes the image and tells about it.
-    pub(super) fn run(self, planned: &Planned<'_>, console: &Console) -> Result<ExitCode> {
+    pub(super) fn run<'c>(self, planned: &Planned<'_>, console: &'c Console) -> Result<Afterwards<'c>> {
         let Planned { files, root, ready, surroundings, .. } = *planned;
         let nothing = Plan::from_store_layers("[]")?;
         let plan = if self.arguments.no_store_paths { &nothing } else { planned.plan };
@@ -144,17 +145,20 @@ impl<'a> Packing<'a> {
             legacy_parents: arguments.legacy_parents,
             threads: threads(arguments.threads),
             reuse,
+            durability: arguments.sync.durability(),
         };
         let writing = Writing::start();
         let progress = Progress::new(console, "layers");
         let image = pack(&request, &progress).context("packing the image")?;
         drop((progress, writing));
+        let mut after = Afterwards::new(console);
         if arguments.json {
-            print_json(&Packed { destination: arguments.to.to_string(), image: &image })?;
+            let packed = Packed { destination: arguments.to.to_string(), image: &image };
+            after.done("what --json prints", print_json(&packed));
         } else {
             console.say(&summary(&image, &arguments.to));
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(after)
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use layerwright_packer::ImageSettings;
+use layerwright_packer::{Durability, ImageSettings};
 use layerwright_planner::{Closure, Generation, NodeId, Plan};
 
 use super::image_settings::GivenSettings;
@@ -46,11 +46,11 @@ pub(crate) fn run(arguments: &PlanArguments, console: &Console) -> Result<ExitCo
         PlanFormat::Table => plan_table(plan),
     };
     match output {
-        Some(file) => write_file(file, &text)?,
+        Some(file) => write_file(file, &text, Durability::Synced)?,
         None => print(&text)?,
     }
     if let Some(file) = report {
-        write_of_plan(file, "plan", closure.from.to_string(), &made, console)?;
+        write_of_plan(file, "plan", closure.from.to_string(), &made, Durability::Synced, console)?;
     }
     Ok(ExitCode::SUCCESS)
 }

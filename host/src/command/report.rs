@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use indicatif::HumanCount;
+use layerwright_packer::Durability;
 use layerwright_planner::Lineages;
 
 use super::output::write_file;
@@ -17,20 +18,21 @@ pub(super) fn write_of_plan(
     command: &'static str,
     title: String,
     made: &Made,
+    durability: Durability,
     console: &Console,
 ) -> Result<()> {
     let Made { plan, history, .. } = made;
     if !fits(plan.closure().len(), console) {
-        return write(file, &Data::of_images(command, title, Vec::new()), console);
+        return write(file, &Data::of_images(command, title, Vec::new()), durability, console);
     }
     let nodes = Nodes::new(plan.closure(), history.iter().map(|generation| Lineages::from(&**generation)));
     let image = Image::of_plan(title.clone(), plan, &nodes, &[]);
-    write(file, &Data::of_images(command, title, vec![image]), console)
+    write(file, &Data::of_images(command, title, vec![image]), durability, console)
 }
 
 /// Writes a page and tells of it.
-pub(super) fn write(file: &Path, data: &Data<'_>, console: &Console) -> Result<()> {
-    write_file(file, page(data)?)?;
+pub(super) fn write(file: &Path, data: &Data<'_>, durability: Durability, console: &Console) -> Result<()> {
+    write_file(file, page(data)?, durability)?;
     console.say(&format!("wrote {}", file.display()));
     Ok(())
 }

@@ -18,9 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use fs_err::File;
+use layerwright_packer::{Durability, Lock, are_there_locks};
 use layerwright_planner::{Generation, NodeKind, Plan, PlanError};
-use rustix::fs::{FlockOperation, flock};
 
 use super::output::{check_writable, write_file};
 use crate::console::Console;
@@ -44,6 +43,7 @@ const LEVEL: i32 = 9;
 pub(super) struct State {
     dir: PathBuf,
     file: PathBuf,
+    durability: Durability,
 }
 
 /// What is there.
@@ -57,12 +57,17 @@ enum Kept {
 impl State {
     /// Fails where nothing can be kept: better before the work than after it. A folder that is not there is made when there
     /// is something to keep, so that a build that fails leaves nothing.
-    pub(super) fn open(dir: &Path) -> Result<Self> {
+    pub(super) fn open(dir: &Path, durability: Durability, console: &Console) -> Result<Self> {
         let file = dir.join(FILE);
         let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
         let made_first = dir.ancestors().take_while(is_missing).last();
-        check(made_first.unwrap_or(&file)).with_context(|| format!("opening the state {}", dir.display()))?;
-        Ok(Self { dir: dir.to_owned(), file })
+        let context = || format!("opening the state {}", dir.display());
+        check(made_first.unwrap_or(&file)).with_context(context)?;
+        if !dir.ancestors().find(|above| above.is_dir()).map_or(Ok(true), are_there_locks).with_context(context)? {
+            let dir = dir.display();
+            console.warn(&format!("{dir} is on a file system without locks: of two builds at once, only one is kept"));
+        }
+        Ok(Self { dir: dir.to_owned(), file, durability })
     }
 
     /// Returns the images of earlier builds, newest first, as strategies get them.
@@ -102,14 +107,13 @@ impl State {
         }
         let context = || format!("keeping the plan in {}", self.dir.display());
         fs_err::create_dir_all(&self.dir).with_context(context)?;
-        let lock = File::open(&self.dir)?;
-        flock(lock.file(), FlockOperation::LockExclusive).with_context(context)?;
+        let _lock = Lock::wait_for(&self.dir).with_context(context)?;
         let Kept::Plans(plans, damage) = self.read() else { return Ok(()) };
         let before: Vec<String> = plans.iter().map(Plan::to_history_line).collect();
         let after = with_plan(before.clone(), plans.last().is_some_and(|newest| has_same_nodes(newest, plan)), plan);
         match before == after && damage.is_none() {
             true => Ok(()),
-            false => write_file(&self.file, packed(&after.concat()).with_context(context)?),
+            false => write_file(&self.file, packed(&after.concat()).with_context(context)?, self.durability),
         }
     }
 
@@ -191,6 +195,10 @@ mod tests {
         Plan::from_store_layers(&serde_json::to_string(&[names]).unwrap()).unwrap()
     }
 
+    fn opened(dir: &Path) -> Result<State> {
+        State::open(dir, Durability::Synced, &Console::new(0, true))
+    }
+
     /// Returns what is kept, newest first, as names of layers; and whether it is the same for each kind of reader.
     fn kept(state: &State) -> Vec<Vec<String>> {
         let names = |generation: &Arc<Generation>| {
@@ -207,7 +215,7 @@ mod tests {
     #[test]
     fn plans_are_kept_newest_first() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(&dir.path().join("new/state")).unwrap();
+        let state = opened(&dir.path().join("new/state")).unwrap();
         assert_eq!(kept(&state), [[""; 0]; 0]);
         state.keep(&plan(&["/a"])).unwrap();
         state.keep(&plan(&["/a", "/b"])).unwrap();
@@ -219,7 +227,7 @@ mod tests {
     #[test]
     fn a_build_of_the_same_nodes_takes_the_place_of_the_last() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
+        let state = opened(dir.path()).unwrap();
         state.keep(&plan(&["/c"])).unwrap();
         state.keep(&plan(&["/a", "/b"])).unwrap();
         let before = fs_err::read(&state.file).unwrap();
@@ -245,7 +253,7 @@ mod tests {
     #[test]
     fn builds_at_once_keep_both_plans() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
+        let state = opened(dir.path()).unwrap();
         std::thread::scope(|scope| {
             for at in 0..16 {
                 let state = &state;
@@ -258,7 +266,7 @@ mod tests {
     #[test]
     fn damage_is_replaced_and_what_is_newer_is_left() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
+        let state = opened(dir.path()).unwrap();
         state.keep(&plan(&["/a"])).unwrap();
         let fine = fs_err::read(&state.file).unwrap();
         let newer = packed("{\"format\":\"layerwright.plan/9\"}\n").unwrap();
@@ -279,7 +287,7 @@ mod tests {
     #[test]
     fn a_damaged_line_takes_no_other_along() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
+        let state = opened(dir.path()).unwrap();
         let [a, b] = [["/a"], ["/b"]].map(|names| plan(&names).to_history_line());
         let cut = a.trim_end().trim_end_matches('}');
         for damaged in [format!("{cut}\n{b}"), format!("{b}{{}}\n"), format!("{a}\u{1}\n{b}{cut}")] {
@@ -295,7 +303,7 @@ mod tests {
     #[test]
     fn nothing_is_left_where_nothing_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(&dir.path().join("new/state")).unwrap();
+        let state = opened(&dir.path().join("new/state")).unwrap();
         assert!(!dir.path().join("new").exists());
         assert_eq!(kept(&state), [[""; 0]; 0]);
         state.keep(&plan(&["/a"])).unwrap();
@@ -307,14 +315,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mode, fifo) = (rustix::fs::Mode::from_raw_mode(0o600), rustix::fs::FileType::Fifo);
         rustix::fs::mknodat(rustix::fs::CWD, dir.path().join(FILE), fifo, mode, 0).unwrap();
-        let error = format!("{:#}", State::open(dir.path()).err().unwrap());
+        let error = format!("{:#}", opened(dir.path()).err().unwrap());
         assert!(error.contains("plans.zst` is no regular file; remove it"), "{error}");
     }
 
     #[test]
     fn images_of_another_kind_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
+        let state = opened(dir.path()).unwrap();
         state.keep(&plan(&["a_1_amd64"])).unwrap();
         let error = state.generations(NodeKind::StorePath, &Console::new(0, true)).unwrap_err().to_string();
         assert!(error.contains("is of an image of packages, and this one is of store paths; name another"), "{error}");

@@ -21,6 +21,7 @@ use super::archive::moved;
 use super::error::CustomisationProblem as Problem;
 use super::tree::{FileTree, Node, split};
 use crate::destination::DirectoryInPlace;
+use crate::durability::Durability;
 use crate::entry::{Content, Entry, EntryKind, EntryName};
 use crate::error::PackError;
 use crate::progress::Observer;
@@ -30,7 +31,7 @@ use crate::read::{Opener, READ_BYTES};
 pub(super) fn write(tree: &FileTree, dir: &Path, observer: &dyn Observer) -> Result<(), PackError> {
     let place = DirectoryInPlace::new(dir)?;
     fill(tree, place.staging(), observer)?;
-    place.commit()
+    place.commit(Durability::Unsynced)
 }
 
 fn fill(tree: &FileTree, dir: &Path, observer: &dyn Observer) -> Result<(), PackError> {

@@ -24,6 +24,7 @@ use fs_err::File;
 use super::FileInPlace;
 use super::index::{docker_index, new_index};
 use super::legacy::Legacy;
+use crate::durability::Durability;
 use crate::error::PackError;
 use crate::image::{Documents, Names};
 use crate::layer::Blob;
@@ -49,6 +50,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) blobs: &'a [Blob],
     pub(crate) documents: &'a Documents,
     pub(crate) names: &'a Names,
+    pub(crate) durability: Durability,
     /// Where wanted.
     pub(crate) legacy: Option<Legacy<'a>>,
 }
@@ -60,7 +62,7 @@ pub(crate) fn write(
     contents: &Contents<'_>,
     observer: &dyn Observer,
 ) -> Result<(), PackError> {
-    let Contents { staging, blobs, documents, names, legacy } = contents;
+    let Contents { staging, blobs, documents, names, durability, legacy } = contents;
     let mut file = place.create()?;
     let mut archive = ArchiveWriter::new(BufWriter::with_capacity(COPY_BYTES, file.as_file_mut()));
     archive.file(oci::LAYOUT_FILE, oci::LAYOUT)?;
@@ -89,7 +91,7 @@ pub(crate) fn write(
         legacy.append_to(&mut archive, blobs, documents, names)?;
     }
     archive.finish()?;
-    place.commit(file)
+    place.commit(file, *durability)
 }
 
 fn copy<W: Write>(path: &Path, archive: &mut ArchiveWriter<W>, observer: &dyn Observer) -> Result<(), PackError> {

@@ -101,6 +101,9 @@ pub(crate) fn check_index(text: &[u8]) -> Result<(), String> {
 }
 
 fn read(text: &[u8]) -> Result<Map<String, Value>, String> {
+    if text.is_empty() {
+        return Err("it is empty, as a power failure leaves a file; remove it, and write its images again".into());
+    }
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 

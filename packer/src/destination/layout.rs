@@ -4,35 +4,41 @@
 //! DIR/oci-layout
 //! DIR/index.json           the images, by tag
 //! DIR/blobs/sha256/<hex>
-//! DIR/.layerwright-XXXXXX  while an image is made, where DIR existed before
+//! DIR/.layerwright-new-XXXXXX  while an image is made, where DIR existed before
 //! ```
 //!
 //! Where DIR does not exist, everything is made beside it and renamed. Where it does:
 //!
-//! 1. Layers are staged in a hidden directory inside it, without a lock.
+//! 1. Layers are staged in a hidden directory inside it, without a lock on DIR, and brought to the disk.
 //! 2. Under a lock on DIR, the new index is written to a temporary file: the one that is there with our
 //!    image, see [`super::index`].
-//! 3. Blobs are renamed to their places, and last the index. A reader sees the old image or the new one, whole.
+//! 3. Blobs are renamed to their places, but for those that are there and whole; and last the index. A reader sees the old
+//!    image or the new one, whole, and so does whoever comes after a power failure, see [`crate::durability`].
 //!
 //! Two builds that both find no DIR end alike: the second one cannot rename onto the first one's, and adds to it.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
-use rustix::fs::{FlockOperation, flock};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustix::io::Errno;
-use tempfile::TempDir;
 
 use super::index::{add_image, check_index};
-use super::place::{FileInPlace, TEMPORARY_PREFIX, no_place, parent, staging_beside, staging_in};
+use super::place::{FileInPlace, no_place, parent, staging_beside, staging_in, tell_of_rest};
 use crate::Digest;
+use crate::digest::Hashing;
+use crate::durability::Durability;
 use crate::error::PackError;
 use crate::image::{Documents, Names};
 use crate::layer::Blob;
+use crate::lock::{Lock, are_there_locks};
 use crate::oci;
+use crate::progress::Observer;
+use crate::staging::{StagingFolder, is_staging};
 use crate::work::staged_blob;
 
 /// No index of images is longer; a file that is may be anything.
@@ -43,7 +49,7 @@ const MAX_INDEX_BYTES: u64 = 4 << 20;
 pub(crate) struct LayoutInPlace {
     dir: PathBuf,
     exists: bool,
-    staging: TempDir,
+    staging: StagingFolder,
 }
 
 impl LayoutInPlace {
@@ -71,30 +77,39 @@ impl LayoutInPlace {
         old.map_or(Ok(()), |old| check_index(&old).map_err(|reason| PackError::MalformedIndex { path: index, reason }))
     }
 
+    /// Whether builds into the same layout wait for each other. Known before the work begins.
+    pub(crate) fn has_locks(&self) -> Result<bool, PackError> {
+        are_there_locks(self.staging()).map_err(PackError::Write)
+    }
+
     /// Where blobs are put before they have a name.
     pub(crate) fn staging(&self) -> &Path {
         self.staging.path()
     }
 
     /// Adds the image to the layout, or makes it one.
-    pub(crate) fn commit(self, blobs: &[Blob], documents: &Documents, names: &Names) -> Result<(), PackError> {
-        let staged = stage(self.staging.path(), blobs, documents)?;
-        let image = (documents, names);
-        if !self.exists && self.publish(&staged, image)? {
-            // Renamed away, so there is nothing left to be removed.
-            let _ = self.staging.keep();
-            return Ok(());
+    pub(crate) fn commit(self, blobs: &[Blob], added: &Added<'_>) -> Result<(), PackError> {
+        let Added { documents, durability, observer, .. } = *added;
+        let staged = stage(self.staging(), blobs, documents)?;
+        let files: Vec<PathBuf> = staged.iter().map(|digest| self.staging().join(digest.hex())).collect();
+        durability.sync_files(&files, observer)?;
+        if !self.exists && self.publish(&staged, added)? {
+            self.staging.keep();
+            return durability.sync_directory(parent(&self.dir)).map_err(PackError::Write);
         }
-        let lock = File::open(&self.dir).map_err(PackError::Write)?;
-        flock(lock.file(), FlockOperation::LockExclusive).map_err(|error| PackError::Write(error.into()))?;
+        let whole = whole_blobs(&self.dir, self.staging(), &staged, added)?;
+        let lock = Lock::wait_for(&self.dir).map_err(PackError::Write)?;
         check_parts(&self.dir)?;
-        merge(&self.dir, self.staging.path(), &staged, image)
+        merge(&self.dir, self.staging(), Staged { staged: &staged, whole: &whole }, added)?;
+        drop(lock);
+        tell_of_rest(self.staging.remove(), observer);
+        Ok(())
     }
 
     /// Makes the staging directory a layout and renames it. Returns whether nobody else was there first.
-    fn publish(&self, staged: &[Digest], image: (&Documents, &Names)) -> Result<bool, PackError> {
-        let staging = self.staging.path();
-        merge(staging, staging, staged, image)?;
+    fn publish(&self, staged: &[Digest], added: &Added<'_>) -> Result<bool, PackError> {
+        let staging = self.staging();
+        merge(staging, staging, Staged { staged, whole: &BTreeSet::new() }, added)?;
         match rustix::fs::rename(staging, &self.dir) {
             Ok(()) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
@@ -111,6 +126,22 @@ impl LayoutInPlace {
             }
         }
     }
+}
+
+/// What is added to a layout, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Added<'a> {
+    pub(crate) documents: &'a Documents,
+    pub(crate) names: &'a Names,
+    pub(crate) durability: Durability,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+/// The blobs of an image in a staging directory, named by their digests.
+struct Staged<'a> {
+    staged: &'a [Digest],
+    /// Those of them that the layout has already.
+    whole: &'a BTreeSet<Digest>,
 }
 
 /// Gives every blob and document in the staging directory the name of its digest. Returns each once.
@@ -130,28 +161,65 @@ fn stage(staging: &Path, blobs: &[Blob], documents: &Documents) -> Result<Vec<Di
     Ok(staged.into_iter().collect())
 }
 
-/// Moves staged blobs and the image's descriptors into a layout, making it one where it is not.
-fn merge(
+/// Finds out which blobs a layout has already, undamaged. They stay, and are brought to the disk: whoever put them there
+/// may not have done so.
+fn whole_blobs(
     dir: &Path,
     staging: &Path,
     staged: &[Digest],
-    (documents, names): (&Documents, &Names),
-) -> Result<(), PackError> {
+    added: &Added<'_>,
+) -> Result<BTreeSet<Digest>, PackError> {
+    let is_whole =
+        |digest: &&Digest| is_whole(&dir.join(oci::blob_name(digest)), &staging.join(digest.hex()), **digest);
+    let whole: BTreeSet<Digest> = staged.par_iter().filter(is_whole).copied().collect();
+    let files: Vec<PathBuf> = whole.iter().map(|digest| dir.join(oci::blob_name(digest))).collect();
+    added.durability.sync_files(&files, added.observer)?;
+    Ok(whole)
+}
+
+/// Whether a file is the blob that its name says, of which we have another copy.
+fn is_whole(there: &Path, ours: &Path, digest: Digest) -> bool {
+    let (Ok(found), Ok(expected)) = (fs_err::symlink_metadata(there), fs_err::symlink_metadata(ours)) else {
+        return false;
+    };
+    if (found.dev(), found.ino()) == (expected.dev(), expected.ino()) {
+        return true;
+    }
+    let hash = || {
+        let mut hashing = Hashing::new(io::sink());
+        io::copy(&mut File::open(there)?, &mut hashing).map(|_| hashing.finish().0)
+    };
+    found.is_file() && found.len() == expected.len() && hash().is_ok_and(|found| found == digest)
+}
+
+/// Moves staged blobs and the image's descriptors into a layout, making it one where it is not.
+fn merge(dir: &Path, staging: &Path, blobs: Staged<'_>, added: &Added<'_>) -> Result<(), PackError> {
+    let Added { documents, names, durability, .. } = *added;
     let index = FileInPlace::new(&dir.join(oci::INDEX_FILE))?;
     let mut new_index = index.create()?;
     let text = add_image(read_bounded(index.path())?.as_deref(), documents, names)
         .map_err(|reason| PackError::MalformedIndex { path: index.path().to_owned(), reason })?;
     new_index.write_all(text.as_bytes()).map_err(PackError::Write)?;
-    let layout = dir.join(oci::LAYOUT_FILE);
-    if !layout.exists() {
-        fs_err::write(layout, oci::LAYOUT).map_err(PackError::Write)?;
+    let layout = FileInPlace::new(&dir.join(oci::LAYOUT_FILE))?;
+    if !layout.path().exists() {
+        let mut new_layout = layout.create()?;
+        new_layout.write_all(oci::LAYOUT).map_err(PackError::Write)?;
+        layout.commit(new_layout, durability)?;
     }
-    fs_err::create_dir_all(dir.join(oci::BLOBS)).map_err(PackError::Write)?;
-    for digest in staged {
-        // Also where there is one: it may be damaged, and ours is not.
-        rename(&staging.join(digest.hex()), &dir.join(oci::blob_name(digest)))?;
+    let blobs_dir = dir.join(oci::BLOBS);
+    fs_err::create_dir_all(&blobs_dir).map_err(PackError::Write)?;
+    for digest in blobs.staged {
+        let (ours, place) = (staging.join(digest.hex()), dir.join(oci::blob_name(digest)));
+        match blobs.whole.contains(digest) && place.exists() {
+            true => fs_err::remove_file(ours).map_err(PackError::Write)?,
+            // Also where there is one: it is damaged, and ours is not.
+            false => rename(&ours, &place)?,
+        }
     }
-    index.commit(new_index)
+    for dir in [&blobs_dir, parent(&blobs_dir), dir] {
+        durability.sync_directory(dir).map_err(PackError::Write)?;
+    }
+    index.commit(new_index, durability)
 }
 
 fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, PackError> {
@@ -173,7 +241,7 @@ fn check_is_layout_or_empty(dir: &Path) -> Result<(), PackError> {
     let mut is_empty = true;
     for child in fs_err::read_dir(dir).map_err(PackError::Write)? {
         let name = child.map_err(PackError::Write)?.file_name();
-        is_empty &= name.as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
+        is_empty &= is_staging(name.as_encoded_bytes());
     }
     match is_empty || dir.join(oci::LAYOUT_FILE).is_file() {
         true => check_parts(dir),
@@ -224,7 +292,7 @@ mod tests {
     use crate::fixture::{Fixture, H, assert_verified, list, plan, store_plan};
     use crate::{PackRequest, pack};
 
-    fn dir() -> (TempDir, String) {
+    fn dir() -> (tempfile::TempDir, String) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("layout").display().to_string();
         (dir, path)
@@ -360,7 +428,7 @@ mod tests {
             let message = fixture.pack(&store_plan(), &format!("oci:{layout}:2")).unwrap_err().to_string();
             assert_eq!(message, format!("`{part}` {reason}"));
             assert_eq!(victim.is_file().then(|| fs_err::read(&victim).unwrap()), before);
-            assert!(list(Path::new(&layout)).iter().all(|name| !name.starts_with(TEMPORARY_PREFIX)));
+            assert!(list(Path::new(&layout)).iter().all(|name| !is_staging(name.as_bytes())));
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod archive;
 mod check;
+mod clean;
 mod index;
 pub(crate) mod layout;
 pub(crate) mod legacy;
@@ -19,9 +20,10 @@ use std::str::FromStr;
 use thiserror::Error;
 
 pub use check::check_new_dir;
+pub use clean::{CleanError, Cleaned, Cleaning, clean};
 pub(crate) use index::IndexName;
 pub use place::FileInPlace;
-pub(crate) use place::{DirectoryInPlace, staging_beside};
+pub(crate) use place::{DirectoryInPlace, staging_beside, tell_of_rest};
 pub use reference::{ImageReference, ReferenceError};
 
 /// More layers than these Docker's overlay driver does not mount.

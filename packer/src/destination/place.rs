@@ -1,16 +1,14 @@
 //! A file or directory that appears when it is complete, and not before.
 
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
+use crate::durability::Durability;
 use crate::error::{DirectoryProblem, PackError};
-
-/// What temporary files and directories are called, in case a machine goes down while they are there.
-pub(crate) const TEMPORARY_PREFIX: &str = ".layerwright-";
+use crate::progress::Observer;
+use crate::staging::{self, StagingFolder};
 
 /// The place for a file, checked before the work begins.
 #[derive(Debug)]
@@ -51,24 +49,22 @@ impl FileInPlace {
     ///
     /// Where the directory is missing or does not let us write; the error names it.
     pub fn create(&self) -> Result<NamedTempFile, PackError> {
-        let mut builder = tempfile::Builder::new();
-        // Less the umask, as for any new file.
-        builder.prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(0o666));
         let dir = parent(&self.path);
-        builder.tempfile_in(dir).map_err(|error| no_place(&self.path, dir, &error))
+        staging::new_file_in(dir).map_err(|error| no_place(&self.path, dir, &error))
     }
 
     /// Puts the temporary file into the place.
     ///
     /// # Errors
     ///
-    /// Where it cannot be renamed.
-    pub fn commit(&self, file: NamedTempFile) -> Result<(), PackError> {
+    /// Where it cannot be brought to the disk, or renamed.
+    pub fn commit(&self, file: NamedTempFile, durability: Durability) -> Result<(), PackError> {
+        durability.sync(file.as_file(), &self.path).map_err(PackError::Write)?;
         file.persist(&self.path).map_err(|error| {
             let message = format!("failed to rename a file to `{}`: {}", self.path.display(), error.error);
             PackError::Write(io::Error::new(error.error.kind(), message))
         })?;
-        Ok(())
+        durability.sync_directory(parent(&self.path)).map_err(PackError::Write)
     }
 }
 
@@ -76,7 +72,7 @@ impl FileInPlace {
 #[derive(Debug)]
 pub(crate) struct DirectoryInPlace {
     path: PathBuf,
-    staging: TempDir,
+    staging: StagingFolder,
 }
 
 impl DirectoryInPlace {
@@ -98,24 +94,30 @@ impl DirectoryInPlace {
         self.staging.path()
     }
 
-    pub(crate) fn commit(self) -> Result<(), PackError> {
+    /// What has to be on the disk is there already, but for the names.
+    pub(crate) fn commit(self, durability: Durability) -> Result<(), PackError> {
+        durability.sync_directory(self.staging.path()).map_err(PackError::Write)?;
         fs_err::rename(self.staging.path(), &self.path).map_err(PackError::Write)?;
-        // Renamed away, so there is nothing left to be removed.
-        let _ = self.staging.keep();
-        Ok(())
+        self.staging.keep();
+        durability.sync_directory(parent(&self.path)).map_err(PackError::Write)
     }
 }
 
 /// A temporary directory beside a path, on the same file system.
-pub(crate) fn staging_beside(path: &Path) -> Result<TempDir, PackError> {
+pub(crate) fn staging_beside(path: &Path) -> Result<StagingFolder, PackError> {
     staging_in(parent(path), path)
 }
 
 /// A temporary directory in `dir`, for what is to be at `destination`.
-pub(crate) fn staging_in(dir: &Path, destination: &Path) -> Result<TempDir, PackError> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(0o777));
-    builder.tempdir_in(dir).map_err(|error| no_place(destination, dir, &error))
+pub(crate) fn staging_in(dir: &Path, destination: &Path) -> Result<StagingFolder, PackError> {
+    StagingFolder::new_in(dir).map_err(|error| no_place(destination, dir, &error))
+}
+
+/// Says what could not be removed after an image was written.
+pub(crate) fn tell_of_rest(removed: io::Result<()>, observer: &dyn Observer) {
+    if let Err(error) = removed {
+        observer.warn(&format!("the image is complete, but {error}; `layerwright clean` removes it when it can be"));
+    }
 }
 
 /// Why nothing can be created in `directory`. The error of the attempt names a temporary file, which nobody knows.

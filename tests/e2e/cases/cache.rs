@@ -98,7 +98,9 @@ fn prune_makes_room() -> Result<()> {
     let (_folder, dir) = with_blobs(&[DIGEST])?;
     let pruned = cache(&["prune", "--max-size", "1KiB", "--unused-for", "1", "--json"], &dir).ok()?.json()?;
     // The blob is young, and a build may be about to write its record.
-    ensure!(pruned == json!({"layers": 0, "blobs": 0, "bytes": 0, "left_bytes": 7}), "{pruned}");
+    // What others left in the temporary folder is not known here.
+    let is_left = pruned["left_bytes"] == 7 && pruned["layers"] == 0 && pruned["blobs"] == 0 && pruned["bytes"] == 0;
+    ensure!(is_left, "{pruned}");
     cache(&["prune"], &dir).ok()?.says(&["removed 0 layers, 0 blobs, 0 B; 7 B are left"])
 }
 

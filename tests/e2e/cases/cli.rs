@@ -99,6 +99,10 @@ fn what_can_be_refused_early_is() -> Result<()> {
             (&["--to", &format!("oci:{missing}")], "does not exist"),
             (&["--to", &format!("oci-archive:{missing}")], "does not exist"),
             (&["--to", &format!("docker-archive:{file}/x")], "is no directory"),
+            (&["--to", &format!("oci:{file}")], "is no directory"),
+            (&["--to", &format!("oci:{}", folder.path("."))], "neither empty nor an image layout"),
+            (&["--to", &format!("oci-archive:{}", folder.path("."))], "is a directory"),
+            (&["--to", &format!("docker-archive:{}", folder.path("."))], "is a directory"),
             (&["--to", &oci, "--created", "yesterday"], "--created"),
             (&["--to", &oci, "--mtime", "1969-12-31"], "before 1970"),
             (&["--to", &oci, "--variant", "V7"], "--variant"),
@@ -125,7 +129,7 @@ fn what_can_be_refused_early_is() -> Result<()> {
     }
     for (flags, code, says) in [
         (&["--output", &missing, "--from-image", "/missing"][..], 2, "does not exist"),
-        (&["--output", &file], 1, "is no empty directory"),
+        (&["--output", &file], 2, "is no empty directory"),
         (
             &["--output", &folder.path("stage"), "--from-image", "docker-archive:-", "--nix-db", "graph:-"],
             2,

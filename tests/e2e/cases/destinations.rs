@@ -126,7 +126,7 @@ fn a_folder_that_is_no_layout_is_refused_and_untouched() -> Result<()> {
     fs::create_dir(folder.path("home"))?;
     folder.write("home/letter", "dear reader")?;
     let before = tree::read(&folder.path("home"))?;
-    build(&store, &format!("oci:{}", folder.path("home")), &[])?.exits(1)?.says(&[&folder.path("home")])?;
+    build(&store, &format!("oci:{}", folder.path("home")), &[])?.exits(2)?.says(&[&folder.path("home")])?;
     tree::expect_equal(&before, &tree::read(&folder.path("home"))?)
 }
 
@@ -135,11 +135,11 @@ fn an_archive_is_not_written_over_a_folder() -> Result<()> {
     let folder = Folder::new()?;
     fs::create_dir(folder.path("there"))?;
     for scheme in ["docker-archive", "oci-archive"] {
-        let refused = build(&store, &format!("{scheme}:{}", folder.path("there")), &[])?.exits(1)?;
+        let refused = build(&store, &format!("{scheme}:{}", folder.path("there")), &[])?.exits(2)?;
         refused.says(&["is a directory"])?;
     }
     let file = folder.write("file", "a file")?;
-    build(&store, &format!("oci:{file}"), &[])?.exits(1)?.says(&["is no directory", "oci-archive:"])?;
+    build(&store, &format!("oci:{file}"), &[])?.exits(2)?.says(&["is no directory", "oci-archive:"])?;
     ensure!(fs::read_to_string(file)? == "a file");
     Ok(())
 }

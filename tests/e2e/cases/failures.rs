@@ -1,6 +1,6 @@
 //! A build that fails leaves nothing behind, and what was there before as it was.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::thread;
@@ -12,7 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
-use crate::run::{Folder, layerwright};
+use crate::invocation::tool;
+use crate::run::{Folder, layerwright, program};
 use crate::tree::{self, Kind, Tree};
 
 pub(super) const CASES: &[Case] = &[
@@ -22,6 +23,8 @@ pub(super) const CASES: &[Case] = &[
     case!(a_missing_folder_is_named),
     case!(ctrl_c_leaves_nothing),
     case!(a_termination_leaves_nothing),
+    case!(a_terminal_that_is_closed_leaves_nothing),
+    case!(ignored_signals_stay_ignored, Bash),
     case!(ctrl_c_leaves_no_temporary_folder),
     case!(ctrl_c_ends_a_stream),
 ];
@@ -91,14 +94,42 @@ fn a_missing_folder_is_named() -> Result<()> {
 }
 
 fn ctrl_c_leaves_nothing() -> Result<()> {
-    expect_clean_after(Signal::INT)
+    expect_clean_after(Signal::INT, 130)
 }
 
 fn a_termination_leaves_nothing() -> Result<()> {
-    expect_clean_after(Signal::TERM)
+    expect_clean_after(Signal::TERM, 143)
 }
 
-fn expect_clean_after(signal: Signal) -> Result<()> {
+fn a_terminal_that_is_closed_leaves_nothing() -> Result<()> {
+    expect_clean_after(Signal::HUP, 129)
+}
+
+/// By `nohup`, say, or by a shell that starts something in the background.
+fn ignored_signals_stay_ignored() -> Result<()> {
+    let store = HandMade::sample()?;
+    let folder = Folder::new()?;
+    for (name, signal) in [("HUP", Signal::HUP), ("INT", Signal::INT), ("TERM", Signal::TERM)] {
+        let to = format!("oci:{}", folder.path(name));
+        let script = format!("trap '' {name}; exec \"$@\"");
+        let build = [program(), "build", "--from", "graph:-", "--root", &store.root(), "--to", &to];
+        let mut command = tool("bash", &["-c", &script, "bash"]).args(build).into_command();
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let mut child = command.spawn()?;
+        // Waits for the graph, and has begun to listen by then.
+        thread::sleep(Duration::from_millis(500));
+        kill_process(Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?, signal)?;
+        thread::sleep(Duration::from_millis(100));
+        let mut stdin = child.stdin.take().context("standard input was asked for")?;
+        stdin.write_all(&serde_json::to_vec(&store.graph())?)?;
+        drop(stdin);
+        let code = child.wait()?.code();
+        ensure!(code == Some(0), "{name}: {code:?}");
+    }
+    Ok(())
+}
+
+fn expect_clean_after(signal: Signal, code: i32) -> Result<()> {
     let store = large()?;
     for scheme in FORMS {
         let folder = Folder::new()?;
@@ -119,7 +150,7 @@ fn expect_clean_after(signal: Signal) -> Result<()> {
         std::thread::sleep(Duration::from_millis(10));
         kill_process(process, signal)?;
         let output = child.wait_with_output()?;
-        ensure!(output.status.code() == Some(130), "{scheme}: {:?}", output.status);
+        ensure!(output.status.code() == Some(code), "{scheme}: {:?}", output.status);
         ensure!(std::str::from_utf8(&output.stderr)?.contains("interrupted"));
         let after = tree::read(&folder.path("."))?;
         ensure!(ignoring_folders(before) == ignoring_folders(after), "{scheme}: {:?}", folder.names()?);

@@ -101,7 +101,7 @@ fn a_folder_is_not_written_over() -> Result<()> {
     let layer = ["layer", "--plan", &setting.plan, "--root", &setting.store.root(), "--index", "0"].map(str::to_owned);
     let before = fs::read(format!("{}/layer.json", setting.layers[1]))?;
     let again = layerwright(&layer.each_ref().map(String::as_str)).args(["--output", &setting.layers[1]]);
-    again.exits(1)?.says(&["exists, and is no empty directory"])?;
+    again.exits(2)?.says(&["exists, and is no empty directory"])?;
     ensure!(fs::read(format!("{}/layer.json", setting.layers[1]))? == before);
     Ok(())
 }

@@ -10,6 +10,7 @@ mod customisation;
 mod destinations;
 mod determinism;
 mod dpkg;
+mod durability;
 mod explain;
 mod failures;
 mod graph;
@@ -53,6 +54,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("destinations", destinations::CASES),
     ("determinism", determinism::CASES),
     ("dpkg", dpkg::CASES),
+    ("durability", durability::CASES),
     ("explain", explain::CASES),
     ("failures", failures::CASES),
     ("graph", graph::CASES),

@@ -18,7 +18,7 @@ enum Sign {
 }
 
 /// What the tests need, and the Debian packages that bring it.
-const CLIENTS: [(Sign, &str); 24] = [
+const CLIENTS: [(Sign, &str); 26] = [
     (Sign::Program("qemu-x86_64"), "qemu-user"),
     (Sign::Program("skopeo"), "skopeo"),
     (Sign::Program("umoci"), "umoci"),
@@ -34,6 +34,9 @@ const CLIENTS: [(Sign, &str); 24] = [
     (Sign::Program("tar"), "tar"),
     (Sign::Program("proot"), "proot"),
     (Sign::Program("patchelf"), "patchelf"),
+    // Power failures
+    (Sign::Program("mkfs.ext4"), "e2fsprogs"),
+    (Sign::Program("mkfs.xfs"), "xfsprogs"),
     // Reports
     (Sign::Program("chromium"), "chromium"),
     // Strategies in other languages

@@ -1,10 +1,11 @@
 //! `layerwright cache prune`
 
+use std::env::temp_dir;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::BinaryBytes;
-use layerwright_packer::{LayerCache, Pruned};
+use layerwright_packer::{LayerCache, Pruned, remove_abandoned};
 use serde::Serialize;
 
 use crate::arguments::CachePruneArguments;
@@ -19,6 +20,8 @@ struct Removed {
     blobs: usize,
     bytes: u64,
     left_bytes: u64,
+    /// Of temporary files that killed runs left.
+    abandoned_bytes: u64,
 }
 
 pub(super) fn run(arguments: &CachePruneArguments, console: &Console) -> Result<()> {
@@ -28,11 +31,17 @@ pub(super) fn run(arguments: &CachePruneArguments, console: &Console) -> Result<
     let pruned = caches.layers.as_ref().map(prune).transpose();
     let context = || format!("making room in the cache {}", caches.place.display());
     let (pruned, left_bytes) = pruned.map_err(|error: std::io::Error| error).with_context(context)?.unwrap_or_default();
+    let abandoned = remove_abandoned(&temp_dir()).context("removing temporary files of killed runs")?;
+    let abandoned_bytes = abandoned.iter().map(|rest| rest.bytes).sum();
     if arguments.common.json {
         let Pruned { records, blobs, bytes } = pruned;
-        return print_json(&Removed { layers: records, blobs, bytes, left_bytes });
+        return print_json(&Removed { layers: records, blobs, bytes, left_bytes, abandoned_bytes });
     }
     console.say(&format!("removed {}; {} are left", what_went(pruned), BinaryBytes(left_bytes)));
+    if !abandoned.is_empty() {
+        let (runs, bytes) = (counted(abandoned.len(), "killed run"), BinaryBytes(abandoned_bytes));
+        console.say(&format!("removed temporary files of {runs}, {bytes}"));
+    }
     Ok(())
 }
 

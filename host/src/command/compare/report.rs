@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use layerwright_packer::{HeldNode, ImageOutline, OutlineLayer};
+use layerwright_packer::{Durability, HeldNode, ImageOutline, OutlineLayer};
 use layerwright_planner::Lineages;
 
 use super::{Comparison, LayerBytes, Side};
@@ -38,7 +38,12 @@ pub(super) fn write_of(
         }
     };
     let comparison = Some(serde_json::to_value(comparison)?);
-    write(file, &Data { comparison, ..Data::of_images("compare", title.to_owned(), images) }, console)
+    write(
+        file,
+        &Data { comparison, ..Data::of_images("compare", title.to_owned(), images) },
+        Durability::Synced,
+        console,
+    )
 }
 
 fn names(side: &Side) -> Lineages<'_> {

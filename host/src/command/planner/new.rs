@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fs_err as fs;
+use layerwright_packer::StagingFolder;
 use thiserror::Error;
 
 use super::template::{Project, project};
@@ -94,9 +95,8 @@ fn write_into(files: &[(String, String)], dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn staging(parent: &Path) -> Result<tempfile::TempDir> {
-    let staging = tempfile::Builder::new().prefix(".layerwright-").tempdir_in(parent);
-    staging.with_context(|| format!("making a folder in {}", parent.display()))
+fn staging(parent: &Path) -> Result<StagingFolder> {
+    StagingFolder::new_in(parent).with_context(|| format!("making a folder in {}", parent.display()))
 }
 
 fn write_files(files: &[(String, String)], dir: &Path) -> Result<()> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use indicatif::HumanCount;
+use layerwright_packer::Durability;
 use layerwright_planner::Lineages;
 
 use super::Run;
@@ -62,7 +63,12 @@ pub(super) fn write_of<'a>(
     let of = |name: &str| if names.len() > 1 { format!(", of {name}") } else { String::new() };
     let images = by_history().zip(&nodes).zip(&names);
     let images = images.flat_map(|(((_, outcomes), nodes), name)| last_images(outcomes, nodes, &of(name))).collect();
-    write(file, &Data { histories, ..Data::of_images("simulate", files.join(", "), images) }, console)
+    write(
+        file,
+        &Data { histories, ..Data::of_images("simulate", files.join(", "), images) },
+        Durability::Synced,
+        console,
+    )
 }
 
 /// What tells files from each other: their names from the folder on that has all of them.
