@@ -107,6 +107,7 @@ pub use compress::{Compression, CompressionError, EncoderError};
 pub use contents::HeldNode;
 pub use customisation::{
     CopyMode, Customisation, CustomisationError, CustomisationProblem, ModeChange, ModeChangeError, Operation,
+    StagedAttributes,
 };
 pub use destination::{
     Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS, ReferenceError, check_new_dir,
