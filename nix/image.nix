@@ -86,7 +86,6 @@ let
     contents = text.flatten contents;
     uid = contentsUid;
     gid = contentsGid;
-    isOwnerDefault = contentsUid == uid && contentsGid == gid;
   };
   top = customisation ofTop;
 
