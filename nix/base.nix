@@ -1,7 +1,8 @@
 # What an image is built upon.
 rec {
-  # nixpkgs says `isExe` of the files that its buildLayeredImage makes, too; those have the stream beside them.
-  isStream = image: (image.isExe or false) && !(image ? stream);
+  # Whether it is surely one: what is none may say `isExe`, too, as the files of nixpkgs' buildLayeredImage do, or have all that
+  # a stream tells. Of the others, the program says what they are.
+  isStream = image: (image.isExe or false) && !(image ? stream) && builtins.match "stream-.*" (image.name or "") != null;
 
   # Which image of an archive: "first", or NAME:TAG. A name or a tag alone chooses none, as in dockerTools.
   position =

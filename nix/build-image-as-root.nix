@@ -5,6 +5,7 @@
   base,
   text,
   times,
+  functions,
   ...
 }:
 let
@@ -30,7 +31,11 @@ else
     fail = reason: throw "layerwright: buildImage: image `${name}`: ${reason}";
 
     foreign = builtins.filter (argument: !isKnown argument) (builtins.attrNames arguments);
-    unknown = builtins.filter (argument: arguments.${argument} != null) foreign;
+
+    # One that has its default, or that changes nothing, asks for nothing.
+    ours = left: (functions.buildImage (removeAttrs arguments ([ "runAsRoot" ] ++ left))).drvPath;
+    asksForSomething = argument: arguments.${argument} != null && ours [ ] != ours [ argument ];
+    unknown = builtins.filter asksForSomething foreign;
 
     # In its own form, where it is ours.
     below = fromImage.forDockerTools or fromImage;
@@ -56,12 +61,12 @@ else
       )
     );
   in
-  if unknown != [ ] then
+  if base.isStream fromImage then
+    fail "`fromImage` is a stream, which is no file; take the image that buildLayeredImage makes"
+  else if unknown != [ ] then
     fail "`runAsRoot` needs a virtual machine, so dockerTools builds this image, and it knows nothing of ${
       builtins.concatStringsSep ", " (map (argument: "`${argument}`") unknown)
     }"
-  else if base.isStream fromImage then
-    fail "`fromImage` is a stream, which is no file; take the image that buildLayeredImage makes"
   else if builtins.isAttrs made then
     made // passthru
   else

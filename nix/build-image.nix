@@ -56,7 +56,7 @@ let
     ]
     // {
       contents = files;
-      copyMode = "files";
+      copyMode = arguments.copyMode or "files";
       # In the store, everything stays root's.
       contentsUid = uid;
       contentsGid = gid;

@@ -24,10 +24,9 @@
   extraCommands,
   fakeRootCommands,
   enableFakechroot,
-  # Who owns `contents` and what `extraCommands` makes, and whether nobody else owns anything.
+  # Who owns `contents` and what `extraCommands` makes.
   uid,
   gid,
-  isOwnerDefault,
   # The base image, as flags.
   baseFlags,
   includeNixDB,
@@ -41,10 +40,8 @@ let
     "${path}"
   ];
   mode = if copyMode == "links" then [ ] else [ "--copy-mode" copyMode ];
-  owner = if isOwnerDefault then [ ] else [ "--chown" "${toString uid}:${toString gid}:/" ];
-  files =
-    (if contents == [ ] then [ ] else mode ++ builtins.concatMap copy contents)
-    ++ (if contents == [ ] && !includeNixDB then [ ] else owner);
+  owner = if uid == 0 && gid == 0 then [ ] else [ "--customisation-owner" "${toString uid}:${toString gid}" ];
+  files = owner ++ (if contents == [ ] then [ ] else mode ++ builtins.concatMap copy contents);
   roots = map closure.ofPath contents;
 
   # For scripts to see. The image's own has also what scripts bring.
@@ -60,8 +57,7 @@ let
   ]
   ++ baseFlags
   ++ files
-  ++ (if includeNixDB then [ "--nix-db" "graph:${graph}#closure" ] else [ ])
-  ++ [ "--output" ];
+  ++ (if includeNixDB then [ "--nix-db" "graph:${graph}#closure" ] else [ ]);
 
   tar = script.run {
     name = "${base}-customisation.tar";
@@ -90,10 +86,14 @@ in
 if isScripted then
   {
     inherit tar;
-    flags = files ++ [
-      "--staged"
-      "${tar}"
-    ];
+    flags =
+      files
+      ++ [
+        "--staged"
+        "${tar}"
+      ]
+      # What fakeroot was told of owners, the tar tells.
+      ++ (if fakeRootCommands == "" then [ ] else [ "--staged-attributes" "all" ]);
     # Its references belong to the image, it does not.
     roots = [ "${tar}" ];
     leftOut = [ "${tar}" ];

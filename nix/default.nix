@@ -76,6 +76,7 @@ let
     text = import ./text.nix;
     times = import ./times.nix;
     inStore = import ./in-store.nix;
+    spelled = import ./spelled.nix context;
     names = import ./names.nix context;
     closure = import ./closure.nix;
     run = import ./run.nix context;

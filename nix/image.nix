@@ -15,6 +15,7 @@
   hostSystem,
   base,
   times,
+  spelled,
   ...
 }:
 let
@@ -70,7 +71,7 @@ let
 
   imageName = names.check function (names.image name);
   imageTag = if tag != null then tag else names.hashOf plan;
-  imageConfig = if config == null then { } else config;
+  imageConfig = if config == null then { } else spelled function name config;
 
   ofTop = {
     inherit
@@ -85,7 +86,6 @@ let
     contents = text.flatten contents;
     uid = contentsUid;
     gid = contentsGid;
-    isOwnerDefault = contentsUid == uid && contentsGid == gid;
   };
   top = customisation ofTop;
 

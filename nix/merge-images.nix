@@ -24,8 +24,10 @@ else
   in
   result {
     derivation = merged;
-    tells.forDockerTools = plainImage {
-      name = "merged-images.tar";
-      image = merged;
+    alike = change: {
+      forDockerTools = plainImage {
+        name = "merged-images.tar";
+        image = change merged;
+      };
     };
   }

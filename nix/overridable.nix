@@ -58,9 +58,11 @@ let
       meta ? { },
       # What the function tells, whatever users asked for.
       tells ? { },
+      # The same of other derivations, to which whatever changes this one is done, too.
+      alike ? change: { },
     }:
     let
-      all = passthru // tells;
+      all = passthru // tells // alike (derivation: derivation);
       self =
         derivation
         // all
@@ -76,20 +78,28 @@ let
           overrideAttrs =
             changes:
             let
-              old = derivation.drvAttrs // {
-                passthru = all;
-                inherit meta;
-              };
-              new = changed old changes;
+              attributes =
+                derivation:
+                changed (
+                  derivation.drvAttrs
+                  // {
+                    passthru = all;
+                    inherit meta;
+                  }
+                ) changes;
+              change =
+                derivation:
+                builtins.derivation (
+                  removeAttrs (attributes derivation) [
+                    "passthru"
+                    "meta"
+                  ]
+                );
             in
             result {
-              derivation = builtins.derivation (
-                removeAttrs new [
-                  "passthru"
-                  "meta"
-                ]
-              );
-              inherit (new) passthru meta;
+              derivation = change derivation;
+              inherit (attributes derivation) passthru meta;
+              alike = then': alike (derivation: then' (change derivation));
             };
         };
     in

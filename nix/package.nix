@@ -8,15 +8,27 @@
 let
   workspace = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace.package;
   oldest = workspace.rust-version;
-in
-if builtins.compareVersions rustc.version oldest < 0 then
-  throw ''
+
+  tooOld = throw ''
     layerwright: this nixpkgs has rustc ${rustc.version}, and the program needs ${oldest} or later, which nixpkgs has since 26.05.
     Take a later nixpkgs for it, whatever your own packages come from:
       layerwright.legacyPackages.''${system}.buildLayeredImage, of the flake
       (import <nixpkgs-unstable> { overlays = [ (import ./layerwright/nix/overlay.nix) ]; }).layerwrightTools
     or a later compiler: layerwright.override { rustPlatform = makeRustPlatform { inherit rustc cargo; }; inherit rustc; }
-  ''
+  '';
+in
+if builtins.compareVersions rustc.version oldest < 0 then
+  # A package nevertheless, whose `override` the message names.
+  {
+    type = "derivation";
+    pname = "layerwright";
+    inherit (workspace) version;
+    meta.mainProgram = "layerwright";
+    name = tooOld;
+    system = tooOld;
+    outPath = tooOld;
+    drvPath = tooOld;
+  }
 else
   rustPlatform.buildRustPackage {
     pname = "layerwright";

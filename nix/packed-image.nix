@@ -105,15 +105,16 @@ builtins.seq parts.imageName result {
       ;
     inherit layers format;
     isExe = false;
-
+  }
+  // tells;
+  alike = change: {
     forDockerTools = plainImage {
       name = "${base}.tar";
-      image = pack {
+      image = change (pack {
         name = "${base}.tar";
         format = "docker-archive";
         compressor = "none";
-      };
+      });
     };
-  }
-  // tells;
+  };
 }

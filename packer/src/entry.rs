@@ -77,6 +77,7 @@ impl Content {
 }
 
 /// What a look at a file told.
+#[derive(Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) size: u64,
     pub(crate) modified: Modified,

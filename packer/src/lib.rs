@@ -111,6 +111,7 @@ pub use compress::{Compression, CompressionError, EncoderError};
 pub use contents::HeldNode;
 pub use customisation::{
     CopyMode, Customisation, CustomisationError, CustomisationProblem, ModeChange, ModeChangeError, Operation,
+    StagedAttributes,
 };
 pub use destination::{
     CleanError, Cleaned, Cleaning, Destination, DestinationError, FileInPlace, ImageReference, MAX_DOCKER_LAYERS,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::Error as ClapError;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use layerwright_packer::{CopyMode, Operation};
+use layerwright_packer::{CopyMode, Operation, StagedAttributes};
 use thiserror::Error;
 
 /// The highest number of an owner. The one above it says to system calls that the owner stays.
@@ -24,6 +24,8 @@ const HEADING: &str = "Customisation layer (done in the order given)";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CustomisationArguments {
     pub(crate) operations: Vec<Operation>,
+    /// Whose the files are of which nobody says so, if not those of the other layers' owner.
+    pub(crate) owner: Option<(u32, u32)>,
 }
 
 impl CustomisationArguments {
@@ -97,6 +99,14 @@ struct Flags {
     /// owners and modes that nobody has changed there are as the flags have them.
     #[arg(long, value_name = "FILE.tar|DIR", value_parser = parser(staged), verbatim_doc_comment, help_heading = HEADING)]
     staged: Vec<Operation>,
+    /// Which owners and modes --staged takes
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = Attributes::Changed, help_heading = HEADING)]
+    staged_attributes: Attributes,
+    /// Whose the files are of which nobody says so, e.g. 1000:1000 [default: --uid and --gid]
+    ///
+    /// Directories of the base image stay whose they are.
+    #[arg(long, value_name = "UID:GID", value_parser = parse_owner, help_heading = HEADING)]
+    customisation_owner: Option<(u32, u32)>,
     /// Make /etc/passwd and /etc/group with root and nobody, /etc/nsswitch.conf, and the empty /var/empty
     ///
     /// Those that the base image has stay as they are.
@@ -111,6 +121,15 @@ enum FilesAs {
     Links,
     /// Copies, for programs that do not follow links
     Files,
+}
+
+/// As the command line calls [`StagedAttributes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Attributes {
+    /// Those that were changed: not those as `stage` wrote them, nor root and the default owner
+    Changed,
+    /// All: the script that `stage --attributes` writes ran first
+    All,
 }
 
 /// Why a value is no operation.
@@ -132,6 +151,8 @@ enum OperationError {
     NoLink,
     #[error("write UID:GID:PATH, with two numbers up to 4294967294 and a path from /, as in 1000:1000:/home/app")]
     NoOwner,
+    #[error("write UID:GID, two numbers up to 4294967294, as in 1000:1000")]
+    NoOwnerAlone,
     #[error("write MODE:PATH, with a path from /, as in 4755:/bin/su or u+w:/etc/app")]
     NoMode,
     #[error(transparent)]
@@ -153,6 +174,16 @@ impl FromArgMatches for CustomisationArguments {
                 *links = mode;
             }
         }
+        let attributes = match flags.staged_attributes {
+            Attributes::Changed => StagedAttributes::Changed,
+            Attributes::All => StagedAttributes::All,
+        };
+        let mut staged = flags.staged;
+        for staged in &mut staged {
+            if let Operation::Staged { attributes: told, .. } = staged {
+                *told = attributes;
+            }
+        }
         let fake_nss = Vec::from_iter(flags.fake_nss.then_some(Operation::FakeNss));
         let by_flag = [
             ("copy_to_root", copies),
@@ -162,14 +193,14 @@ impl FromArgMatches for CustomisationArguments {
             ("chown", flags.chown),
             ("chmod", flags.chmod),
             ("customisation", flags.customisation),
-            ("staged", flags.staged),
+            ("staged", staged),
             ("fake_nss", fake_nss),
         ];
         let in_order: BTreeMap<usize, Operation> = by_flag
             .into_iter()
             .flat_map(|(flag, operations)| matches.indices_of(flag).into_iter().flatten().zip(operations))
             .collect();
-        Ok(Self { operations: in_order.into_values().collect() })
+        Ok(Self { operations: in_order.into_values().collect(), owner: flags.customisation_owner })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ClapError> {
@@ -229,15 +260,28 @@ fn symlink(value: &[u8]) -> Result<Operation, OperationError> {
 }
 
 fn chown(value: &[u8]) -> Result<Operation, OperationError> {
+    let (owner, owned) = split_owner(value);
+    let owned = owned.filter(|path| path.starts_with(b"/"));
+    let ((uid, gid), owned) = owner.zip(owned).ok_or(OperationError::NoOwner)?;
+    Ok(Operation::Chown { uid, gid, path: path(owned) })
+}
+
+fn parse_owner(value: &str) -> Result<(u32, u32), OperationError> {
+    match split_owner(value.as_bytes()) {
+        (Some(owner), None) => Ok(owner),
+        _ => Err(OperationError::NoOwnerAlone),
+    }
+}
+
+/// Two numbers with `:` between them, and what follows behind another one.
+fn split_owner(value: &[u8]) -> (Option<(u32, u32)>, Option<&[u8]>) {
     let mut parts = value.splitn(3, |byte| *byte == b':');
     let mut number = || {
         let text = std::str::from_utf8(parts.next()?).ok()?;
         text.parse().ok().filter(|number| *number <= MAX_OWNER && text.bytes().all(|digit| digit.is_ascii_digit()))
     };
-    let owner = number().zip(number());
-    let owned = parts.next().filter(|path| path.starts_with(b"/"));
-    let ((uid, gid), owned) = owner.zip(owned).ok_or(OperationError::NoOwner)?;
-    Ok(Operation::Chown { uid, gid, path: path(owned) })
+    let (uid, gid) = (number(), number());
+    (uid.zip(gid), parts.next())
 }
 
 fn chmod(value: &[u8]) -> Result<Operation, OperationError> {
@@ -255,7 +299,10 @@ fn import(value: &[u8]) -> Result<Operation, OperationError> {
 }
 
 fn staged(value: &[u8]) -> Result<Operation, OperationError> {
-    if value.is_empty() { Err(OperationError::NoImport) } else { Ok(Operation::Staged(path(value))) }
+    if value.is_empty() {
+        return Err(OperationError::NoImport);
+    }
+    Ok(Operation::Staged { path: path(value), attributes: StagedAttributes::default() })
 }
 
 /// Splits at the last `:` that a `/` follows: what is before it may have any characters.
@@ -341,7 +388,7 @@ mod tests {
             Operation::Mkdir { path: "/n".into(), mode: None },
             Operation::Chmod { mode: "-w".parse().unwrap(), path: "/a".into() },
             Operation::Import("c.tar".into()),
-            Operation::Staged("s.tar".into()),
+            Operation::Staged { path: "s.tar".into(), attributes: StagedAttributes::Changed },
             added("c", "/c"),
         ];
         assert_eq!(operations(&arguments), expected);
@@ -355,6 +402,22 @@ mod tests {
         let expected = [copied("/a", CopyMode::Files), copied("/b", CopyMode::Files)];
         assert_eq!(operations(&["--copy-to-root", "/a", "--copy-mode", "files", "--copy-to-root", "/b"]), expected);
         assert!(error(&["--copy-mode", "hard"]).contains("links"));
+    }
+
+    #[test]
+    fn what_a_staged_folder_tells_is_said_anywhere() {
+        let expected = Operation::Staged { path: "s.tar".into(), attributes: StagedAttributes::All };
+        assert_eq!(operations(&["--staged-attributes", "all", "--staged", "s.tar"]), std::slice::from_ref(&expected));
+        assert_eq!(operations(&["--staged", "s.tar", "--staged-attributes=all"]), [expected]);
+    }
+
+    #[test]
+    fn files_have_an_owner_of_their_own() {
+        let owner = |arguments: &[&str]| {
+            Program::try_parse_from([&["program"], arguments].concat()).unwrap().customisation.owner
+        };
+        assert_eq!(owner(&[]), None);
+        assert_eq!(owner(&["--customisation-owner", "0:4294967294"]), Some((0, MAX_OWNER)));
     }
 
     #[test]
@@ -393,6 +456,9 @@ mod tests {
             ("--chown", "4294967295:1:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
             ("--chown", "1:4294967295:/x", "write UID:GID:PATH, with two numbers up to 4294967294"),
             ("--chown", "1:1:x", "a path from /"),
+            ("--customisation-owner", "1000", "write UID:GID, two numbers up to 4294967294"),
+            ("--customisation-owner", "1:1:/x", "write UID:GID, two numbers up to 4294967294"),
+            ("--customisation-owner", "1:4294967295", "write UID:GID, two numbers up to 4294967294"),
             ("--chmod", "755", "write MODE:PATH"),
             ("--chmod", "755:x", "write MODE:PATH"),
             ("--chmod", "u~w:/x", "`u~w` is no mode: write octal digits, or clauses such as u+w"),
@@ -421,6 +487,8 @@ mod tests {
             "chmod",
             "customisation",
             "staged",
+            "staged-attributes",
+            "customisation-owner",
             "fake-nss",
         ] {
             assert!(section.contains(&format!("--{flag}")), "{flag}: {help}");

@@ -22,7 +22,8 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Base image", "from-image max-base-size"),
     (
         "Customisation layer (done in the order given)",
-        "copy-to-root copy-mode add mkdir symlink chown chmod customisation staged fake-nss",
+        "copy-to-root copy-mode add mkdir symlink chown chmod customisation staged staged-attributes customisation-owner \
+         fake-nss",
     ),
     ("Image", "to tag inherit no-store-paths legacy-parents compression nix-db"),
     (SETTINGS, "image-config entrypoint cmd env label user workdir expose architecture variant os created"),

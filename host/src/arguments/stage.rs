@@ -10,18 +10,22 @@ use crate::source::Source;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example, of a script that works as root of the image would:
-  layerwright stage --copy-to-root \"$(readlink -f result)\" --output root
-  fakeroot sh -c 'cd root; chown 1000 etc/app; tar --create --file ../root.tar .'
+  layerwright stage --copy-to-root \"$(readlink -f result)\" --output root --attributes root.sh
+  fakeroot sh -c 'cd root; . ../root.sh; chown 1000 etc/app; tar --create --file ../root.tar .'
   layerwright build --from nix:./result --copy-to-root \"$(readlink -f result)\" \\
-      --staged root.tar --to oci:out
+      --staged root.tar --staged-attributes all --to oci:out
 
 All directories are real ones, and contents lie where they were put: what a
 package has in bin/ is in bin/, and goes where a link of the base image leads when
-it is taken back. The folder does not tell owners, nor set-id bits.")]
+it is taken back. The folder does not tell owners, nor set-id bits; a script for
+fakeroot does, with --attributes.")]
 pub(crate) struct StageArguments {
     /// Folder to make
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
+    /// File to make: a shell script that gives the files in the folder, under fakeroot, the owners and modes that they are to have
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attributes: Option<PathBuf>,
     /// Read files below this folder instead of /
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub(crate) root: PathBuf,

@@ -35,6 +35,14 @@ impl Place {
         Self::new("--report", path, Holds::Other)
     }
 
+    pub(super) fn of_folder(flag: &'static str, path: &Path) -> Option<Self> {
+        Self::new(flag, Some(path), Holds::Folder)
+    }
+
+    pub(super) fn of_attributes(path: Option<&Path>) -> Option<Self> {
+        Self::new("--attributes", path, Holds::Other)
+    }
+
     pub(super) fn of_state(path: Option<&Path>) -> Option<Self> {
         Self::new("--state", path, Holds::Folder)
     }

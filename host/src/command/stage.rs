@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use layerwright_packer::check_new_dir;
 
 use super::inputs::{self, check_there};
+use super::output::{check_writable, write_file};
+use super::places::{Place, check_apart};
 use super::plan::platform;
 use super::surroundings::{Surroundings, check_stream};
 use crate::arguments::StageArguments;
@@ -17,8 +19,13 @@ use crate::progress::Progress;
 use crate::source::{ReadClosure, Source};
 
 pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitCode> {
-    let StageArguments { output, root, surroundings, architecture, variant, nix_db } = arguments;
+    let StageArguments { output, attributes, root, surroundings, architecture, variant, nix_db } = arguments;
     check_place(output)?;
+    let written = [Place::of_folder("--output", output), Place::of_attributes(attributes.as_deref())];
+    check_apart(written, Place::of_files(surroundings.sources())).map_err(Usage)?;
+    if let Some(file) = attributes {
+        check_writable(file).context("--attributes")?;
+    }
     let graph = nix_db.as_ref().and_then(Source::file);
     check_stream(surroundings, graph.clone()).map_err(Usage)?;
     let graph = graph.as_deref().map(|file| ("--nix-db", file));
@@ -32,6 +39,11 @@ pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitC
     let writing = Writing::start();
     stage.write(output, &Progress::new(console, "files")).context("--output")?;
     drop(writing);
+    if let Some(file) = attributes {
+        let mut script = Vec::new();
+        stage.write_attributes(&mut script)?;
+        write_file(file, script).context("--attributes")?;
+    }
     console.say(&format!("wrote {}", output.display()));
     Ok(ExitCode::SUCCESS)
 }

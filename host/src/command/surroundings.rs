@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::io::Write;
+use std::mem;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,10 @@ const NIX_DATABASE: &str = "/nix/var/nix/db/db.sqlite";
 /// What was written to it last, if Nix has not put it there yet.
 const NIX_DATABASE_LOG: &str = "/nix/var/nix/db/db.sqlite-wal";
 
+/// What a Nix makes beside it when it starts, and no image should ship: 8 MiB of space for bad times, and memory that is
+/// shared with others.
+const OF_A_RUNNING_NIX: [&str; 2] = ["/nix/var/nix/db/reserved", "/nix/var/nix/db/db.sqlite-shm"];
+
 /// A base image and a customisation layer, opened before the closure is read.
 pub(super) struct Surroundings {
     base: Option<BaseImage>,
@@ -35,8 +41,8 @@ pub(super) struct Surroundings {
     references: BTreeSet<String>,
     /// Where a Nix database goes.
     has_nix_db: bool,
-    /// Whether scripts are going to work on the files.
-    is_for_scripts: bool,
+    /// The same where scripts are going to work on the files: what would be in the image without them.
+    without_scripts: Option<Customisation>,
     scratch: Scratch,
 }
 
@@ -91,15 +97,15 @@ impl Surroundings {
         };
         let aside = if operations.is_empty() { PathBuf::new() } else { scratch.folder("customisation")? };
         let lower = base.as_ref().map(|base| base.lower_files().clone()).unwrap_or_default();
-        let owner = (settings.stamp.uid, settings.stamp.gid);
+        let owner = arguments.customisation.owner.unwrap_or((settings.stamp.uid, settings.stamp.gid));
         let customisation =
             Customisation::new(&operations, root, owner, &aside, lower).context("making the customisation layer")?;
         let references = match customisation.is_empty() {
             true => BTreeSet::new(),
             false => customisation.references(&store_dir()).context("reading the files of the customisation layer")?,
         };
-        let is_for_scripts = false;
-        Ok(Self { base, operations, owner, customisation, references, has_nix_db, is_for_scripts, scratch })
+        let without_scripts = None;
+        Ok(Self { base, operations, owner, customisation, references, has_nix_db, without_scripts, scratch })
     }
 
     /// The same for scripts to work on: links of the base image are left out. Whatever cannot be joined in the image is told
@@ -116,14 +122,20 @@ impl Surroundings {
         let aside = surroundings.scratch.folder("stage")?;
         let lower = surroundings.base.as_ref().map(|base| base.lower_files().clone()).unwrap_or_default();
         let customisation = Customisation::for_scripts(&operations, root, (0, 0), &aside, lower);
-        surroundings.customisation = customisation.context("making the customisation layer")?;
-        surroundings.is_for_scripts = true;
+        let customisation = customisation.context("making the customisation layer")?;
+        surroundings.without_scripts = Some(mem::replace(&mut surroundings.customisation, customisation));
         Ok(surroundings)
     }
 
     /// Writes the files of the customisation layer into a new folder.
     pub(super) fn write(&self, dir: &Path, observer: &dyn Observer) -> Result<()> {
         Ok(self.customisation.stage(dir, observer)?)
+    }
+
+    /// Writes the script that gives the files in that folder their owners and modes.
+    pub(super) fn write_attributes(&self, out: &mut impl Write) -> Result<()> {
+        let without_scripts = self.without_scripts.as_ref().unwrap_or(&self.customisation);
+        Ok(without_scripts.write_attributes(&self.customisation, out)?)
     }
 
     pub(super) fn base(&self) -> Option<&BaseImage> {
@@ -212,10 +224,12 @@ impl Surroundings {
         let base = database.as_deref().map(|database| BaseDatabase { database, log: log.as_deref() });
         let entries = nix_db::write(&valid, &roots, base, &dir).context("writing the Nix database")?;
         // That link is one that scripts make themselves, with a command that fails where it is.
-        let is_for_scripts = self.is_for_scripts;
+        let is_for_scripts = self.without_scripts.is_some();
         let is_scripts_own = |entry: &Entry| is_for_scripts && entry.path == nix_db::PROFILES_ROOT;
         // All that is in it is in the other one now.
-        self.customisation.remove_file(Path::new(NIX_DATABASE_LOG));
+        for file in OF_A_RUNNING_NIX.iter().chain([&NIX_DATABASE_LOG]) {
+            self.customisation.remove_file(Path::new(file));
+        }
         for Entry { path, content } in entries.into_iter().filter(|entry| !is_scripts_own(entry)) {
             let path = Path::new(&path);
             match content {

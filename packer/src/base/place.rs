@@ -39,6 +39,10 @@ const MAX_BYTES: u64 = 1 << 40;
 /// The same for a temporary file, which needs a place on the disk.
 const MAX_SCRATCH_BYTES: u64 = 256 << 30;
 
+/// What to do with a program.
+const PROGRAM: &str = "it is a program, as a stream is, which writes an image when it is run; take a file, as buildLayeredImage \
+    makes, or pipe what the program writes, and name it `-`";
+
 /// The documents by which an image is found.
 const DOCUMENTS: [&str; 3] = [oci::INDEX_FILE, oci::DOCKER_MANIFEST_FILE, super::choose::REPOSITORIES];
 
@@ -63,6 +67,9 @@ impl Place {
         };
         let stored = file.metadata().map_err(BaseError::Read)?.len();
         let whole = Section { file: Arc::clone(&file), position: 0, end: stored };
+        if is_program(whole.clone()).map_err(BaseError::Read)? {
+            return Err(BaseError::NotAnImage { path: path.to_owned(), reason: PROGRAM.to_owned() });
+        }
         let (encoding, other) = encoding_of(whole.clone()).map_err(BaseError::Read)?;
         if encoding != Encoding::Plain || other.is_some() {
             observer.planned(0, stored);
@@ -316,6 +323,13 @@ pub(super) fn check_digest(blob: &str, stated: Digest, actual: Digest) -> Result
         true => Ok(()),
         false => Err(Mismatch::Digest { blob: blob.into(), actual }.into()),
     }
+}
+
+/// Whether somebody named what writes an image, and not the image.
+fn is_program(bytes: Section) -> io::Result<bool> {
+    let mut magic = Vec::new();
+    bytes.take(4).read_to_end(&mut magic)?;
+    Ok(magic.starts_with(b"#!") || magic == b"\x7fELF")
 }
 
 /// How bytes are compressed; or, where it is in a way that no layer may have, its name.

@@ -301,12 +301,19 @@ fn sources_of_the_wrong_kind_say_what_to_write() {
     layout.index(&[named(&manifest, "1", None)]);
     let (archive, directory) = (TempPlace::with(&tar(&layout.members())), TempPlace::with_layout(&layout));
     let nothing = TempPlace::with(&tar(&[file("some", "file")]));
+    let program = "it is a program, as a stream is, which writes an image when it is run; take a file, as buildLayeredImage \
+                   makes, or pipe what the program writes, and name it `-`";
+    let (script, binary) = (TempPlace::with(b"#!/bin/sh\nexec x\n"), TempPlace::with(b"\x7fELF\x02\x01"));
     for (place, source, expected) in [
         (&docker, "oci-archive:{}", "there is a manifest.json, but no index.json; write docker-archive:FILE"),
         (&docker, "oci:{}", "it is no directory; write oci-archive:FILE or docker-archive:FILE"),
         (&archive, "docker-archive:{}", "there is an index.json, but no manifest.json; write oci-archive:FILE"),
         (&directory, "docker-archive:{}", "it is a directory; write oci:DIR"),
         (&directory, "oci-archive:{}", "it is a directory; write oci:DIR"),
+        (&script, "{}", program),
+        (&script, "docker-archive:{}", program),
+        (&script, "oci-archive:{}", program),
+        (&binary, "{}", program),
         (&nothing, "{}", "there is no index.json, no manifest.json and no `repositories`"),
         (&nothing, "docker-archive:{}", "there is neither a manifest.json nor a `repositories`"),
         (&nothing, "oci-archive:{}", "there is no index.json"),

@@ -11,7 +11,7 @@ use crate::error::PackError;
 
 /// Why an operation on the customisation layer failed.
 #[derive(Debug, Error)]
-#[error("{operation}: {problem}")]
+#[error("{operation}: {problem}{}", problem.hint(operation))]
 pub struct CustomisationError {
     /// Which one.
     pub operation: Box<Operation>,
@@ -20,10 +20,13 @@ pub struct CustomisationError {
 }
 
 /// What is wrong with an operation on the customisation layer.
+///
+/// The text is for all who ask for one, in whatever way: with flags, in Nix, or by what a script made. What only one
+/// operation can do otherwise is said of that one.
 #[derive(Debug, Error)]
 pub enum CustomisationProblem {
     /// One of them would be lost, and nobody would know which.
-    #[error("`{path}` would be both {first} and {second}; leave one out, or put `--add` of the right one behind both")]
+    #[error("`{path}` would be both {first} and {second}; leave one out")]
     Conflict {
         /// In the image.
         path: String,
@@ -33,7 +36,7 @@ pub enum CustomisationProblem {
         second: String,
     },
     /// A file was to be where a directory is.
-    #[error("`{path}` is a directory already, which only another directory can be; `{path}/` would mean within it")]
+    #[error("`{path}` is a directory already, which only another directory can be")]
     IsDirectory {
         /// In the image.
         path: String,
@@ -41,7 +44,7 @@ pub enum CustomisationProblem {
     /// Something was to be where lower layers have a link to a directory.
     #[error(
         "`{path}` is a symlink of a layer below to the directory `{directory}`, and all that is found there by this name \
-         would be hidden; `{path}/` would mean within it"
+         would be hidden"
     )]
     HidesDirectory {
         /// The link, in the image.
@@ -60,7 +63,7 @@ pub enum CustomisationProblem {
     /// Where it leads in a container, nobody knows; on this machine it may lead anywhere.
     #[error(
         "`{link}` is a symlink to `{target}`, and `{missing}` is in neither the customisation layer nor a base image; \
-         make it before, for instance with `--mkdir {missing}`, or name the place that is meant"
+         name the place that is meant, or make it before"
     )]
     LeadsOut {
         /// The link, in the image.
@@ -72,8 +75,8 @@ pub enum CustomisationProblem {
     },
     /// It is read-only, and other layers hold it.
     #[error(
-        "`{link}` is a link to `{target}`, through which nothing can be changed; with `--mkdir {link}` before \
-         `--copy-to-root` it is a real directory, with links to what is there"
+        "`{link}` is a link to `{target}`, through which nothing can be changed; make a directory of this name before it, \
+         and that has links to what is there"
     )]
     LeadsIntoStore {
         /// The link, in the image.
@@ -88,10 +91,7 @@ pub enum CustomisationProblem {
         path: String,
     },
     /// What is in other layers cannot be changed from this one.
-    #[error(
-        "`{path}` is not in the customisation layer, and only what is can be changed; put it there before, for instance \
-         with `--mkdir` or `--add`"
-    )]
+    #[error("`{path}` is not in the customisation layer, and only what is can be changed; put it there before")]
     NotThere {
         /// In the image.
         path: String,
@@ -135,6 +135,21 @@ pub enum CustomisationProblem {
     /// A file changed while it was looked at.
     #[error(transparent)]
     Pack(#[from] PackError),
+}
+
+impl CustomisationProblem {
+    /// What those who have asked for an operation can write instead.
+    fn hint(&self, operation: &Operation) -> String {
+        match (self, operation) {
+            (Self::IsDirectory { path } | Self::HidesDirectory { path, .. }, Operation::Add { .. }) => {
+                format!("; `{path}/` would mean within it")
+            }
+            (Self::LeadsOut { missing, .. }, Operation::Add { .. } | Operation::Mkdir { .. }) => {
+                format!(", for instance with `--mkdir {missing}`")
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// A name as the image has it, fit to be shown.

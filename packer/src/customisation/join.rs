@@ -8,7 +8,9 @@
 //! 3. A symlink to a directory at the root of the image is such a directory from the start, so that layers above, ours or
 //!    anybody's, can have a directory of that name as well. But what is copied with its links keeps those that lead to
 //!    another part of the copy, such as `bin -> usr/bin`.
-//! 4. Else they have to be the same: one file, reached in two ways; or two files of the same content and mode.
+//! 4. A symlink of lower layers gives way to any other symlink, and what that leads to is known to who made the package. It
+//!    may be in another layer: where a link leads nowhere in its own directory, it says the same at the root.
+//! 5. Else they have to be the same: one file, reached in two ways; or two files of the same content and mode.
 //!
 //! Two links that lead to their own directories could be joined for ever. So no more links are followed on the way down
 //! than Linux would, and the number of files is limited.
@@ -29,6 +31,10 @@ use crate::walk::{LastLink, ResolveError, Root};
 /// What each package has for itself, by how its name ends: notes for builds that use it, and lists of what one package
 /// installed. Two of them cannot be joined, and no program looks for one at the root.
 const LEFT_OUT: [&[u8]; 3] = [b"/nix-support", b"/share/info/dir", b"/perllocal.pod"];
+
+/// What to do with a file, as a hint.
+const IN_A_DIRECTORY: &str =
+    "put the file into one, by the name that it is to have at the root, and name that directory";
 
 /// How much of two files is compared at once.
 const COMPARED_BYTES: usize = 64 << 10;
@@ -71,22 +77,19 @@ impl Join<'_> {
             Ok(name) => name,
             Err(error) => return Err(unresolved(path, error)),
         };
-        let real = path_of(self.root, &disk);
-        match look(&real)?.kind {
-            FoundKind::Directory => {}
-            FoundKind::Symlink(target) => {
-                let target = shown_bytes(&target);
-                return refuse(format!("is a symlink to `{target}`; name the directory that it leads to"));
-            }
-            kind => {
-                let kind = kind.describe();
-                return refuse(format!(
-                    "is {kind}, and no directory; put it where it is to be with `--add` or `--symlink`"
-                ));
-            }
-        }
         let mode = self.mode;
-        self.fill(&Place { disk, image, links: 0, mode }, &EntryName(Vec::new()))
+        let from = match look(&path_of(self.root, &disk))?.kind {
+            FoundKind::Directory => Place { disk, image, links: 0, mode },
+            FoundKind::Symlink(target) => match self.leads_to_directory(&image, 0, mode)? {
+                Some(place) => place,
+                None => {
+                    let target = shown_bytes(&target);
+                    return refuse(format!("is a symlink to `{target}`, and that is no directory; {IN_A_DIRECTORY}"));
+                }
+            },
+            kind => return refuse(format!("is {}, and no directory; {IN_A_DIRECTORY}", kind.describe())),
+        };
+        self.fill(&from, &EntryName(Vec::new()))
     }
 
     /// Joins what is in a directory with what is in one of the layer.
@@ -144,48 +147,53 @@ impl Join<'_> {
     fn leaf(&mut self, leaf: Leaf, name: EntryName, links: u32) -> Result<(), Problem> {
         let is_free = self.tree.get(&name).is_none() && !self.tree.may_be_directory(&name);
         if is_free {
-            return self.tree.put(self.node(leaf, name));
+            let node = self.node(leaf, name)?;
+            return self.tree.put(node);
         }
         if let Some(there) = self.tree.get(&name)
             && self.is_same(there, &leaf, &name)?
         {
             return Ok(());
         }
-        let directory = match leaf.found.kind {
-            FoundKind::Symlink(_) => self.leads_to_directory(&leaf.image, links, leaf.mode)?,
-            _ => None,
-        };
+        let is_link = matches!(leaf.found.kind, FoundKind::Symlink(_));
+        let directory = if is_link { self.leads_to_directory(&leaf.image, links, leaf.mode)? } else { None };
         match (directory, self.tree.get(&name)) {
             (Some(place), _) => self.directory(&place, name),
             // A link of a lower layer, which a file replaces as it would any other file, if it leads to one.
-            (None, None) => self.tree.put(self.node(leaf, name)),
+            (None, None) => {
+                let node = self.node(leaf, name)?;
+                if is_link { self.tree.put_over_links(node) } else { self.tree.put(node) }
+            }
             (None, Some(there)) => Err(conflict(&name, there.describe(), format!("`{}`", shown(&leaf.image)))),
         }
     }
 
-    fn node(&self, leaf: Leaf, name: EntryName) -> Node {
-        let (kind, mode) = match (leaf.mode, leaf.found.kind) {
-            (CopyMode::Links, _) => (EntryKind::Symlink { target: [b"/", leaf.image.0.as_slice()].concat() }, 0o777),
-            (CopyMode::Files, FoundKind::File(seen)) => {
-                (EntryKind::File(Content::new(&leaf.base, seen)), leaf.found.mode)
+    fn node(&self, leaf: Leaf, name: EntryName) -> Result<Node, Problem> {
+        let kind = self.kind(&leaf, &name)?;
+        let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { leaf.found.mode };
+        Ok(Node { origin: Some(leaf.image), ..Node::new(self.tree.entry(name, kind, mode)) })
+    }
+
+    /// What becomes of a leaf.
+    fn kind(&self, leaf: &Leaf, name: &EntryName) -> Result<EntryKind, Problem> {
+        Ok(match (leaf.mode, &leaf.found.kind) {
+            (CopyMode::Links, FoundKind::Symlink(target))
+                if stays_below(name, target) && self.follow(&leaf.image)?.is_none() =>
+            {
+                EntryKind::Symlink { target: target.clone() }
             }
-            (CopyMode::Files, FoundKind::Symlink(target)) => (EntryKind::Symlink { target }, 0o777),
+            (CopyMode::Links, _) => EntryKind::Symlink { target: [b"/", leaf.image.0.as_slice()].concat() },
+            (CopyMode::Files, FoundKind::File(seen)) => EntryKind::File(Content::new(&leaf.base, *seen)),
+            (CopyMode::Files, FoundKind::Symlink(target)) => EntryKind::Symlink { target: target.clone() },
             (CopyMode::Files, _) => unreachable!("only files and symlinks are leaves"),
-        };
-        Node { origin: Some(leaf.image), ..Node::new(self.tree.entry(name, kind, mode)) }
+        })
     }
 
     /// Whether it makes no difference which of them is there.
     fn is_same(&self, there: &Node, leaf: &Leaf, name: &EntryName) -> Result<bool, Problem> {
-        if let EntryKind::Symlink { target } = &there.entry.kind {
-            let would_be = match (leaf.mode, &leaf.found.kind) {
-                (CopyMode::Files, FoundKind::Symlink(other)) => other == target,
-                (CopyMode::Files, _) => false,
-                (CopyMode::Links, _) => target.strip_prefix(b"/") == Some(leaf.image.0.as_slice()),
-            };
-            if would_be {
-                return Ok(true);
-            }
+        let is_link = matches!(there.entry.kind, EntryKind::Symlink { .. });
+        if is_link && there.entry.kind == self.kind(leaf, name)? {
+            return Ok(true);
         }
         let Some(end) = self.follow(&leaf.image)? else { return Ok(false) };
         let there = match (&there.origin, &there.entry.kind) {
@@ -248,6 +256,12 @@ impl Join<'_> {
             Err(ResolveError::Io(error)) => Err(Problem::Read(error)),
         }
     }
+}
+
+/// Whether a link cannot lead out of the directory in which its name begins.
+fn stays_below(name: &EntryName, target: &[u8]) -> bool {
+    let depth = parts_of(&name.0).count().saturating_sub(1);
+    !target.starts_with(b"/") && parts_of(target).filter(|part| *part == b"..").count() <= depth
 }
 
 /// A file to be compared.

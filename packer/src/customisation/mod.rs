@@ -7,6 +7,7 @@
 //! tree, links are followed within it, and contents put aside are numbered.
 
 mod archive;
+mod attributes;
 mod copy;
 mod disk;
 mod error;
@@ -20,6 +21,7 @@ mod stage;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -31,7 +33,7 @@ pub use self::error::{CustomisationError, CustomisationProblem};
 use self::error::{CustomisationProblem as Problem, shown, shown_bytes};
 use self::join::Join;
 pub use self::mode::{ModeChange, ModeChangeError};
-pub use self::operation::{CopyMode, Operation};
+pub use self::operation::{CopyMode, Operation, StagedAttributes};
 use self::scratch::Scratch;
 use self::tree::{FileTree, Node};
 use crate::Stamp;
@@ -119,7 +121,7 @@ impl Customisation {
     }
 
     /// Puts a file of this machine in place of any other that is there, whose mode and owner it gets. Where there is none,
-    /// it belongs to whoever owns the directory.
+    /// it belongs to whoever owns the directory; and so do directories that nobody has.
     ///
     /// # Errors
     ///
@@ -129,7 +131,8 @@ impl Customisation {
             .map_err(|problem| failed(Operation::Add { source: source.to_owned(), dest: dest.to_owned() }, problem))
     }
 
-    /// Makes a symlink that says `target`, for whoever owns the directory, unless there is something.
+    /// Makes a symlink that says `target`, for whoever owns the directory, unless there is something. Directories that nobody
+    /// has are made as those above them.
     ///
     /// # Errors
     ///
@@ -164,6 +167,16 @@ impl Customisation {
     /// A folder that is there and not empty, a device, and whatever the system says.
     pub fn stage(&self, dir: &Path, observer: &dyn Observer) -> Result<(), PackError> {
         stage::write(&self.tree, dir, observer)
+    }
+
+    /// Writes a shell script for the folder into which [`Self::stage`] has written `written`, the same files for scripts: run
+    /// in it under fakeroot, it gives each of them the owner and the mode that it has here.
+    ///
+    /// # Errors
+    ///
+    /// Whatever writing says.
+    pub fn write_attributes(&self, written: &Self, out: &mut impl Write) -> io::Result<()> {
+        attributes::write(&self.tree, &written.tree, out)
     }
 
     /// Whether there is nothing to be packed.
@@ -247,19 +260,19 @@ impl Building<'_> {
             Operation::Chown { uid, gid, path } => change_owner(tree, (*uid, *gid), path),
             Operation::Chmod { mode, path } => change_mode(tree, mode, path),
             Operation::Import(path) => self.import(path),
-            Operation::Staged(path) => self.take_back(path, before),
+            Operation::Staged { path, attributes } => self.take_back(path, *attributes, before),
             Operation::FakeNss => fake_nss::add(tree, &mut self.scratch),
         }
     }
 
-    fn take_back(&mut self, path: &Path, before: &[Operation]) -> Result<(), Problem> {
+    fn take_back(&mut self, path: &Path, told: StagedAttributes, before: &[Operation]) -> Result<(), Problem> {
         let nothing = FileTree::new(self.tree.owner(), LowerFiles::default());
         let written = self.instead(self.tree.emptied().for_scripts(), |building| {
             let mut operations = before.iter().enumerate();
             operations.try_for_each(|(at, operation)| building.apply(operation, &before[..at]))
         })?;
         let after = self.instead(nothing, |building| building.import(path))?;
-        self.tree = stage::take_back(&self.tree, &written, &after)?;
+        self.tree = stage::take_back(&self.tree, &written, &after, told)?;
         Ok(())
     }
 
@@ -293,7 +306,7 @@ fn put_file(tree: &mut FileTree, dest: &Path, mode: u32, source: &Path) -> Resul
     let real = fs_err::canonicalize(source).map_err(|error| copy::unreadable(source, error))?;
     match disk::look(&real)?.kind {
         FoundKind::File(seen) => {
-            let name = tree.place(dest)?;
+            let name = tree.place_as_above(dest)?;
             let there = tree.get(&name).filter(|node| matches!(node.entry.kind, EntryKind::File(_)));
             let there = there.map(|node| (node.entry.mode, (node.entry.uid, node.entry.gid)));
             let (mode, owner) = there.unwrap_or((mode & 0o7777, tree.owner()));
@@ -345,7 +358,7 @@ fn make_symlink(tree: &mut FileTree, target: &[u8], link: &Path) -> Result<(), P
 }
 
 fn link_if_free(tree: &mut FileTree, target: &[u8], link: &Path) -> Result<(), Problem> {
-    let name = tree.place(absolute(link)?)?;
+    let name = tree.place_as_above(absolute(link)?)?;
     if tree.get(&name).is_some() {
         return Ok(());
     }

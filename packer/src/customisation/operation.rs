@@ -70,11 +70,16 @@ pub enum Operation {
     /// Takes back what scripts have made of the files so far: a tar of the folder into which [`stage`] has written them, or
     /// the folder itself. What is not in it is not in the layer any more.
     ///
-    /// Anybody may write that folder, so it does not tell everything. Modes and owners that nobody has changed there stay
-    /// as they were here: those of the base image's directories, above all.
+    /// Anybody may write that folder, so it need not tell everything. What it does not tell stays as it was here: modes and
+    /// owners of the base image's directories, above all.
     ///
     /// [`stage`]: super::Customisation::stage
-    Staged(PathBuf),
+    Staged {
+        /// The tar or the folder.
+        path: PathBuf,
+        /// What it tells.
+        attributes: StagedAttributes,
+    },
     /// Makes the files by which programs know users, groups and how names of machines are looked up: `/etc/passwd` and
     /// `/etc/group` with root and nobody, `/etc/nsswitch.conf`, and the empty directory `/var/empty`.
     FakeNss,
@@ -90,6 +95,19 @@ pub enum CopyMode {
     Files,
 }
 
+/// What a folder for scripts tells of the owners and modes in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StagedAttributes {
+    /// Those that somebody has changed: modes other than those that were written, and owners other than root and the
+    /// default one.
+    #[default]
+    Changed,
+    /// All of them. For a folder where the script of [`write_attributes`] ran, under fakeroot, before anybody else came.
+    ///
+    /// [`write_attributes`]: super::Customisation::write_attributes
+    All,
+}
+
 /// What was going on when something failed.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +119,7 @@ impl fmt::Display for Operation {
             Self::Chown { uid, gid, path } => write!(f, "giving `{}` to {uid}:{gid}", path.display()),
             Self::Chmod { mode, path } => write!(f, "changing the mode of `{}` by {mode}", path.display()),
             Self::Import(path) => write!(f, "importing `{}`", path.display()),
-            Self::Staged(path) => write!(f, "taking back `{}`", path.display()),
+            Self::Staged { path, .. } => write!(f, "taking back `{}`", path.display()),
             Self::FakeNss => write!(f, "making the files of users and groups"),
         }
     }

@@ -3,9 +3,11 @@
 //! The folder is written without any rights. So it does not tell who owns what, nor of set-id bits and capabilities; and the
 //! owner of the folder may always write to its directories. None of this is meant by anybody:
 //!
-//! 1. A mode or an owner that is as it was written stays what it is here. Another one was meant, and is taken.
+//! 1. A mode that is as it was written, and an owner that is root or the default one, stay what they are here. Others were
+//!    meant, and are taken ([`StagedAttributes::Changed`]). Where everything had been given what it is to have before
+//!    scripts came, by what [`super::attributes`] writes, all that is there is meant ([`StagedAttributes::All`]).
 //! 2. What is gone is gone, and what is new is in the layer.
-//! 3. A new directory that is like any other leaves one of the base image as it is.
+//! 3. A new directory that is as `mkdir` makes it leaves one of the base image as it is, whoever called that.
 //!
 //! Symlinks of lower layers are not there either, which would lead scripts out of the folder: what contents have in `bin/` is
 //! in `bin/`. It goes where the base image's link leads when it is taken back.
@@ -19,6 +21,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::archive::moved;
 use super::error::CustomisationProblem as Problem;
+use super::operation::StagedAttributes;
 use super::tree::{FileTree, Node, split};
 use crate::destination::DirectoryInPlace;
 use crate::durability::Durability;
@@ -26,6 +29,9 @@ use crate::entry::{Content, Entry, EntryKind, EntryName};
 use crate::error::PackError;
 use crate::progress::Observer;
 use crate::read::{Opener, READ_BYTES};
+
+/// Whom everything belongs to that is made under fakeroot.
+const ROOT: (u32, u32) = (0, 0);
 
 /// Writes the files into a new folder, which appears when it is complete.
 pub(super) fn write(tree: &FileTree, dir: &Path, observer: &dyn Observer) -> Result<(), PackError> {
@@ -65,36 +71,47 @@ fn fill(tree: &FileTree, dir: &Path, observer: &dyn Observer) -> Result<(), Pack
 
 /// Returns what is in the layer after scripts have worked on what was `written`. `would_be` is what is in the layer without
 /// them: the same files, where they belong.
-pub(super) fn take_back(would_be: &FileTree, written: &FileTree, after: &FileTree) -> Result<FileTree, Problem> {
+pub(super) fn take_back(
+    would_be: &FileTree,
+    written: &FileTree,
+    after: &FileTree,
+    told: StagedAttributes,
+) -> Result<FileTree, Problem> {
     let mut tree = would_be.emptied();
+    let default_owner = tree.owner();
     for Node { entry, .. } in after.nodes() {
         let written = written.get(&entry.name).map(|node| &node.entry);
         if entry.kind == EntryKind::Directory {
             let name = tree.directory(&entry.name.0)?;
             let would_be = would_be.get(&name).map(|node| &node.entry);
-            take_directory(&mut tree, &name, entry, would_be.zip(written));
+            let before = would_be.zip(written);
+            let kept = before.map(|(would_be, written)| with_kept(entry, would_be, written, default_owner, told));
+            take_directory(&mut tree, &name, entry, kept);
         } else {
             let name = tree.place(&entry.name.0)?;
             let would_be = would_be.get(&name);
             let before = would_be.zip(written).filter(|(_, written)| is_same_kind(&written.kind, &entry.kind));
             let entry = Entry { kind: moved_kind(entry, &name), ..entry.clone() };
             let (entry, origin) = match before {
-                Some((node, written)) => (with_kept(&entry, &node.entry, written, tree.owner()), node.origin.clone()),
+                Some((node, written)) => {
+                    (with_kept(&entry, &node.entry, written, default_owner, told), node.origin.clone())
+                }
                 None => (entry, None),
             };
-            tree.put(Node { origin, ..Node::new(Entry { name, ..entry }) })?;
+            tree.put_over_links(Node { origin, ..Node::new(Entry { name, ..entry }) })?;
         }
     }
     Ok(tree)
 }
 
-/// Takes over what is said of a directory that is in the tree now.
-fn take_directory(tree: &mut FileTree, name: &EntryName, now: &Entry, before: Option<(&Entry, &Entry)>) {
-    let owner = tree.owner();
-    let taken = match before {
-        Some((would_be, written)) => with_kept(now, would_be, written, owner),
+/// Takes over what is said of a directory that is in the tree now. `kept` is that with what stays of it, where it was there
+/// before.
+fn take_directory(tree: &mut FileTree, name: &EntryName, now: &Entry, kept: Option<Entry>) {
+    let is_as_made = now.mode == 0o755 && [tree.owner(), ROOT].contains(&(now.uid, now.gid));
+    let taken = match kept {
+        Some(kept) => kept,
         // As `mkdir` makes it. Where there is one already, it makes nothing.
-        None if tree.is_lower_directory(name) && now.mode == 0o755 && (now.uid, now.gid) == owner => return,
+        None if tree.is_lower_directory(name) && is_as_made => return,
         None => now.clone(),
     };
     let Entry { mode, uid, gid, .. } = taken;
@@ -118,18 +135,24 @@ pub(super) fn read_file(tree: &FileTree, path: &[u8], limit: u64) -> Result<Opti
 }
 
 /// The entry as it is `now`, with what nobody has changed since it was written as it would be.
-fn with_kept(now: &Entry, would_be: &Entry, written: &Entry, default_owner: (u32, u32)) -> Entry {
+fn with_kept(
+    now: &Entry,
+    would_be: &Entry,
+    written: &Entry,
+    default_owner: (u32, u32),
+    told: StagedAttributes,
+) -> Entry {
     let mut entry = now.clone();
-    let owner = (now.uid, now.gid);
-    let is_mode_kept = now.mode == written_mode(written) || matches!(now.kind, EntryKind::Symlink { .. });
-    let is_owner_kept = owner == default_owner || owner == (written.uid, written.gid);
-    if is_mode_kept {
+    let is_all_meant = told == StagedAttributes::All;
+    let is_owner_meant = is_all_meant || ![default_owner, ROOT].contains(&(now.uid, now.gid));
+    let is_mode_meant = is_all_meant || now.mode != written_mode(written);
+    if !is_mode_meant || matches!(now.kind, EntryKind::Symlink { .. }) {
         entry.mode = would_be.mode;
     }
-    if is_owner_kept {
+    if !is_owner_meant {
         (entry.uid, entry.gid) = (would_be.uid, would_be.gid);
     }
-    if is_mode_kept && is_owner_kept {
+    if (entry.mode, entry.uid, entry.gid) == (would_be.mode, would_be.uid, would_be.gid) {
         entry.capability = entry.capability.or_else(|| would_be.capability.clone());
     }
     entry
@@ -148,7 +171,7 @@ fn moved_kind(entry: &Entry, name: &EntryName) -> EntryKind {
 }
 
 /// The mode that a file has in the folder, whoever writes it.
-fn written_mode(entry: &Entry) -> u32 {
+pub(super) fn written_mode(entry: &Entry) -> u32 {
     let needed = if entry.kind == EntryKind::Directory { 0o700 } else { 0o400 };
     entry.mode & 0o1777 | needed
 }

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use super::*;
@@ -25,12 +26,21 @@ pub(super) struct Setting {
     pub(super) sources: Fixture,
     scratch: tempfile::TempDir,
     pub(super) lower: LowerFiles,
+    /// The default one.
+    pub(super) owner: (u32, u32),
+}
+
+/// What a folder is told of a file in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Attributes {
+    pub(super) owner: Option<(u64, u64)>,
+    pub(super) mode: Option<u32>,
 }
 
 impl Setting {
     pub(super) fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        Self { root: Fixture::new(), sources: Fixture::new(), scratch, lower: LowerFiles::default() }
+        Self { root: Fixture::new(), sources: Fixture::new(), scratch, lower: LowerFiles::default(), owner: (0, 0) }
     }
 
     pub(super) fn scratch(&self) -> &Path {
@@ -43,29 +53,72 @@ impl Setting {
 
     pub(super) fn build(&self, operations: &[Operation]) -> Result<Customisation, CustomisationError> {
         let scratch = tempfile::Builder::new().disable_cleanup(true).tempdir_in(self.scratch.path()).unwrap();
-        Customisation::new(operations, self.root.root(), (0, 0), scratch.path(), self.lower.clone())
+        Customisation::new(operations, self.root.root(), self.owner, scratch.path(), self.lower.clone())
     }
 
     /// Expects these entries, see [`entries`]; also where scripts could have worked on the files.
     pub(super) fn check(&self, operations: &[Operation], expected: &[&str]) {
         assert_eq!(entries(&tar_of(&self.build(operations).unwrap())), expected);
         let Ok(dir) = self.stage(operations) else { return assert_has_device(expected) };
-        let staged = Operation::Staged(self.packed(&dir, &BTreeMap::new()));
+        let staged = self::staged(self.packed(&dir, &BTreeMap::new()), StagedAttributes::Changed);
         let staged = self.build(&[operations, &[staged]].concat()).unwrap();
         assert_eq!(entries(&tar_of(&staged)), expected, "after it was in a folder");
+        let told = self.attributes(operations, &dir);
+        let staged =
+            self.build(&[operations, &[self::staged(self.packed_as(&dir, &told), StagedAttributes::All)]].concat());
+        assert_eq!(entries(&tar_of(&staged.unwrap())), expected, "after it was in a folder under fakeroot");
     }
 
     /// Writes what operations make into a folder for scripts.
     pub(super) fn stage(&self, operations: &[Operation]) -> Result<PathBuf, PackError> {
-        let aside = tempfile::Builder::new().disable_cleanup(true).tempdir_in(self.scratch.path()).unwrap();
-        let (root, lower) = (self.root.root(), self.lower.clone());
-        let made = Customisation::for_scripts(operations, root, (0, 0), aside.path(), lower).unwrap();
-        let dir = aside.path().join("stage");
-        made.stage(&dir, &Unobserved).map(|()| dir)
+        let aside = self.aside();
+        let dir = aside.join("stage");
+        self.for_scripts(operations, &aside).stage(&dir, &Unobserved).map(|()| dir)
     }
 
-    /// A tar of a folder in which everything is root's, but for what these own.
+    fn for_scripts(&self, operations: &[Operation], aside: &Path) -> Customisation {
+        let (root, lower) = (self.root.root(), self.lower.clone());
+        Customisation::for_scripts(operations, root, (0, 0), aside, lower).unwrap()
+    }
+
+    fn aside(&self) -> PathBuf {
+        tempfile::Builder::new().disable_cleanup(true).tempdir_in(self.scratch.path()).unwrap().keep()
+    }
+
+    /// Runs the script for fakeroot in a folder, as far as to know what it does.
+    pub(super) fn attributes(&self, operations: &[Operation], dir: &Path) -> BTreeMap<PathBuf, Attributes> {
+        let mut script = b"chown() { [ \"$1\" = -hR ] || printf '%s\\0' owner \"$3\" \"$2\"; }\n".to_vec();
+        script.extend(b"chmod() { printf '%s\\0' mode \"$2\" \"$1\"; }\n");
+        let written = self.for_scripts(operations, &self.aside());
+        self.build(operations).unwrap().write_attributes(&written, &mut script).unwrap();
+        let file = dir.with_extension("sh");
+        fs_err::write(&file, script).unwrap();
+        let ran = Command::new("sh").arg("-eu").arg(&file).current_dir(dir).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        let words: Vec<&[u8]> = ran.stdout.split(|byte| *byte == 0).collect();
+        let mut told: BTreeMap<PathBuf, Attributes> = BTreeMap::new();
+        for [what, name, value] in words.as_chunks().0 {
+            let name = Path::new(OsStr::from_bytes(name)).strip_prefix(".").unwrap().to_owned();
+            let (attributes, value) = (told.entry(name).or_default(), std::str::from_utf8(value).unwrap());
+            match *what {
+                b"owner" => {
+                    let (uid, gid) = value.split_once(':').unwrap();
+                    attributes.owner = Some((uid.parse().unwrap(), gid.parse().unwrap()));
+                }
+                _ => attributes.mode = Some(u32::from_str_radix(value, 8).unwrap()),
+            }
+        }
+        told
+    }
+
+    /// A tar of a folder in which everything is the default owner's, but for what these own.
     pub(super) fn packed(&self, dir: &Path, owners: &BTreeMap<&str, (u64, u64)>) -> PathBuf {
+        let told = owners.iter().map(|(name, owner)| (name.into(), Attributes { owner: Some(*owner), mode: None }));
+        self.packed_as(dir, &told.collect())
+    }
+
+    /// The same with modes.
+    pub(super) fn packed_as(&self, dir: &Path, told: &BTreeMap<PathBuf, Attributes>) -> PathBuf {
         let file = dir.with_extension("tar");
         let mut tar = tar::Builder::new(fs_err::File::create(&file).unwrap());
         let mut ahead = vec![dir.to_owned()];
@@ -73,9 +126,11 @@ impl Setting {
             let (metadata, name) = (fs_err::symlink_metadata(&path).unwrap(), path.strip_prefix(dir).unwrap());
             let mut header = tar::Header::new_gnu();
             header.set_metadata_in_mode(&metadata, tar::HeaderMode::Complete);
-            let (uid, gid) = owners.get(name.to_str().unwrap_or_default()).copied().unwrap_or_default();
+            let Attributes { owner, mode } = told.get(name).copied().unwrap_or_default();
+            let (uid, gid) = owner.unwrap_or((self.owner.0.into(), self.owner.1.into()));
             header.set_uid(uid);
             header.set_gid(gid);
+            mode.into_iter().for_each(|mode| header.set_mode(mode));
             let name = Path::new(".").join(name);
             if metadata.is_symlink() {
                 header.set_size(0);
@@ -137,6 +192,10 @@ pub(super) fn entries(tar: &[u8]) -> Vec<String> {
     archive.entries().unwrap().map(|entry| describe(entry.unwrap())).collect()
 }
 
+pub(super) fn staged(path: PathBuf, attributes: StagedAttributes) -> Operation {
+    Operation::Staged { path, attributes }
+}
+
 pub(super) fn links(path: &str) -> Operation {
     Operation::CopyToRoot { path: path.into(), mode: CopyMode::Links }
 }
@@ -194,8 +253,7 @@ fn links_replace_nothing() {
     let setting = Setting::new();
     assert_eq!(
         setting.error(&[link("bash", "/sh"), link("dash", "/sh")]),
-        "linking `/sh` to `dash`: `/sh` would be both a symlink to `bash` and a symlink to `dash`; leave one out, or put \
-         `--add` of the right one behind both"
+        "linking `/sh` to `dash`: `/sh` would be both a symlink to `bash` and a symlink to `dash`; leave one out"
     );
     assert!(
         setting.error(&[mkdir("/sh"), link("x", "/sh")]).contains("would be both a directory and a symlink to `x`")
@@ -362,7 +420,10 @@ fn links_that_lead_elsewhere_are_not_followed() {
     for target in ["/etc", "../etc", &outside, "nowhere"] {
         let error = setting.error(&[link(target, "/way"), add(setting.source("x"), "/way/x")]);
         assert!(error.contains(&format!("`/way` is a symlink to `{target}`, and `/")), "{error}");
-        assert!(error.contains("is in neither the customisation layer nor a base image; make it before"), "{error}");
+        assert!(
+            error.contains("is in neither the customisation layer nor a base image; name the place that is meant"),
+            "{error}"
+        );
     }
     let circle = [link("b", "/a"), link("a", "/b"), mkdir("/a/x")];
     assert!(setting.error(&circle).contains("`/a/x` leads through more than 40 symlinks"));
@@ -438,6 +499,16 @@ fn nothing_takes_the_place_of_a_link_to_a_directory() {
             assert!(error.contains("is a symlink of a layer below to the directory `/usr/lib`"), "{error}");
         }
     }
+    // As whoever made the tree in an image means it.
+    let dir = setting.stage(&[]).unwrap();
+    symlink("usr/local", dir.join("lib")).unwrap();
+    let script = staged(setting.packed(&dir, &BTreeMap::new()), StagedAttributes::Changed);
+    assert_eq!(entries(&tar_of(&setting.build(&[script]).unwrap())), ["lib 777 -> usr/local"]);
+    fs_err::remove_file(dir.join("lib")).unwrap();
+    fs_err::write(dir.join("lib"), "").unwrap();
+    let script = staged(setting.packed(&dir, &BTreeMap::new()), StagedAttributes::Changed);
+    let error = setting.error(&[script]);
+    assert!(error.ends_with("all that is found there by this name would be hidden"), "{error}");
     // One that leads to the same place hides nothing, and neither does one in place of a link to a file, or to nothing.
     setting.check(&[link("/usr/lib", "/lib")], &["lib 777 -> /usr/lib"]);
     setting.check(&[add(setting.source("same/"), "/")], &["lib64 777 -> /usr/lib"]);
@@ -548,6 +619,36 @@ fn links_into_store_paths_of_lower_layers_become_directories() {
     assert_eq!(customisation.references_among(&known).unwrap(), BTreeSet::new());
 }
 
+/// As of an image without its store paths.
+#[test]
+fn links_into_lost_store_paths_become_directories() {
+    let mut setting = below(&[
+        ("/bin", link_to("/nix/store/gone/bin")),
+        ("/share", link_to("nix/store/gone/share")),
+        ("/usr/bin", link_to("../bin")),
+        ("/etc", link_to("/nix/etc")),
+        ("/out", link_to("/nix/store/../../x")),
+    ]);
+    setting.sources.file("/x", 0o644, b"x");
+    setting.root.dir(&format!("{A}/bin"), 0o555);
+    setting.root.file(&format!("{A}/bin/x"), 0o555, b"x");
+    let x = setting.source("x");
+    for with_store in [false, true] {
+        setting.check(&[links(A)], &["bin/ 755", &format!("bin/x 777 -> {A}/bin/x")]);
+        setting.check(&[add(&x, "/bin/")], &["bin/ 755", "bin/x 644 = x"]);
+        setting.check(&[add(&x, "/share/man/x")], &["share/ 755", "share/man/ 755", "share/man/x 644 = x"]);
+        let through = setting.build(&[add(&x, "/usr/bin/x")]).unwrap();
+        assert_eq!(entries(&tar_of(&through)), ["bin/ 755", "bin/x 644 = x"]);
+        for path in ["/etc/x", "/out/x"] {
+            let error = setting.error(&[add(&x, path)]);
+            assert!(error.contains("is in neither the customisation layer nor a base image"), "{with_store}: {error}");
+        }
+        let error = setting.error(&[link("/nix/store/gone/bin", "/mine"), add(&x, "/mine/")]);
+        assert!(error.contains("`/mine` is a symlink to `/nix/store/gone/bin`"), "{with_store}: {error}");
+        setting.lower.insert(Path::new("/nix/store/other"), DIRECTORY);
+    }
+}
+
 #[test]
 fn what_is_copied_to_the_root_respects_lower_layers() {
     let mut setting = Setting::new();
@@ -586,6 +687,25 @@ fn files_made_later_are_added() {
     let error = customisation.put_file(Path::new("/x"), 0o644, &setting.source("dir")).unwrap_err();
     assert!(error.to_string().ends_with("/dir` is a directory, and no file"), "{error}");
     assert!(customisation.put_file(Path::new("x"), 0o644, &setting.source("db")).is_err());
+}
+
+#[test]
+fn files_made_later_are_whose_the_directories_are() {
+    let setting = below(&[("/nix/var", LowerFile::Directory { mode: 0o700, uid: 3, gid: 4 })]);
+    setting.sources.file("/db", 0o600, b"db");
+    let mut customisation = setting.build(&[mkdir("/nix"), chown(5, 6, "/nix")]).unwrap();
+    customisation.put_file(Path::new("/nix/db/new/file"), 0o644, &setting.source("db")).unwrap();
+    customisation.link_if_free(Path::new("x"), Path::new("/nix/var/new/link")).unwrap();
+    let expected = [
+        "nix/ 755 5:6",
+        "nix/db/ 755 5:6",
+        "nix/db/new/ 755 5:6",
+        "nix/db/new/file 644 5:6 = db",
+        "nix/var/ 700 3:4",
+        "nix/var/new/ 755 3:4",
+        "nix/var/new/link 777 3:4 -> x",
+    ];
+    assert_eq!(entries(&tar_of(&customisation)), expected);
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! 2. One that only a symlink leads to is not: nobody has asked for it, and it may well be that a link of a stranger is
 //!    meant to lead elsewhere.
 //! 3. Nothing is put into a store path of lower layers. Where a link of theirs leads there, such as `/bin` to that of a
-//!    package, a directory takes its place, with links to all that is there: what it led to is found as before.
+//!    package, a directory takes its place, with links to all that is there: what it led to is found as before. Where the
+//!    store path is not in the image, there is nothing to link to.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
@@ -100,6 +101,13 @@ struct Step {
 enum Missing {
     IsMade,
     IsRefused,
+}
+
+/// Whose a new directory is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Default,
+    AsAbove,
 }
 
 impl Node {
@@ -203,6 +211,10 @@ impl FileTree {
     /// Makes a directory and those above it, as far as they do not exist. Returns its name without symlinks, empty for
     /// the root.
     pub(super) fn directory(&mut self, path: &[u8]) -> Result<EntryName, Problem> {
+        self.directory_for(path, Owner::Default)
+    }
+
+    fn directory_for(&mut self, path: &[u8], owner: Owner) -> Result<EntryName, Problem> {
         let parts = split(path)?;
         let name = loop {
             let Followed { name, into_store } = self.follow(&parts, path, Missing::IsMade)?;
@@ -217,7 +229,7 @@ impl FileTree {
         let ends = name.0.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let ends: Vec<usize> = ends.chain((!name.0.is_empty()).then_some(name.0.len())).collect();
         for end in ends {
-            self.make_directory(EntryName(name.0[..end].to_vec()))?;
+            self.make_directory(EntryName(name.0[..end].to_vec()), owner)?;
         }
         Ok(name)
     }
@@ -235,11 +247,20 @@ impl FileTree {
 
     /// The name that a file will have: symlinks before the last component are followed. Its directory is made.
     pub(super) fn place(&mut self, path: &[u8]) -> Result<EntryName, Problem> {
+        self.place_for(path, Owner::Default)
+    }
+
+    /// The same, but directories that nobody has are made for whoever owns the one above them.
+    pub(super) fn place_as_above(&mut self, path: &[u8]) -> Result<EntryName, Problem> {
+        self.place_for(path, Owner::AsAbove)
+    }
+
+    fn place_for(&mut self, path: &[u8], owner: Owner) -> Result<EntryName, Problem> {
         let mut parts = split(path)?;
         let Some(last) = parts.pop() else {
             return Err(invalid(path, "is the root of the image, which is a directory"));
         };
-        let directory = self.directory(&parts.join(&b'/'))?;
+        let directory = self.directory_for(&parts.join(&b'/'), owner)?;
         let name = directory.child(OsStr::from_bytes(&last));
         if name.0.len() > MAX_PATH_BYTES {
             return Err(invalid(&name.0, "is longer than any path can be"));
@@ -264,7 +285,8 @@ impl FileTree {
         }
     }
 
-    /// Puts a file where [`Self::place`] said. Replaces any other that is there.
+    /// Puts a file where [`Self::place`] said. Replaces any other that is there, but for a link of lower layers to a
+    /// directory.
     pub(super) fn put(&mut self, node: Node) -> Result<(), Problem> {
         let name = &node.entry.name;
         match self.standing(name) {
@@ -273,6 +295,13 @@ impl FileTree {
             _ => {}
         }
         self.insert(node)
+    }
+
+    /// The same, but a symlink replaces any other: whoever has made it there means it to lead elsewhere.
+    pub(super) fn put_over_links(&mut self, node: Node) -> Result<(), Problem> {
+        let is_link = matches!(node.entry.kind, EntryKind::Symlink { .. });
+        let is_over_link = matches!(self.standing(&node.entry.name), Standing::Symlink(_));
+        if is_link && is_over_link { self.insert(node) } else { self.put(node) }
     }
 
     /// Refuses what would take the place of a lower layer's link to a directory, unless it is a link to the same one.
@@ -367,6 +396,11 @@ impl FileTree {
                 Standing::Other(_) if ahead.is_empty() => here = name,
                 Standing::Other(kind) => return Err(Problem::NotADirectory { path: shown(&name), kind }),
                 Standing::Nothing => match (link, missing) {
+                    (Some(_), Missing::IsMade)
+                        if self.is_lower_link(outer.as_ref()) && is_in_store(&name, ahead.iter()) =>
+                    {
+                        return Ok(Followed { name, into_store: outer });
+                    }
                     (Some((link, target)), _) => return Err(self.leads_out(&link, &target, &name)),
                     (None, Missing::IsMade) => here = name,
                     (None, Missing::IsRefused) => return Err(Problem::NotThere { path: shown_bytes(path) }),
@@ -384,6 +418,11 @@ impl FileTree {
         self.lower.get(&EntryName(name.0[..STORE.len() + end].to_vec())).is_some()
     }
 
+    /// Whether only lower layers have a link.
+    fn is_lower_link(&self, link: Option<&EntryName>) -> bool {
+        link.is_some_and(|link| self.get(link).is_none())
+    }
+
     /// Makes a directory where lower layers have a link to one in a store path, with links to what is in that.
     fn unfold(&mut self, link: &EntryName) -> Result<(), Problem> {
         if let Some(own) = self.get(link) {
@@ -392,13 +431,17 @@ impl FileTree {
             return Err(Problem::LeadsIntoStore { link: shown(link), target });
         }
         let parts: Vec<Vec<u8>> = parts_of(&link.0).map(<[u8]>::to_vec).collect();
-        let place = self.follow(&parts, &link.0, Missing::IsRefused)?.name;
+        let place = self.follow(&parts, &link.0, Missing::IsRefused).map(|followed| followed.name);
         self.nodes.remove(link);
         for (end, _) in link.0.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            self.make_directory(EntryName(link.0[..end].to_vec()))?;
+            self.make_directory(EntryName(link.0[..end].to_vec()), Owner::Default)?;
         }
-        self.make_directory(link.clone())?;
-        let children: Vec<EntryName> = self.lower.children(&place).cloned().collect();
+        self.make_directory(link.clone(), Owner::Default)?;
+        let children: Vec<EntryName> = match place {
+            Ok(place) => self.lower.children(&place).cloned().collect(),
+            // Of an image without its store paths.
+            Err(_) => Vec::new(),
+        };
         for child in children {
             let component = child.as_path().file_name().unwrap_or_default();
             let kind = EntryKind::Symlink { target: [b"/", child.0.as_slice()].concat() };
@@ -415,7 +458,7 @@ impl FileTree {
         if is_copied { Problem::LeadsIntoStore { link, target } } else { Problem::LeadsOut { link, target, missing } }
     }
 
-    fn make_directory(&mut self, name: EntryName) -> Result<(), Problem> {
+    fn make_directory(&mut self, name: EntryName, owner: Owner) -> Result<(), Problem> {
         if self.nodes.contains_key(&name) {
             return Ok(());
         }
@@ -423,7 +466,8 @@ impl FileTree {
             Some(LowerFile::Directory { mode, uid, gid }) => Permissions { mode: *mode, uid: *uid, gid: *gid },
             _ => {
                 let usual = USUAL_MODES.iter().find(|(usual, _)| *usual == name.0.as_slice());
-                self.permissions(usual.map_or(0o755, |(_, mode)| *mode))
+                let (uid, gid) = if owner == Owner::AsAbove { self.owner_above(&name) } else { self.owner };
+                Permissions { mode: usual.map_or(0o755, |(_, mode)| *mode), uid, gid }
             }
         };
         self.insert(Node::new(Entry { uid, gid, ..Entry::new(name, EntryKind::Directory, mode) }))
@@ -444,6 +488,13 @@ impl FileTree {
         self.nodes.insert(node.entry.name.clone(), node);
         Ok(())
     }
+}
+
+/// Whether a name with what follows it is in a store path.
+fn is_in_store<'a>(name: &EntryName, ahead: impl Iterator<Item = &'a Step>) -> bool {
+    let ahead = ahead.map(|step| step.component.as_slice());
+    let path: Vec<&[u8]> = parts_of(&name.0).chain(ahead).take(3).collect();
+    matches!(path[..], [b"nix", b"store", path] if path != b"..")
 }
 
 /// The components of a path in the image, from the root, as it was given or as an archive names it.

@@ -135,6 +135,12 @@ fn what_can_be_refused_early_is() -> Result<()> {
             2,
             "both read",
         ),
+        (
+            &["--output", &folder.path("stage"), "--attributes", &folder.path("stage/attributes")],
+            2,
+            "--output and --attributes name the same place",
+        ),
+        (&["--output", &folder.path("stage"), "--attributes", &missing], 2, "--attributes: "),
         (&["--output", &folder.path("stage"), "--nix-db", graph, "--root", &missing], 1, "--nix-db: "),
         (&["--output", &folder.path("stage"), "--root", &missing], 1, "--root: "),
         (&["--output", &folder.path("stage"), "--add", &format!("{missing}:/x")], 1, "--add: "),

@@ -43,6 +43,8 @@ pub(super) const CASES: &[Case] = &[
     case!(a_second_build_is_the_same_to_the_byte, Nix, Busybox),
     case!(what_is_wrong_is_told_before_anything_is_built, Nix, Busybox),
     case!(a_config_that_no_tool_knows_is_refused, Nix, Busybox),
+    case!(a_config_that_engines_read_otherwise_is_warned_about, Nix, Busybox),
+    case!(a_stream_below_an_image_is_told, Nix, Busybox),
     case!(the_overlay_works_with_what_nixpkgs_has, Nix, Busybox, Root),
     case!(the_flake_has_library_overlay_and_package, Nix, Busybox),
 ];
@@ -441,6 +443,39 @@ fn a_config_that_no_tool_knows_is_refused() -> Result<()> {
     library()?.nix_build("wrong.config").exits(100)?.says(&["unknown field `command`"])
 }
 
+/// At evaluation, where one sees it also if nothing is to be built. The library has a list of its own.
+fn a_config_that_engines_read_otherwise_is_warned_about() -> Result<()> {
+    let warned = ["`cmd` is read as `Cmd`", "`LABELS` is read as `Labels`", "`test` is read as `Test`"];
+    library()?.nix_build("respelt").args(["--dry-run"]).ok()?.says(&warned)?;
+
+    let listed = fs::read_to_string(format!("{}/spelled.nix", crate::library::folder()))?;
+    let names = |list: &str| -> Vec<String> {
+        list.lines().filter_map(|line| Some(line.trim().strip_prefix('"')?.strip_suffix('"')?.to_owned())).collect()
+    };
+    let (fields, of_health) = listed.split_once("healthFields").context("two lists")?;
+    let lowered = |names: Vec<String>| -> serde_json::Map<_, _> {
+        names.into_iter().map(|name| (name.to_lowercase(), serde_json::Value::Null)).collect()
+    };
+    let mut config = lowered(names(fields));
+    config.insert("healthcheck".into(), lowered(names(of_health)).into());
+    expect(&config.len(), &28)?;
+    let folder = Folder::new()?;
+    folder.write("config.json", serde_json::Value::Object(config).to_string())?;
+    folder.write("empty.json", "[]")?;
+    let (from, to) = (format!("graph:{}", folder.path("empty.json")), format!("oci:{}", folder.path("out")));
+    let arguments = ["build", "--from", &from, "--to", &to, "--image-config", &folder.path("config.json")];
+    let told = layerwright(&arguments).ok()?;
+    for name in names(fields).iter().chain(&names(of_health)) {
+        told.says(&[&format!("is read as `{name}`")])?;
+    }
+    Ok(())
+}
+
+/// By the program, where its name does not tell.
+fn a_stream_below_an_image_is_told() -> Result<()> {
+    library()?.nix_build("uponNamelessStream").exits(100)?.says(&["is no image: it is a program, as a stream is"])
+}
+
 /// With a set in the place of nixpkgs that has what the overlay asks for.
 fn the_overlay_works_with_what_nixpkgs_has() -> Result<()> {
     let library = library()?;
@@ -450,7 +485,7 @@ fn the_overlay_works_with_what_nixpkgs_has() -> Result<()> {
     expect(&DockerArchive::read(stream.stdout)?.image_id()?, &image.image_id()?)?;
     let shell = fs::read_link(format!("{}/bin/sh", library.build_image("overlaid.binSh")?))?;
     ensure!(shell.starts_with("/nix/store") && shell.ends_with("bin/bash"), "{}", shell.display());
-    expect(&library.evaluate("overlaid.asRoot")?, &json!([true, true, true, true, true]))
+    expect(&library.evaluate("overlaid.asRoot")?, &json!([true, true, true, true, true, true, true]))
 }
 
 /// With a flake in the place of nixpkgs that has what ours asks for.

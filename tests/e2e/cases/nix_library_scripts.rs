@@ -14,9 +14,12 @@ pub(super) const CASES: &[Case] = &[
     case!(files_are_joined_with_and_without_scripts, Nix, Busybox, Fakeroot, Tar),
     case!(files_go_where_the_base_has_them_with_and_without_scripts, Nix, Busybox, Fakeroot, Tar),
     case!(scripts_write_into_no_store_path, Nix, Busybox, Fakeroot, Tar),
+    case!(folders_of_the_base_stay_whose_they_are_for_every_owner, Nix, Busybox, Fakeroot, Tar),
+    case!(what_fakeroot_is_told_is_meant, Nix, Busybox, Fakeroot, Tar),
     case!(scripts_say_whose_the_nix_store_is, Nix, Busybox, Fakeroot, Tar, Root),
     case!(a_nix_database_has_an_owner_with_and_without_scripts, Nix, Busybox, Fakeroot, Tar),
     case!(folders_of_the_machine_hide_nothing_of_the_image, Nix, Busybox, Fakeroot, Proot, Tar),
+    case!(what_scripts_write_onto_the_machine_is_an_error, Nix, Busybox, Fakeroot, Proot, Tar),
     case!(scripts_have_the_standard_environment_of_nixpkgs, Nix, Busybox, Fakeroot, Tar),
 ];
 
@@ -67,6 +70,31 @@ fn scripts_write_into_no_store_path() -> Result<()> {
     Ok(())
 }
 
+/// By whatever script and builder, and a link is what the script says.
+fn folders_of_the_base_stay_whose_they_are_for_every_owner() -> Result<()> {
+    let images = built(library()?, "scripts.ownedUpon")?;
+    for (lines, made_by) in images.iter().zip(["1000/1001", "1000/1001", "0/0", "0/0"]) {
+        let made = [("-0644", "opt/x"), ("-0644", "tmp/x"), ("l0777", "opt/current -> v2")];
+        let made = made.map(|(mode, name)| format!("{mode} {made_by} {name}"));
+        let others = ["d0700 7/8 opt/", "d1777 0/0 tmp/", "d1777 7/8 var/spool/", "d0755 1000/1001 share/"];
+        for is_there in others.map(String::from).iter().chain(&made) {
+            ensure!(lines.contains(is_there), "no {is_there}: {lines:#?}");
+        }
+    }
+    Ok(())
+}
+
+fn what_fakeroot_is_told_is_meant() -> Result<()> {
+    let lines = &built(library()?, "scripts.rootsAgain")?[0];
+    let is_changed = |line: &&String| line.contains(" nix/") || line.contains(" var/");
+    let (changed, others): (Vec<_>, Vec<_>) = lines.iter().partition(is_changed);
+    ensure!(changed.iter().all(|line| line.contains(" 0/0 ")), "{changed:#?}");
+    ensure!(changed.iter().any(|line| line.contains("l0777 0/0 nix/var/nix/gcroots/docker/")), "{changed:#?}");
+    ensure!(changed.contains(&&"d0755 0/0 var/spool/".to_owned()), "{changed:#?}");
+    ensure!(others.contains(&&"-0444 1000/1001 share/licences/text".to_owned()), "{others:#?}");
+    Ok(())
+}
+
 /// And that Nix in the image knows all that is there.
 fn scripts_say_whose_the_nix_store_is() -> Result<()> {
     let library = library()?;
@@ -74,6 +102,7 @@ fn scripts_say_whose_the_nix_store_is() -> Result<()> {
     for lines in &images {
         let of_nix: Vec<&String> = lines.iter().filter(|line| line.contains(" nix/")).collect();
         ensure!(of_nix.iter().all(|line| line.contains(" 999/998 ")), "{of_nix:#?}");
+        ensure!(!of_nix.iter().any(|line| line.ends_with("reserved")), "{of_nix:#?}");
         for is_there in [
             "d0755 999/998 nix/",
             "d1777 999/998 nix/store/",
@@ -119,8 +148,11 @@ fn a_nix_database_has_an_owner_with_and_without_scripts() -> Result<()> {
 fn folders_of_the_machine_hide_nothing_of_the_image() -> Result<()> {
     let images = built(library()?, "scripts.chrooted")?;
     let lines = &images[0];
-    for is_there in ["d0755 0/0 usr/bin/", "d1777 5/6 nix/store/", "d0755 0/0 data/"] {
-        ensure!(lines.contains(&is_there.to_owned()), "no {is_there}: {lines:#?}");
+    // What a script has not changed is not the machine's.
+    for (lines, store) in images.iter().zip(["d1777 5/6 nix/store/", "d0755 5/6 nix/store/", "d1777 0/0 nix/store/"]) {
+        for is_there in ["d0755 0/0 usr/bin/", store, "d0755 0/0 data/"] {
+            ensure!(lines.contains(&is_there.to_owned()), "no {is_there}: {lines:#?}");
+        }
     }
     ensure!(lines.iter().any(|line| line.contains(" usr/bin/env -> ")), "{lines:#?}");
     // And nothing of the machine.
@@ -129,6 +161,13 @@ fn folders_of_the_machine_hide_nothing_of_the_image() -> Result<()> {
     let of_machine: Vec<&String> = lines.iter().filter(is_of_machine).collect();
     ensure!(of_machine.is_empty(), "{of_machine:#?}");
     Ok(())
+}
+
+fn what_scripts_write_onto_the_machine_is_an_error() -> Result<()> {
+    let build = library()?.nix_build("scripts.chrootedOntoTheMachine").args(crate::library::WITH_TOOLS);
+    let says =
+        "/build/machine/share was written while fakeRootCommands ran, and it is this machine's and not the image's";
+    build.exits(100)?.says(&[says])
 }
 
 fn scripts_have_the_standard_environment_of_nixpkgs() -> Result<()> {

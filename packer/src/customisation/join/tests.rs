@@ -1,5 +1,8 @@
 use super::super::tests::{A, B, Setting, add, files, link, links, mkdir};
+use std::path::Path;
+
 use crate::customisation::Operation;
+use crate::lower::LowerFile;
 
 const C: &str = "/nix/store/22222222222222222222222222222222-c";
 
@@ -42,7 +45,8 @@ fn leaves_are_links_and_directories_are_real() {
     let setting = Setting::new();
     store(&setting, A, &["bin/", "bin/x = x", "bin/y -> x", "empty/", "z = z", "etc -> bin", "gone -> nowhere"]);
     setting.root.chmod(&in_a("bin"), 0o500);
-    let expected = ["bin/", "bin/x @A", "bin/y @A", "empty/", "etc/", "etc/x @A", "etc/y @A", "gone @A", "z @A"];
+    let expected =
+        ["bin/", "bin/x @A", "bin/y @A", "empty/", "etc/", "etc/x @A", "etc/y @A", "gone -> nowhere", "z @A"];
     check(&setting, &[links(A)], &expected);
     // Twice is as good as once, and so is a slash.
     check(&setting, &[links(A), links(A), links(&format!("{A}/"))], &expected);
@@ -105,10 +109,7 @@ fn files_of_one_name_have_to_be_the_same() {
 
     store(&setting, C, &["x = two"]);
     let conflict = |mode: fn(&str) -> Operation| setting.error(&[mode(A), mode(C)]);
-    let expected = format!(
-        "copying `{C}` to the root: `/x` would be both `{A}/x` and `{C}/x`; leave one out, or put `--add` of the right \
-         one behind both"
-    );
+    let expected = format!("copying `{C}` to the root: `/x` would be both `{A}/x` and `{C}/x`; leave one out");
     assert_eq!((conflict(links), conflict(files)), (expected.clone(), expected));
     let [one, two] = ["one", "two"].map(|name| setting.source(name));
     setting.sources.file("/one", 0o444, b"one");
@@ -179,7 +180,7 @@ fn links_to_directories_are_real_ones_where_asked_for() {
     let add_y = add(setting.source("y"), "/share/data/y");
     let error = setting.error(&[links(A), add_y.clone()]);
     let expected = format!(
-        "`/share/data` is a link to `{A}/share/data`, through which nothing can be changed; with `--mkdir /share/data`"
+        "`/share/data` is a link to `{A}/share/data`, through which nothing can be changed; make a directory of this name"
     );
     assert!(error.contains(&expected), "{error}");
     let x = ["data", "more"].map(|name| format!("share/{name}/x 777 -> {A}/share/{name}/x"));
@@ -218,14 +219,64 @@ fn links_to_directories_at_the_root_are_real_ones() {
     setting.check(&[files(C)], &merged);
 }
 
+/// Which a package is where its builder was `ln -s`.
+#[test]
+fn a_link_to_a_directory_is_as_good_as_that() {
+    let setting = Setting::new();
+    store(&setting, A, &["bin/", "bin/x = x", "lib64 -> lib", "lib/", "lib/y = y"]);
+    setting.root.symlink(B, "00000000000000000000000000000000-a");
+    setting.root.symlink(C, B);
+    for link in [B, C] {
+        let [x, y, y64] = ["bin/x", "lib/y", "lib64/y"].map(|name| format!("{name} 777 -> {link}/{name}"));
+        setting.check(&[links(link)], &["bin/ 755", &x, "lib/ 755", &y, "lib64/ 755", &y64]);
+        // Twice the same.
+        let both = setting.build(&[links(A), links(link)]);
+        assert!(both.is_ok(), "{both:?}");
+        let copies = ["bin/ 755", "bin/x 444 = x", "lib/ 755", "lib/y 444 = y", "lib64 777 -> lib"];
+        setting.check(&[files(link)], &copies);
+    }
+}
+
+/// What a package says of another layer, it says in the image.
+#[test]
+fn links_that_lead_nowhere_in_their_package_say_the_same_in_the_image() {
+    let mut setting = Setting::new();
+    let package = ["opt/", "opt/current -> v2", "opt/up -> ../v2", "opt/out -> ../../v2", "opt/far -> /v2"];
+    store(&setting, A, &package);
+    store(&setting, B, &["opt/", "opt/current -> v2", "opt/out -> ../../v2"]);
+    let out = |package: &str| format!("opt/out -> {package}/opt/out");
+    let expected = ["opt/", "opt/current -> v2", "opt/far @A", &out(A), "opt/up -> ../v2"];
+    check(&setting, &[links(A)], &expected);
+    assert!(setting.error(&[links(A), links(B)]).contains("`/opt/out` would be both"));
+    store(&setting, C, &["opt/", "opt/current -> v3"]);
+    assert!(setting.error(&[links(A), links(C)]).contains("`/opt/current` would be both"));
+    // And may so lead elsewhere than the link of a lower layer.
+    for name in ["v1", "v2"] {
+        let directory = LowerFile::Directory { mode: 0o755, uid: 0, gid: 0 };
+        setting.lower.insert(&Path::new("/opt").join(name), directory);
+    }
+    setting.lower.insert(Path::new("/opt/current"), LowerFile::Symlink(b"v1".into()));
+    check(&setting, &[links(C)], &["opt/", "opt/current -> v3"]);
+    check(&setting, &[files(C)], &["opt/", "opt/current -> v3"]);
+    // But no file takes its place.
+    let other = C.replace('2', "3");
+    store(&setting, &other, &["opt/", "opt/current = text"]);
+    for mode in [links, files] {
+        assert!(setting.error(&[mode(&other)]).contains("would be hidden"));
+    }
+}
+
 #[test]
 fn only_directories_are_copied_to_the_root() {
     let setting = Setting::new();
     store(&setting, A, &["x = x"]);
-    setting.root.symlink(B, A);
+    setting.root.symlink(B, &in_a("x"));
+    setting.root.symlink(&in_a("gone"), "/nowhere");
+    let hint = "put the file into one, by the name that it is to have at the root, and name that directory";
     for (path, message) in [
-        (in_a("x"), "is a file, and no directory; put it where it is to be with `--add` or `--symlink`".to_owned()),
-        (B.to_owned(), format!("`{B}` is a symlink to `{A}`; name the directory that it leads to")),
+        (in_a("x"), format!("is a file, and no directory; {hint}")),
+        (B.to_owned(), format!("`{B}` is a symlink to `{A}/x`, and that is no directory; {hint}")),
+        (in_a("gone"), "is a symlink to `/nowhere`, and that is no directory".to_owned()),
         ("result".to_owned(), "is no absolute path; write it as it is in the image".to_owned()),
         (format!("{A}/.."), "has `..` in it".to_owned()),
         (C.to_owned(), "does not exist below the root".to_owned()),

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::tests::{A, B, Setting, chmod, chown, entries, files, link, links, mkdir, tar_of};
+use super::super::tests::{
+    A, Attributes, B, Setting, chmod, chown, entries, files, link, links, mkdir, staged, tar_of,
+};
 use super::*;
-use crate::customisation::Operation;
+use crate::customisation::{Operation, StagedAttributes};
 use crate::lower::LowerFile;
 use crate::progress::Unobserved;
 
@@ -14,8 +16,31 @@ type Script<'a> = (&'a dyn Fn(&Path), &'a [(&'a str, (u64, u64))]);
 fn check(setting: &Setting, operations: &[Operation], (script, owners): Script<'_>, expected: &[&str]) {
     let dir = setting.stage(operations).unwrap();
     script(&dir);
-    let staged = setting.packed(&dir, &owners.iter().copied().collect());
-    let built = setting.build(&[operations, &[Operation::Staged(staged)]].concat()).unwrap();
+    let staged = staged(setting.packed(&dir, &owners.iter().copied().collect()), StagedAttributes::Changed);
+    let built = setting.build(&[operations, &[staged]].concat()).unwrap();
+    assert_eq!(entries(&tar_of(&built)), expected);
+}
+
+/// The same for a script under fakeroot, where every file has an owner: what it makes is root's, and it may change modes
+/// to what they are.
+fn check_as_root(
+    setting: &Setting,
+    operations: &[Operation],
+    script: Script<'_>,
+    modes: &[(&str, u32)],
+    expected: &[&str],
+) {
+    let dir = setting.stage(operations).unwrap();
+    let mut told = setting.attributes(operations, &dir);
+    (script.0)(&dir);
+    for (name, owner) in script.1 {
+        told.entry(name.into()).or_default().owner = Some(*owner);
+    }
+    for (name, mode) in modes {
+        told.entry(name.into()).or_default().mode = Some(*mode);
+    }
+    let staged = staged(setting.packed_as(&dir, &told), StagedAttributes::All);
+    let built = setting.build(&[operations, &[staged]].concat()).unwrap();
     assert_eq!(entries(&tar_of(&built)), expected);
 }
 
@@ -114,6 +139,83 @@ fn directories_of_the_base_stay_as_they_are_unless_scripts_say_otherwise() {
     check(&setting, &[files(A)], (&script, &[("bin", (9, 9))]), &expected);
 }
 
+/// Whoever the default owner is, and whoever has made the directory: `mkdir` says nothing of that of the base.
+#[test]
+fn directories_of_the_base_stay_as_they_are_for_every_owner() {
+    let mut setting = with_package();
+    setting.lower.insert(Path::new("/tmp"), LowerFile::Directory { mode: 0o1777, uid: 0, gid: 0 });
+    setting.lower.insert(Path::new("/opt"), LowerFile::Directory { mode: 0o700, uid: 7, gid: 8 });
+    let script = |dir: &Path| {
+        for name in ["tmp", "opt", "home"] {
+            fs::create_dir(dir.join(name)).unwrap();
+            set_mode_of(dir.join(name), 0o755);
+            fs::write(dir.join(name).join("x"), "").unwrap();
+            set_mode_of(dir.join(name).join("x"), 0o644);
+        }
+    };
+    for owner in [(0, 0), (1000, 1001)] {
+        setting.owner = owner;
+        let of = |(uid, gid): (u32, u32)| if (uid, gid) == (0, 0) { String::new() } else { format!(" {uid}:{gid}") };
+        let expected = |made: &str| {
+            let (ours, made) = (of(owner), made.to_owned());
+            [
+                format!("bin/ 755{ours}"),
+                format!("bin/tool 555{ours} = tool"),
+                format!("etc/ 755{ours}"),
+                format!("etc/text 444{ours} = text"),
+                format!("home/ 755{made}"),
+                format!("home/x 644{made} = "),
+                "opt/ 700 7:8".to_owned(),
+                format!("opt/x 644{made} = "),
+                "tmp/ 1777".to_owned(),
+                format!("tmp/x 644{made} = "),
+            ]
+        };
+        let ours = expected(&of(owner));
+        check(&setting, &[files(A)], (&script, &[]), &ours.each_ref().map(String::as_str));
+        let owners = ["home", "home/x", "opt", "opt/x", "tmp", "tmp/x"].map(|name| (name, (0, 0)));
+        let roots = expected("");
+        check_as_root(&setting, &[files(A)], (&script, &owners), &[], &roots.each_ref().map(String::as_str));
+    }
+}
+
+/// Under fakeroot everything is told, so that nothing has to be guessed.
+#[test]
+fn owners_and_modes_that_are_the_usual_ones_are_taken_where_all_are_told() {
+    let mut setting = with_package();
+    setting.owner = (7, 7);
+    setting.lower.insert(Path::new("/etc"), LowerFile::Directory { mode: 0o2555, uid: 3, gid: 4 });
+    setting.lower.insert(Path::new("/bin"), LowerFile::Symlink(b"/usr/bin".into()));
+    setting.lower.insert(Path::new("/usr/bin"), LowerFile::Directory { mode: 0o555, uid: 5, gid: 6 });
+    let nothing =
+        ["etc/ 2555 3:4", "etc/text 444 7:7 = text", "usr/ 755", "usr/bin/ 555 5:6", "usr/bin/tool 555 7:7 = tool"];
+    check_as_root(&setting, &[files(A)], (&|_| (), &[]), &[], &nothing);
+    let owners = ["etc", "etc/text", "bin", "bin/tool"].map(|name| (name, (0, 0)));
+    let modes = [("etc", 0o755), ("bin", 0o755), ("bin/tool", 0o4555)];
+    let expected = ["etc/ 755", "etc/text 444 = text", "usr/ 755", "usr/bin/ 755", "usr/bin/tool 4555 = tool"];
+    check_as_root(&setting, &[files(A)], (&|_| (), &owners), &modes, &expected);
+}
+
+/// Names of a base image may be anybody's, and so may what other scripts have made since.
+#[test]
+fn the_script_of_attributes_gives_only_what_is_still_there() {
+    let mut setting = Setting::new();
+    let odd = "it's $(a) -x\n`b`";
+    let directory = LowerFile::Directory { mode: 0o750, uid: 1, gid: 2 };
+    for name in [odd, "a", "b", "c"] {
+        setting.lower.insert(Path::new(name), directory.clone());
+    }
+    let operations = [odd, "a", "b", "c"].map(|name| mkdir(&format!("/{name}")));
+    let dir = setting.stage(&operations).unwrap();
+    fs::remove_dir(dir.join("a")).unwrap();
+    fs::os::unix::fs::symlink("/", dir.join("a")).unwrap();
+    fs::remove_dir(dir.join("b")).unwrap();
+    set_mode_of(dir.join("c"), 0o711);
+    let told = setting.attributes(&operations, &dir);
+    let given = |mode| Attributes { owner: Some((1, 2)), mode };
+    assert_eq!(told, BTreeMap::from([(odd.into(), given(Some(0o750))), ("c".into(), given(None))]));
+}
+
 #[test]
 fn a_directory_of_the_base_is_not_replaced() {
     let mut setting = Setting::new();
@@ -121,7 +223,7 @@ fn a_directory_of_the_base_is_not_replaced() {
     let dir = setting.stage(&[]).unwrap();
     fs::write(dir.join("etc"), "").unwrap();
     let staged = setting.packed(&dir, &BTreeMap::new());
-    let error = setting.error(&[Operation::Staged(staged.clone())]);
+    let error = setting.error(&[self::staged(staged.clone(), StagedAttributes::Changed)]);
     assert!(error.starts_with(&format!("taking back `{}`: ", staged.display())) && error.contains("etc"), "{error}");
 }
 
