@@ -63,7 +63,7 @@ pub use lineage::{
     lineage_of, lineage_of_node, lineage_of_store_path, name_and_hash, name_before_hash, origin_of, version_of_node,
 };
 pub use lineages::Lineages;
-pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource};
+pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource, SettingsText};
 pub use proposal::{Proposal, ProposedLayer};
 pub use request::Request;
 pub use strategy::{Description, Failure, Generation, Level, PastNode, Strategy, Surroundings};
