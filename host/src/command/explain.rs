@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::output::{counted, print, print_json};
 use super::plan_file::read_whole_plan;
 use crate::arguments::ExplainArguments;
+use crate::console::Console;
 use crate::sandbox::printable;
 
 /// Longest name in a line, in bytes.
@@ -23,8 +24,8 @@ const NAMED: usize = 10;
 /// The same of what shares a layer.
 const MATES_NAMED: usize = 5;
 
-pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
-    let plan = read_whole_plan(&arguments.plan)?;
+pub(crate) fn run(arguments: &ExplainArguments, console: &Console) -> Result<ExitCode> {
+    let plan = read_whole_plan(&arguments.plan, console)?;
     let node = find(plan.closure(), &arguments.node)?;
     let explanation = Explanation::new(&plan, node);
     let printed = if arguments.json { print_json(&explanation) } else { print(&explanation.text(plan.kind())) };

@@ -21,6 +21,7 @@ pub(super) const CASES: &[Case] = &[
     case!(a_table_is_for_people),
     case!(the_layer_limit_holds),
     case!(plans_that_are_wrong_are_refused),
+    case!(what_a_power_failure_leaves_is_told),
     case!(a_plan_cannot_name_what_is_outside_of_a_store),
 ];
 
@@ -150,6 +151,31 @@ fn the_layer_limit_holds() -> Result<()> {
         ensure!(plan["layers"].as_array().map(Vec::len) == Some(expected), "{max_layers}: {plan}");
     }
     layerwright(&["plan", "--from", &store.source()?, "--max-layers", "0"]).exits(2)?;
+    Ok(())
+}
+
+/// A file of no bytes is not taken for one that says that there is nothing.
+fn what_a_power_failure_leaves_is_told() -> Result<()> {
+    let folder = Folder::new()?;
+    let nothing = folder.write("nothing", "")?;
+    let from = format!("graph:{nothing}");
+    let fine = folder.write("graph.json", HandMade::sample()?.graph().to_string())?;
+    let fine = format!("graph:{fine}");
+    let plan = folder.path("plan.json");
+    layerwright(&["plan", "--from", &fine, "-o", &plan]).ok()?;
+    for (arguments, reason) in [
+        (&["plan", "--from", &from][..], "it is empty, as a file is that was being written when the power failed"),
+        (&["plan", "--from", &fine, "--history", &nothing], "it tells of no image"),
+        (&["plan", "--from", &fine, "--planner", &format!("groups,config={nothing}")], "EOF while parsing"),
+        (&["pack", "--plan", &nothing, "--to", "oci:out"], "it is empty, "),
+        (&["pack", "--plan", &plan, "--image-config", &nothing, "--to", "oci:out"], "it is empty, "),
+        (&["explain", "--plan", &nothing, "x"], "it is empty, "),
+        (&["simulate", "--history", &nothing], "it tells of no image"),
+        (&["verify", &nothing], "is no image"),
+    ] {
+        layerwright(arguments).dir(&folder.path(".")).exits(1)?.says(&[&nothing, reason])?;
+    }
+    ensure!(!folder.names()?.contains(&"out".to_owned()));
     Ok(())
 }
 
