@@ -45,6 +45,7 @@ mod lineage;
 mod lineages;
 mod package_name;
 mod plan;
+mod printable;
 mod proposal;
 mod request;
 #[cfg(any(test, feature = "shapes"))]
@@ -53,7 +54,7 @@ mod strategy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use check::{Accepted, Breach, MAX_LABEL_BYTES, is_printable};
+pub use check::{Accepted, Breach, MAX_LABEL_BYTES};
 pub use closure::{Closure, ClosureError, NamedNode, Node, NodeId};
 
 #[cfg(feature = "guest")]
@@ -64,6 +65,7 @@ pub use lineage::{
 };
 pub use lineages::Lineages;
 pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource, SettingsText};
+pub use printable::{is_printable, printable_json};
 pub use proposal::{Proposal, ProposedLayer};
 pub use request::Request;
 pub use strategy::{Description, Failure, Generation, Level, PastNode, Strategy, Surroundings};

@@ -14,6 +14,7 @@ use thiserror::Error;
 use self::read::{MAX_NODES, MAX_VALUES};
 pub use self::settings::SettingsText;
 use crate::lineage::name_and_hash;
+use crate::printable::printable_json;
 use crate::{Breach, Closure, ClosureError, NodeId};
 
 /// The value of `format` in a plan file.
@@ -139,7 +140,8 @@ impl Plan {
         Self { kind, closure, planners, layers }
     }
 
-    /// Returns the plan file: JSON, indented, sorted, the same for the same plan, with a newline at the end.
+    /// Returns the plan file: JSON, indented, sorted, the same for the same plan, with a newline at the end. Nothing in it
+    /// commands a terminal.
     #[must_use]
     pub fn to_json(&self) -> String {
         let file = PlanFile {
@@ -149,7 +151,7 @@ impl Plan {
             roots: self.closure.roots().iter().map(|id| self.closure.node(*id).name.clone()).collect(),
             layers: self.layers.iter().map(|layer| self.file_layer(layer)).collect(),
         };
-        serde_json::to_string_pretty(&file).expect("a plan has string keys only") + "\n"
+        printable_json(&serde_json::to_string_pretty(&file).expect("a plan has string keys only")) + "\n"
     }
 
     fn file_layer(&self, layer: &Layer) -> FileLayer {
@@ -187,7 +189,7 @@ impl Plan {
     #[must_use]
     pub fn to_store_layers(&self) -> String {
         let lists: Vec<Vec<&str>> = self.layers.iter().map(|layer| self.names(layer).collect()).collect();
-        serde_json::to_string_pretty(&lists).expect("lists of strings are JSON") + "\n"
+        printable_json(&serde_json::to_string_pretty(&lists).expect("lists of strings are JSON")) + "\n"
     }
 
     /// What the nodes' names stand for.
@@ -279,6 +281,15 @@ mod tests {
         assert_eq!(plan.to_store_layers(), "[\n  [\n    \"/a\"\n  ],\n  [\n    \"/b\"\n  ]\n]\n");
         let node = &plan.closure().nodes()[0];
         assert_eq!((node.lineage.as_str(), node.size, node.references.len()), ("l", 7, 0));
+    }
+
+    #[test]
+    fn a_plan_file_commands_no_terminal() {
+        let plan = Plan::from_store_layers("[[\"/a\u{9b}2J\u{202e}\u{7f}\"]]").unwrap();
+        for text in [plan.to_json(), plan.to_store_layers()] {
+            assert!(text.contains(r"/a\u009b2J\u202e\u007f"), "{text}");
+        }
+        assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
     }
 
     #[test]
