@@ -14,7 +14,7 @@ use thiserror::Error;
 use self::read::{MAX_NODES, MAX_VALUES};
 pub use self::settings::SettingsText;
 use crate::lineage::name_and_hash;
-use crate::printable::printable_json;
+use crate::printable::{is_printable, printable_json};
 use crate::{Breach, Closure, ClosureError, NodeId};
 
 /// The value of `format` in a plan file.
@@ -76,6 +76,20 @@ pub enum PlannerSource {
     BuiltIn,
     /// A file that the user named.
     File,
+}
+
+impl PlannerRecord {
+    /// The name as people are shown it. Of a component that is not part of the program, which may call itself as it likes,
+    /// the beginning of its digest is shown too.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let digest = self.digest.strip_prefix("sha256:").unwrap_or(&self.digest);
+        let shown = match self.source {
+            PlannerSource::BuiltIn => self.name.clone(),
+            PlannerSource::File => format!("{} (file {})", self.name, digest.chars().take(8).collect::<String>()),
+        };
+        shown.chars().filter(|c| is_printable(*c)).collect()
+    }
 }
 
 /// Why a file is no plan.
@@ -281,6 +295,16 @@ mod tests {
         assert_eq!(plan.to_store_layers(), "[\n  [\n    \"/a\"\n  ],\n  [\n    \"/b\"\n  ]\n]\n");
         let node = &plan.closure().nodes()[0];
         assert_eq!((node.lineage.as_str(), node.size, node.references.len()), ("l", 7, 0));
+    }
+
+    #[test]
+    fn who_is_not_built_in_is_shown_with_a_digest() {
+        let text = |source: &str| {
+            let digest = "sha256:0123456789abcdef";
+            format!(r#"{{"name": "x", "version": "1", "source": "{source}", "digest": "{digest}", "settings": {{}}}}"#)
+        };
+        let shown = |source: &str| serde_json::from_str::<PlannerRecord>(&text(source)).unwrap().shown();
+        assert_eq!([shown("built-in"), shown("file")], ["x", "x (file 01234567)"]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ struct LayerFacts<'a> {
     index: usize,
     label: &'a str,
     /// `None` where no planner has placed it.
-    planner: Option<&'a str>,
+    planner: Option<String>,
     nodes: usize,
     size: u64,
 }
@@ -102,7 +102,7 @@ impl<'a> Explanation<'a> {
             layer: LayerFacts {
                 index,
                 label: &layer.label,
-                planner: layer.planner.map(|planner| plan.planners()[planner].name.as_str()),
+                planner: layer.planner.map(|planner| plan.planners()[planner].shown()),
                 nodes: layer.nodes.len(),
                 size: plan.size(layer),
             },
@@ -119,7 +119,7 @@ impl<'a> Explanation<'a> {
         let Self { layer, update, .. } = self;
         let label = if layer.label.is_empty() { String::new() } else { format!(" `{}`", show(layer.label)) };
         let placed =
-            layer.planner.map_or_else(|| "left to the last layer".to_owned(), |by| format!("placed by {}", show(by)));
+            layer.planner.as_deref().map_or("left to the last layer".into(), |by| format!("placed by {}", show(by)));
         let mut lines = vec![
             format!("{}, {}", show(self.node), BinaryBytes(self.size)),
             format!(
