@@ -9,6 +9,7 @@ use layerwright_planner::chain::ChainError;
 
 use crate::console::Console;
 use crate::interrupt;
+use crate::planner_file::{NoPlanner, PinError};
 use crate::sandbox::{Failed, StrategyError};
 use crate::settings::SettingsError;
 
@@ -121,7 +122,7 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(SettingsError::BadSchema { .. }) => return MISBEHAVED,
         None => {}
     }
-    if find::<crate::planner_file::PinError>(error).is_some() {
+    if find::<PinError>(error).is_some() || matches!(find(error), Some(NoPlanner::NotRegular { .. })) {
         return NOT_A_PLANNER;
     }
     if let Some(ChainError::BrokenProposal { .. }) = chain_error(error) {

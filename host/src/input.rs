@@ -1,6 +1,6 @@
 //! Files that the user names, and standard input: read whole, but never without end.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -12,6 +12,13 @@ pub(crate) const MAX_GRAPH_BYTES: u64 = 512 << 20;
 
 /// Largest file of settings.
 pub(crate) const MAX_SETTINGS_BYTES: u64 = 16 << 20;
+
+/// Longest run of blanks in a text: no machine indents as far, and no person leaves as many lines free. Packed, a gigabyte
+/// of them has a few thousand bytes.
+const MAX_BLANK_BYTES: u64 = 1 << 20;
+
+/// As much of a text as is read at once.
+const BUFFER_BYTES: usize = 128 << 10;
 
 /// As much of a file as is looked at to tell what it is.
 const START_BYTES: u64 = 1 << 10;
@@ -73,10 +80,53 @@ impl<R: Read> Read for Unpacking<R> {
     }
 }
 
-/// Reads text of at most `max_bytes`, unpacked if that is what the reader does.
+/// A text, read as long as it says something.
+pub(crate) struct Text<R> {
+    reader: R,
+    bytes: u64,
+    /// At the end of these.
+    blanks: u64,
+}
+
+impl<R: Read> Text<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, bytes: 0, blanks: 0 }
+    }
+}
+
+impl<R: Read> Read for Text<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = buffer.len().min(BUFFER_BYTES);
+        let count = self.reader.read(&mut buffer[..end])?;
+        let is_text = |byte: &u8| !byte.is_ascii_whitespace();
+        let (first, last) = (buffer[..count].iter().position(is_text), buffer[..count].iter().rposition(is_text));
+        // Too few bytes are read at once for a run that is too long to hide between the two.
+        let run = self.blanks + first.unwrap_or(count) as u64;
+        if run > MAX_BLANK_BYTES {
+            let from = self.bytes - self.blanks;
+            let reason = format!("from byte {from} on, it has more than {} MiB of blanks", MAX_BLANK_BYTES >> 20);
+            return Err(io::Error::new(ErrorKind::InvalidData, reason));
+        }
+        self.blanks = last.map_or(run, |last| (count - last - 1) as u64);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+}
+
+/// Reads text of at most `max_bytes`, unpacked if that is what the reader does. A file of no bytes at all is refused: nobody
+/// writes it, but a power failure leaves it.
 pub(crate) fn read_text(reader: impl Read, max_bytes: u64) -> Result<String> {
+    let text = read_any_text(reader, max_bytes)?;
+    if text.is_empty() {
+        bail!("it is empty, as a file is that was being written when the power failed");
+    }
+    Ok(text)
+}
+
+/// The same of what may be empty.
+pub(crate) fn read_any_text(reader: impl Read, max_bytes: u64) -> Result<String> {
     let mut text = String::new();
-    let bytes = reader.take(max_bytes + 1).read_to_string(&mut text)?;
+    let bytes = Text::new(reader).take(max_bytes + 1).read_to_string(&mut text)?;
     if bytes as u64 > max_bytes {
         bail!("it is larger than {} MiB", max_bytes >> 20);
     }
@@ -120,6 +170,24 @@ mod tests {
     #[test]
     fn text_without_end_is_refused() {
         assert_eq!(read_text(&b"12345"[..], 5).unwrap(), "12345");
-        assert_eq!(read_text(io::repeat(b' '), 1 << 20).unwrap_err().to_string(), "it is larger than 1 MiB");
+        assert_eq!(read_any_text(&b""[..], 5).unwrap(), "");
+        assert!(read_text(&b""[..], 5).unwrap_err().to_string().starts_with("it is empty, "));
+        assert_eq!(read_text(io::repeat(b'x'), 1 << 20).unwrap_err().to_string(), "it is larger than 1 MiB");
+    }
+
+    #[test]
+    fn blanks_without_end_are_refused() {
+        let most = usize::try_from(MAX_BLANK_BYTES).unwrap();
+        for blank in [" ", "\n", "\t", "\r", " \n"] {
+            let read = |count: usize| {
+                let blanks = blank.repeat(count.div_ceil(blank.len()))[..count].to_owned();
+                read_text(Cursor::new(format!("[{blanks}]{blanks}7")), u64::MAX - 1)
+            };
+            assert_eq!(read(most).unwrap().len(), 2 * most + 3);
+            let refused = read(most + 1).unwrap_err().to_string();
+            assert_eq!(refused, "from byte 1 on, it has more than 1 MiB of blanks");
+            let endless = io::repeat(blank.as_bytes()[0]);
+            assert!(read_text(b"x".chain(endless), u64::MAX - 1).is_err());
+        }
     }
 }

@@ -56,7 +56,7 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         Command::Build(arguments) => command::build::run(arguments, console),
         Command::Plan(arguments) => command::plan::run(arguments, console),
         Command::Pack(arguments) => command::pack::run(arguments, console),
-        Command::Explain(arguments) => command::explain::run(arguments),
+        Command::Explain(arguments) => command::explain::run(arguments, console),
         Command::Compare(arguments) => command::compare::run(arguments, console),
         Command::Layer(arguments) => command::layer::run(arguments, console),
         Command::Stage(arguments) => command::stage::run(arguments, console),

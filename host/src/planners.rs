@@ -101,7 +101,7 @@ impl<'s> Configured<'s> {
             version: description.version.clone(),
             source: self.source,
             digest: self.strategy.digest().to_string(),
-            settings: Value::Object(self.settings.clone()),
+            settings: Value::Object(self.settings.clone()).into(),
         }
     }
 

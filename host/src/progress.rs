@@ -1,15 +1,17 @@
-//! What is seen of packing and verifying while it goes on.
+//! What is seen of reading, packing and verifying while it goes on.
 
+use std::io::Read;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use layerwright_packer::{Observer, PackedLayer};
 
-use crate::console::Console;
+use crate::console::{Console, shown};
 use crate::interrupt;
 
 /// How often a spinner moves.
@@ -69,6 +71,14 @@ fn moved(spinner: ProgressBar) -> Option<Sender<()>> {
         }
     };
     thread::Builder::new().spawn(tick).ok().map(|_| moving)
+}
+
+/// Tells on a terminal how much of a file has been read, unpacked. Gone when it is dropped.
+pub(crate) fn reading<R: Read>(console: &Console, file: &Path, open: R) -> impl Read + use<R> {
+    let bar = if console.shows_progress() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let template = "{spinner} reading {msg}: {binary_bytes}, {binary_bytes_per_sec}";
+    bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+    bar.with_finish(ProgressFinish::AndClear).with_message(shown(&file.display().to_string())).wrap_read(open)
 }
 
 /// A bar for so many things that are done one by one, on a terminal only.

@@ -67,8 +67,12 @@ fn is_text(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_printable)
 }
 
-/// Reads what [`contents`] wrote of a layer: at least one node. `None` for anything else.
+/// Reads what [`contents`] wrote of a layer: at least one node. `None` for anything else, and for more than it writes of all
+/// layers: a node takes many times its text.
 pub(crate) fn parse(text: &str) -> Option<Vec<HeldNode>> {
+    if text.len() > MAX_CONTENTS_BYTES {
+        return None;
+    }
     let node = |line: &str| {
         let (size, name) = line.split_once(' ')?;
         let (name, lineage) = match name.split_once('\t') {
@@ -153,6 +157,9 @@ mod tests {
 
     #[test]
     fn what_nobody_says_is_not_believed() {
+        let long = "1 /a\n".repeat(MAX_CONTENTS_BYTES / 5);
+        assert_eq!(parse(long.trim_end()).map(|nodes| nodes.len()), Some(MAX_CONTENTS_BYTES / 5));
+        assert_eq!(parse(&(long + "11 /a")), None);
         for text in [
             "",
             "7",

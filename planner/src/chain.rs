@@ -126,7 +126,7 @@ mod tests {
                 version: "1".into(),
                 source: PlannerSource::File,
                 digest: "sha256:00".into(),
-                settings: serde_json::json!({}),
+                settings: serde_json::json!({}).into(),
             }
         }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use thiserror::Error;
 
+use crate::printable::is_printable;
 use crate::{Closure, NodeId, Proposal, ProposedLayer};
 
 /// Longest label in bytes. Labels go into the image's config, which registries and clients keep in memory.
@@ -123,17 +124,6 @@ impl Proposal {
         }
         Ok(Accepted { layers, unplaced })
     }
-}
-
-/// Whether `c` can be shown as it is: it neither moves the cursor, nor hides, nor turns the direction of writing.
-#[must_use]
-pub fn is_printable(c: char) -> bool {
-    let hides_or_turns = matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    );
-    !c.is_control() && !hides_or_turns
 }
 
 /// Accepts a label that is short and printable.

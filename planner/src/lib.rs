@@ -45,6 +45,7 @@ mod lineage;
 mod lineages;
 mod package_name;
 mod plan;
+mod printable;
 mod proposal;
 mod request;
 #[cfg(any(test, feature = "shapes"))]
@@ -53,7 +54,7 @@ mod strategy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use check::{Accepted, Breach, MAX_LABEL_BYTES, is_printable};
+pub use check::{Accepted, Breach, MAX_LABEL_BYTES};
 pub use closure::{Closure, ClosureError, NamedNode, Node, NodeId};
 
 #[cfg(feature = "guest")]
@@ -63,7 +64,8 @@ pub use lineage::{
     lineage_of, lineage_of_node, lineage_of_store_path, name_and_hash, name_before_hash, origin_of, version_of_node,
 };
 pub use lineages::Lineages;
-pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource};
+pub use plan::{Layer, NodeKind, Plan, PlanError, PlannerRecord, PlannerSource, SettingsText};
+pub use printable::{is_printable, printable_json};
 pub use proposal::{Proposal, ProposedLayer};
 pub use request::Request;
 pub use strategy::{Description, Failure, Generation, Level, PastNode, Strategy, Surroundings};

@@ -5,13 +5,17 @@
 //! nixpkgs' dockerTools keeps in `store_layers`. Each makes sure that every node is in exactly one layer and that no
 //! layer is empty.
 
+mod read;
+mod settings;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::check::check_label;
-use crate::lineage::{lineage_of_node, name_and_hash};
-use crate::package_name::PackageName;
-use crate::{Breach, Closure, ClosureError, NamedNode, NodeId};
+use self::read::{MAX_NODES, MAX_VALUES};
+pub use self::settings::SettingsText;
+use crate::lineage::name_and_hash;
+use crate::printable::{is_printable, printable_json};
+use crate::{Breach, Closure, ClosureError, NodeId};
 
 /// The value of `format` in a plan file.
 const FORMAT: &str = "layerwright.plan/1";
@@ -61,7 +65,7 @@ pub struct PlannerRecord {
     /// `sha256:` and the hexadecimal digest of the component's bytes.
     pub digest: String,
     /// The settings it was given, a JSON object.
-    pub settings: serde_json::Value,
+    pub settings: SettingsText,
 }
 
 /// Where a component came from.
@@ -74,6 +78,20 @@ pub enum PlannerSource {
     File,
 }
 
+impl PlannerRecord {
+    /// The name as people are shown it. Of a component that is not part of the program, which may call itself as it likes,
+    /// the beginning of its digest is shown too.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let digest = self.digest.strip_prefix("sha256:").unwrap_or(&self.digest);
+        let shown = match self.source {
+            PlannerSource::BuiltIn => self.name.clone(),
+            PlannerSource::File => format!("{} (file {})", self.name, digest.chars().take(8).collect::<String>()),
+        };
+        shown.chars().filter(|c| is_printable(*c)).collect()
+    }
+}
+
 /// Why a file is no plan.
 #[derive(Debug, Error)]
 pub enum PlanError {
@@ -83,6 +101,12 @@ pub enum PlanError {
     /// A plan of another version of this program.
     #[error("the plan's format is `{0}`, but this program reads `{FORMAT}`")]
     UnknownFormat(String),
+    /// A small packed file can tell more than memory holds.
+    #[error("it has more than {MAX_VALUES} values: names, numbers, lists, and what is in settings")]
+    TooManyValues,
+    /// No closure has as many.
+    #[error("it has more than {MAX_NODES} nodes")]
+    TooManyNodes,
     /// The nodes contradict each other.
     #[error(transparent)]
     Closure(#[from] ClosureError),
@@ -130,77 +154,8 @@ impl Plan {
         Self { kind, closure, planners, layers }
     }
 
-    /// Reads what [`Plan::to_json`] wrote.
-    ///
-    /// # Errors
-    ///
-    /// Anything that is not such a file, with the place where it goes wrong.
-    pub fn from_json(text: &str) -> Result<Self, PlanError> {
-        let Header { format } = serde_json::from_str(text)?;
-        if format != FORMAT {
-            return Err(PlanError::UnknownFormat(format));
-        }
-        let file: PlanFile = serde_json::from_str(text)?;
-        let count = file.planners.len();
-        let mut named = Vec::new();
-        let mut shells = Vec::new();
-        for (layer, FileLayer { label, planner, nodes }) in file.layers.into_iter().enumerate() {
-            check_label(layer, &label)?;
-            if let Some(planner) = planner.filter(|planner| *planner >= count) {
-                return Err(PlanError::UnknownPlanner { layer, planner, count });
-            }
-            shells.push((label, planner, nodes.iter().map(|node| node.name.clone()).collect()));
-            named.extend(nodes.into_iter().map(NamedNode::from));
-        }
-        Self::assemble(file.nodes, named, Some(&file.roots), file.planners, shells)
-    }
-
-    /// Reads a JSON list of lists of names, bottom-most layer first: store paths, or all of them Debian packages as
-    /// [`NodeKind::DpkgPackage`] names them.
-    ///
-    /// Such a list knows neither sizes (they become 0) nor references.
-    ///
-    /// # Errors
-    ///
-    /// Anything that is not such a list, a path that is there twice, an empty layer.
-    pub fn from_store_layers(text: &str) -> Result<Self, PlanError> {
-        let lists: Vec<Vec<String>> = serde_json::from_str(text)?;
-        let kind = kind_of_names(lists.iter().flatten());
-        let mut named = Vec::new();
-        for (layer, name) in lists.iter().enumerate().flat_map(|(at, list)| list.iter().map(move |name| (at, name))) {
-            if kind == NodeKind::StorePath && !name.starts_with('/') {
-                return Err(PlanError::NotAPath { layer, name: name.clone() });
-            }
-            let lineage = lineage_of_node(name);
-            named.push(NamedNode { name: name.clone(), lineage, size: 0, references: Vec::new() });
-        }
-        let shells = lists.into_iter().map(|names| (String::new(), None, names)).collect();
-        Self::assemble(kind, named, None, Vec::new(), shells)
-    }
-
-    fn assemble(
-        kind: NodeKind,
-        named: Vec<NamedNode>,
-        roots: Option<&[String]>,
-        planners: Vec<PlannerRecord>,
-        shells: Vec<(String, Option<usize>, Vec<String>)>,
-    ) -> Result<Self, PlanError> {
-        if let Some(layer) = shells.iter().position(|(_, _, names)| names.is_empty()) {
-            return Err(PlanError::EmptyLayer { layer });
-        }
-        let closure = Closure::new(named, roots)?;
-        let find = |name: &String| closure.find(name).expect("every name of a layer went into the closure");
-        let layers = shells
-            .into_iter()
-            .map(|(label, planner, names)| {
-                let nodes: Vec<NodeId> = names.iter().map(find).collect();
-                Layer { label, planner, nodes }
-            })
-            .collect();
-        Ok(Self { kind, closure, planners, layers })
-    }
-
-    /// Returns the plan file: JSON, indented, sorted, the same for the same plan, with a newline at the end.
+    /// Returns the plan file: JSON, indented, sorted, the same for the same plan, with a newline at the end. Nothing in it
+    /// commands a terminal.
     #[must_use]
     pub fn to_json(&self) -> String {
         let file = PlanFile {
@@ -210,7 +165,7 @@ impl Plan {
             roots: self.closure.roots().iter().map(|id| self.closure.node(*id).name.clone()).collect(),
             layers: self.layers.iter().map(|layer| self.file_layer(layer)).collect(),
         };
-        serde_json::to_string_pretty(&file).expect("a plan has string keys only") + "\n"
+        printable_json(&serde_json::to_string_pretty(&file).expect("a plan has string keys only")) + "\n"
     }
 
     fn file_layer(&self, layer: &Layer) -> FileLayer {
@@ -248,7 +203,7 @@ impl Plan {
     #[must_use]
     pub fn to_store_layers(&self) -> String {
         let lists: Vec<Vec<&str>> = self.layers.iter().map(|layer| self.names(layer).collect()).collect();
-        serde_json::to_string_pretty(&lists).expect("lists of strings are JSON") + "\n"
+        printable_json(&serde_json::to_string_pretty(&lists).expect("lists of strings are JSON")) + "\n"
     }
 
     /// What the nodes' names stand for.
@@ -287,20 +242,6 @@ impl Plan {
     }
 }
 
-fn kind_of_names<'a>(names: impl Iterator<Item = &'a String>) -> NodeKind {
-    let mut names = names.peekable();
-    let has_names = names.peek().is_some();
-    match has_names && names.all(|name| PackageName::parse(name).is_some()) {
-        true => NodeKind::DpkgPackage,
-        false => NodeKind::StorePath,
-    }
-}
-
-#[derive(Deserialize)]
-struct Header {
-    format: String,
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlanFile {
@@ -326,12 +267,6 @@ struct FileNode {
     lineage: String,
     size: u64,
     references: Vec<String>,
-}
-
-impl From<FileNode> for NamedNode {
-    fn from(FileNode { name, lineage, size, references }: FileNode) -> Self {
-        Self { name, lineage, size, references }
-    }
 }
 
 #[cfg(test)]
@@ -360,6 +295,25 @@ mod tests {
         assert_eq!(plan.to_store_layers(), "[\n  [\n    \"/a\"\n  ],\n  [\n    \"/b\"\n  ]\n]\n");
         let node = &plan.closure().nodes()[0];
         assert_eq!((node.lineage.as_str(), node.size, node.references.len()), ("l", 7, 0));
+    }
+
+    #[test]
+    fn who_is_not_built_in_is_shown_with_a_digest() {
+        let text = |source: &str| {
+            let digest = "sha256:0123456789abcdef";
+            format!(r#"{{"name": "x", "version": "1", "source": "{source}", "digest": "{digest}", "settings": {{}}}}"#)
+        };
+        let shown = |source: &str| serde_json::from_str::<PlannerRecord>(&text(source)).unwrap().shown();
+        assert_eq!([shown("built-in"), shown("file")], ["x", "x (file 01234567)"]);
+    }
+
+    #[test]
+    fn a_plan_file_commands_no_terminal() {
+        let plan = Plan::from_store_layers("[[\"/a\u{9b}2J\u{202e}\u{7f}\"]]").unwrap();
+        for text in [plan.to_json(), plan.to_store_layers()] {
+            assert!(text.contains(r"/a\u009b2J\u202e\u007f"), "{text}");
+        }
+        assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
     }
 
     #[test]

@@ -382,11 +382,12 @@ pub(crate) struct PlanningArguments {
     ///
     /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
     ///
-    /// A file that exists wins; otherwise a built-in planner of that name, with or
-    /// without `.wasm`. config=FILE holds settings: TOML if its name ends in .toml, and
-    /// JSON otherwise. KEY=VALUE sets one of them; `layerwright planner inspect` lists
-    /// them. max-layers=N counts the layer for what the planner leaves to others.
-    /// See `layerwright planner list`.
+    /// FILE has a slash in it or ends in .wasm; anything else is the NAME of a built-in
+    /// planner, whatever lies in the working directory (`layerwright planner list`).
+    /// config=FILE holds settings: TOML if its name ends in .toml, and JSON otherwise.
+    /// KEY=VALUE sets one of them; `layerwright planner inspect` lists them.
+    /// max-layers=N counts the layer for what the planner leaves to others. A backslash
+    /// before a comma, an @ or a backslash makes it part of the name or the value.
     #[arg(long = "planner", value_name = "SPEC", verbatim_doc_comment)]
     pub(crate) planners: Vec<PlannerSpec>,
     /// The most layers that the image may have

@@ -28,7 +28,7 @@ pub(crate) enum PlannerCommand {
         after_help = "Examples:\n  layerwright planner digest mine.wasm\n  layerwright plan --from nix:./result --locked \\\n      --planner \"$(layerwright planner digest --pin mine.wasm)\""
     )]
     Digest {
-        /// Files, or names of built-in planners
+        /// Files, with a slash or .wasm at the end, or names of built-in planners
         #[arg(required = true, value_name = "FILE")]
         planners: Vec<String>,
         /// Print what to write after --planner
@@ -43,7 +43,7 @@ pub(crate) enum PlannerCommand {
         after_help = "Examples:\n  layerwright planner inspect groups\n  layerwright planner inspect mine.wasm --json"
     )]
     Inspect {
-        /// Name of a built-in planner, or a file
+        /// Name of a built-in planner, or a file, with a slash or .wasm at the end
         planner: PlannerSpec,
         /// Print it as JSON
         #[arg(long)]
@@ -94,7 +94,7 @@ Examples:
 
 A proposal that breaks the contract is shown too. The exit code is then 4.")]
 pub(crate) struct RunArguments {
-    /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
+    /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...], as --planner of `layerwright plan` takes it
     #[arg(value_name = "SPEC")]
     pub(crate) planner: PlannerSpec,
     /// The most layers that the planner may use, with one for what it leaves unplaced
@@ -136,7 +136,7 @@ often it did is shown. Each failure comes with the command that repeats it.
 
 Exits with 4 where anything failed.")]
 pub(crate) struct CheckArguments {
-    /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
+    /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...], as --planner of `layerwright plan` takes it
     #[arg(value_name = "SPEC")]
     pub(crate) planner: PlannerSpec,
     /// Check on this closure too; repeatable. Written as for `layerwright plan`
@@ -167,7 +167,7 @@ Examples:
 Times are the median over the samples. Fuel is the same on every machine:
 compare that, where times vary.")]
 pub(crate) struct BenchArguments {
-    /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...]
+    /// NAME|FILE[@sha256:HEX][,config=FILE][,max-layers=N][,KEY=VALUE...], as --planner of `layerwright plan` takes it
     #[arg(value_name = "SPEC")]
     pub(crate) planner: PlannerSpec,
     /// Sizes of the generated closures, in nodes [default: 100,1000,10000,100000, unless closures are named]

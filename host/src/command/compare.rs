@@ -137,7 +137,7 @@ fn begins_like_json(path: &Path) -> bool {
 
 /// Layers can be compared without sizes.
 fn read_side(file: &Path, console: &Console) -> Result<Plan> {
-    let plan = read_plan(file)?;
+    let plan = read_plan(file, console)?;
     if plan.form == PlanForm::StoreLayers {
         console.warn(&format!("{} is a list of layers, which tells no sizes: its nodes count 0 bytes", file.display()));
     }

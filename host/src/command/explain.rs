@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::output::{counted, print, print_json};
 use super::plan_file::read_whole_plan;
 use crate::arguments::ExplainArguments;
+use crate::console::Console;
 use crate::sandbox::printable;
 
 /// Longest name in a line, in bytes.
@@ -23,8 +24,8 @@ const NAMED: usize = 10;
 /// The same of what shares a layer.
 const MATES_NAMED: usize = 5;
 
-pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
-    let plan = read_whole_plan(&arguments.plan)?;
+pub(crate) fn run(arguments: &ExplainArguments, console: &Console) -> Result<ExitCode> {
+    let plan = read_whole_plan(&arguments.plan, console)?;
     let node = find(plan.closure(), &arguments.node)?;
     let explanation = Explanation::new(&plan, node);
     let printed = if arguments.json { print_json(&explanation) } else { print(&explanation.text(plan.kind())) };
@@ -54,7 +55,7 @@ struct LayerFacts<'a> {
     index: usize,
     label: &'a str,
     /// `None` where no planner has placed it.
-    planner: Option<&'a str>,
+    planner: Option<String>,
     nodes: usize,
     size: u64,
 }
@@ -101,7 +102,7 @@ impl<'a> Explanation<'a> {
             layer: LayerFacts {
                 index,
                 label: &layer.label,
-                planner: layer.planner.map(|planner| plan.planners()[planner].name.as_str()),
+                planner: layer.planner.map(|planner| plan.planners()[planner].shown()),
                 nodes: layer.nodes.len(),
                 size: plan.size(layer),
             },
@@ -118,7 +119,7 @@ impl<'a> Explanation<'a> {
         let Self { layer, update, .. } = self;
         let label = if layer.label.is_empty() { String::new() } else { format!(" `{}`", show(layer.label)) };
         let placed =
-            layer.planner.map_or_else(|| "left to the last layer".to_owned(), |by| format!("placed by {}", show(by)));
+            layer.planner.as_deref().map_or("left to the last layer".into(), |by| format!("placed by {}", show(by)));
         let mut lines = vec![
             format!("{}, {}", show(self.node), BinaryBytes(self.size)),
             format!(

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitC
     let stamp = stamp(&arguments.stamp).map_err(Usage)?;
     check_place(&arguments.output)?;
     check_there([("--plan", &*arguments.plan), root(&arguments.root)])?;
-    let plan = read_plan(&arguments.plan)?.plan;
+    let plan = read_plan(&arguments.plan, console)?.plan;
     arguments.missing.check(plan.kind()).map_err(Usage)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root, &arguments.missing.allow_missing)?;
     files.check(&plan)?;

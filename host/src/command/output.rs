@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use fs_err::File;
 use layerwright_packer::{Durability, FileInPlace};
+use layerwright_planner::printable_json;
 use serde::Serialize;
 
 use crate::interrupt::Writing;
@@ -18,9 +19,9 @@ pub(crate) fn print(text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("writing to standard output")
 }
 
-/// Writes a value to standard output as JSON.
+/// Writes a value to standard output as JSON, of which nothing commands a terminal.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
-    print(&(serde_json::to_string_pretty(value)? + "\n"))
+    print(&(printable_json(&serde_json::to_string_pretty(value)?) + "\n"))
 }
 
 /// `1 layer`, `2 layers`

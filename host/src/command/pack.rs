@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &PackArguments, console: &Console) -> Result<ExitCo
     check_stream(&arguments.surroundings, others).map_err(Usage)?;
     check_places(arguments)?;
     let ready = read_layers(&arguments.layers)?;
-    let plan = read_plan(&arguments.plan)?.plan;
+    let plan = read_plan(&arguments.plan, console)?.plan;
     arguments.missing.check(plan.kind()).map_err(Usage)?;
     let files = NodeFilesByName::of_plan(&plan, &arguments.root, &arguments.missing.allow_missing)?;
     let root = &*arguments.root;

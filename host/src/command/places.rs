@@ -12,8 +12,7 @@ use layerwright_packer::Destination;
 use super::inputs::Input;
 use crate::history::{Holds, place_of};
 use crate::input::is_stream;
-use crate::planner_file;
-use crate::planner_spec::PlannerSpec;
+use crate::planner_spec::{PlannerSpec, is_file_name};
 use crate::source::Source;
 
 /// A file or folder that a command writes or reads.
@@ -65,8 +64,11 @@ impl Place {
 
     /// The files of planners and of their settings.
     pub(super) fn of_planners(specs: &[PlannerSpec]) -> impl Iterator<Item = Self> {
-        let component =
-            |spec: &PlannerSpec| Some(PathBuf::from(&spec.planner)).filter(|_| planner_file::is_file(&spec.planner));
+        // One that is not there is told by whoever reads it, who knows what may be meant.
+        let is_there = |file: &PathBuf| file.is_file();
+        let component = move |spec: &PlannerSpec| {
+            Some(PathBuf::from(&spec.planner)).filter(|_| is_file_name(&spec.planner)).filter(is_there)
+        };
         let files = specs.iter().flat_map(move |spec| [component(spec), spec.config.clone()]);
         files.filter_map(|file| Self::new("--planner", file.as_deref(), Holds::Other))
     }

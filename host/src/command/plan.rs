@@ -99,9 +99,8 @@ pub(super) fn make_plan(
     console: &Console,
 ) -> Result<Made> {
     let max_layers = surroundings.planned_layers(planning.max_layers).map_err(Usage)?;
-    let spinner = spinner(console, "reading the history");
     let older = read_generations(&planning.history.history, console)?;
-    spinner.set_message("reading the closure");
+    let spinner = spinner(console, "reading the closure");
     let ReadClosure { closure, files } =
         arguments.from.read(&arguments.root, surroundings.references(), &arguments.missing.allow_missing)?;
     let closure = without(&closure, &arguments.exclude).map_err(Usage)?;

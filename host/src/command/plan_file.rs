@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use layerwright_planner::Plan;
 
+use crate::console::Console;
 use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text};
+use crate::progress::reading;
 
 /// How a file tells a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +26,10 @@ pub(super) struct PlanFile {
 }
 
 /// A plan is an object, a list of store layers is a list.
-pub(super) fn read_plan(file: &Path) -> Result<PlanFile> {
+pub(super) fn read_plan(file: &Path, console: &Console) -> Result<PlanFile> {
     let context = || format!("reading the plan {}", file.display());
-    let text = open_packed(file).and_then(|file| read_text(file, MAX_GRAPH_BYTES)).with_context(context)?;
+    let read = |open| read_text(reading(console, file, open), MAX_GRAPH_BYTES);
+    let text = open_packed(file).and_then(read).with_context(context)?;
     let (plan, form) = match text.trim_start().starts_with('[') {
         true => (Plan::from_store_layers(&text), PlanForm::StoreLayers),
         false => (Plan::from_json(&text), PlanForm::Whole),
@@ -35,8 +38,8 @@ pub(super) fn read_plan(file: &Path) -> Result<PlanFile> {
 }
 
 /// Reads a plan for whoever is to tell of sizes and references.
-pub(super) fn read_whole_plan(file: &Path) -> Result<Plan> {
-    let PlanFile { plan, form } = read_plan(file)?;
+pub(super) fn read_whole_plan(file: &Path, console: &Console) -> Result<Plan> {
+    let PlanFile { plan, form } = read_plan(file, console)?;
     match form {
         PlanForm::Whole => Ok(plan),
         PlanForm::StoreLayers => bail!(
@@ -53,17 +56,17 @@ mod tests {
     #[test]
     fn plans_may_be_packed_and_lists_are_no_whole_plans() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("plan");
+        let (file, quiet) = (dir.path().join("plan"), Console::new(0, true));
         let plan = Plan::from_store_layers(r#"[["/a"]]"#).unwrap();
         for (text, form) in [(plan.to_json(), PlanForm::Whole), (plan.to_store_layers(), PlanForm::StoreLayers)] {
             for bytes in [text.clone().into_bytes(), zstd::encode_all(text.as_bytes(), 3).unwrap()] {
                 fs_err::write(&file, bytes).unwrap();
-                let read = read_plan(&file).unwrap();
+                let read = read_plan(&file, &quiet).unwrap();
                 assert_eq!((read.plan, read.form), (plan.clone(), form));
-                assert_eq!(read_whole_plan(&file).is_ok(), form == PlanForm::Whole);
+                assert_eq!(read_whole_plan(&file, &quiet).is_ok(), form == PlanForm::Whole);
             }
         }
-        let message = read_whole_plan(&file).unwrap_err().to_string();
+        let message = read_whole_plan(&file, &quiet).unwrap_err().to_string();
         assert!(message.contains("tells neither sizes nor references; give the plan"), "{message}");
     }
 }

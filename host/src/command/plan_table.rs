@@ -25,7 +25,7 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
             at.to_string(),
             BinaryBytes(plan.size(layer)).to_string(),
             layer.nodes.len().to_string(),
-            layer.planner.map_or("-", |planner| &plan.planners()[planner].name).to_owned(),
+            layer.planner.map_or("-".into(), |planner| plan.planners()[planner].shown()),
             printable(&layer.label, TEXT_BYTES),
             contents(plan.kind(), plan.closure(), &layer.nodes),
         ]);

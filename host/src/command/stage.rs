@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use layerwright_packer::check_new_dir;
+use layerwright_packer::{Durability, check_new_dir};
 
 use super::inputs::{self, check_there};
 use super::output::{check_writable, write_file};
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitC
     if let Some(file) = attributes {
         let mut script = Vec::new();
         stage.write_attributes(&mut script)?;
-        write_file(file, script).context("--attributes")?;
+        write_file(file, script, Durability::Unsynced).context("--attributes")?;
     }
     console.say(&format!("wrote {}", output.display()));
     Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use layerwright_packer::{Durability, Lock, are_there_locks};
 use layerwright_planner::{Generation, NodeKind, Plan, PlanError};
 
@@ -35,6 +35,9 @@ const MAX_PLANS: usize = 64;
 
 /// Of the lines, unpacked: 64 plans of 9,000 store paths.
 const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// Most lines that are looked at: many times what was ever kept.
+const MAX_LINES: usize = 1000;
 
 /// Higher ones take seconds, and save less than a tenth.
 const LEVEL: i32 = 9;
@@ -80,8 +83,10 @@ impl State {
             Kept::Plans(plans, Some(error)) => {
                 let known = if plans.is_empty() { "nothing is" } else { "not all is" };
                 let error = chain_of_causes(&error);
-                console
-                    .warn(&format!("the state {place} is damaged, so that {known} known of earlier builds: {error}"));
+                console.warn(&format!(
+                    "the state {place} is damaged, so that {known} known of earlier builds: {error}\n\
+                     if you have an earlier copy of it, put it back before you build; a build mends it by what can be read"
+                ));
                 plans
             }
             Kept::Newer(error) => {
@@ -122,8 +127,16 @@ impl State {
             Ok(text) => text,
             Err(error) => return Kept::Plans(Vec::new(), Some(error)),
         };
+        let Some(text) = text else { return Kept::Plans(Vec::new(), None) };
         let (mut plans, mut damage, mut budget) = (Vec::new(), None, Budget::default());
+        if text.trim().is_empty() {
+            damage = Some(anyhow!("there is nothing in it"));
+        }
         for (at, line) in text.lines().enumerate() {
+            if at == MAX_LINES {
+                damage = damage.or_else(|| Some(anyhow!("it has more than {MAX_LINES} lines")));
+                break;
+            }
             let read = plans_in(line, &mut budget).collect::<Result<Vec<Plan>>>();
             match read.with_context(|| format!("line {}", at + 1)) {
                 Ok(read) => plans.extend(read),
@@ -134,10 +147,11 @@ impl State {
         Kept::Plans(plans, damage)
     }
 
-    fn text(&self) -> Result<String> {
+    /// `None` where nothing was ever kept.
+    fn text(&self) -> Result<Option<String>> {
         match self.file.try_exists()? {
-            true => read_text(open_packed(&self.file)?, MAX_GRAPH_BYTES),
-            false => Ok(String::new()),
+            true => read_text(open_packed(&self.file)?, MAX_GRAPH_BYTES).map(Some),
+            false => Ok(None),
         }
     }
 }
@@ -270,8 +284,11 @@ mod tests {
         state.keep(&plan(&["/a"])).unwrap();
         let fine = fs_err::read(&state.file).unwrap();
         let newer = packed("{\"format\":\"layerwright.plan/9\"}\n").unwrap();
-        for damaged in [&fine[..fine.len() - 5], b"text", b"", &packed("{\"format\":").unwrap()] {
+        for damaged in
+            [&fine[..fine.len() - 5], b"text", b"", b"\n", &packed("").unwrap(), &packed("{\"format\":").unwrap()]
+        {
             fs_err::write(&state.file, damaged).unwrap();
+            let Kept::Plans(_, Some(_)) = state.read() else { panic!("it should be told") };
             assert_eq!(kept(&state), [[""; 0]; 0]);
             state.keep(&plan(&["/b"])).unwrap();
             assert_eq!(kept(&state), [["/b"]]);

@@ -6,7 +6,7 @@ use std::io;
 use layerwright_planner::ClosureError;
 use thiserror::Error;
 
-use super::lines::{MAX_BYTES, MAX_DATE_BYTES, MAX_IMAGES, MAX_KEPT_BYTES, MAX_LINE_BYTES, MAX_NODES};
+use super::lines::{MAX_BLANK_LINES, MAX_BYTES, MAX_DATE_BYTES, MAX_IMAGES, MAX_KEPT_BYTES, MAX_LINE_BYTES, MAX_NODES};
 use crate::source::store_json::StoreJsonError;
 
 /// Lines count from 1.
@@ -69,6 +69,12 @@ pub(crate) enum HistoryError {
     /// More than anybody has.
     #[error("it tells of more than {MAX_IMAGES} images, with all files before it")]
     TooManyImages,
+    /// Nobody separates images so.
+    #[error("line {line} is blank, as are {MAX_BLANK_LINES} before it, with all files before this one")]
+    TooManyBlankLines {
+        /// Which.
+        line: usize,
+    },
     /// More than can be kept and handed over.
     #[error("it tells of more than {MAX_NODES} nodes over all images, with all files before it")]
     TooManyNodes,

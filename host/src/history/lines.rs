@@ -2,11 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read};
 
+use anyhow::Result;
 use layerwright_planner::{Closure, Generation, Node, NodeId, PastNode, Plan, is_printable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::HistoryError;
+use crate::input::{MAX_GRAPH_BYTES, Text, read_text};
 use crate::nar_hash::NarHash;
 use crate::source::store_json::{self, StorePath};
 
@@ -26,6 +28,9 @@ pub(super) const MAX_BYTES: u64 = 4 << 30;
 
 /// Longest line, which is one closure: less than for one that is to be packed, because this is only to be compared.
 pub(super) const MAX_LINE_BYTES: u64 = 128 << 20;
+
+/// Most lines with nothing on them, over all files: ten for each image.
+pub(super) const MAX_BLANK_LINES: usize = 100_000;
 
 /// Longest date.
 pub(super) const MAX_DATE_BYTES: usize = 64;
@@ -55,6 +60,7 @@ pub(crate) enum SaidHash {
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes: u64,
+    blank_lines: usize,
     images: usize,
     nodes: usize,
     kept_bytes: u64,
@@ -62,7 +68,8 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: MAX_BYTES, images: MAX_IMAGES, nodes: MAX_NODES, kept_bytes: MAX_KEPT_BYTES }
+        let (bytes, blank_lines) = (MAX_BYTES, MAX_BLANK_LINES);
+        Self { bytes, blank_lines, images: MAX_IMAGES, nodes: MAX_NODES, kept_bytes: MAX_KEPT_BYTES }
     }
 }
 
@@ -75,6 +82,13 @@ impl Budget {
             self.kept_bytes = self.kept_bytes.checked_sub(kept_bytes as u64).ok_or(HistoryError::TooMuchKept)?;
         }
         Ok(())
+    }
+
+    /// Reads a text whole.
+    pub(super) fn text(&mut self, open: impl Read) -> Result<String> {
+        let text = read_text(open, MAX_GRAPH_BYTES)?;
+        self.bytes = self.bytes.checked_sub(text.len() as u64).ok_or(HistoryError::TooLarge)?;
+        Ok(text)
     }
 
     pub(super) fn take_plan(&mut self, plan: &Plan) -> Result<(), HistoryError> {
@@ -94,7 +108,7 @@ impl Budget {
 
     #[cfg(test)]
     pub(super) fn of(bytes: u64, images: usize, nodes: usize, kept_bytes: u64) -> Self {
-        Self { bytes, images, nodes, kept_bytes }
+        Self { bytes, blank_lines: 4, images, nodes, kept_bytes }
     }
 }
 
@@ -105,14 +119,14 @@ fn kept_bytes(Node { name, lineage, references, .. }: &Node) -> usize {
 
 /// The images of a file, read as they are asked for: of the text, one line is in memory.
 pub(super) struct Lines<'b, R> {
-    open: BufReader<R>,
+    open: BufReader<Text<R>>,
     budget: &'b mut Budget,
     line: usize,
 }
 
 impl<'b, R: Read> Lines<'b, R> {
     pub(super) fn new(open: R, budget: &'b mut Budget) -> Self {
-        Self { open: BufReader::new(open), budget, line: 0 }
+        Self { open: BufReader::new(Text::new(open)), budget, line: 0 }
     }
 
     /// The next line with anything on it.
@@ -132,6 +146,8 @@ impl<'b, R: Read> Lines<'b, R> {
             if !line.trim_ascii().is_empty() {
                 return Ok(Some(line));
             }
+            let left = self.budget.blank_lines.checked_sub(1);
+            self.budget.blank_lines = left.ok_or(HistoryError::TooManyBlankLines { line: self.line })?;
         }
     }
 

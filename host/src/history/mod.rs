@@ -35,7 +35,8 @@ use self::lines::Lines;
 pub(crate) use self::lines::{Budget, Image, SaidHash};
 use self::named::Named;
 use crate::console::Console;
-use crate::input::{MAX_GRAPH_BYTES, open_packed, read_text, with_start};
+use crate::input::{open_packed, with_start};
+use crate::progress::reading;
 
 /// Where the header of a tar says that it is one.
 const TAR_MAGIC: std::ops::Range<usize> = 257..262;
@@ -46,14 +47,14 @@ pub(crate) fn read_generations(named: &[PathBuf], console: &Console) -> Result<V
     let mut generations = Vec::new();
     for word in named {
         let read = read_named(word, &mut budget, console);
-        generations.extend(read.with_context(|| reading(word))?);
+        generations.extend(read.with_context(|| context(word))?);
     }
     generations.reverse();
     Ok(generations.into_iter().map(Arc::new).collect())
 }
 
 /// Reads the images of a history, oldest first: at least one.
-pub(crate) fn read_images(file: &Path, budget: &mut Budget) -> Result<Vec<Image>> {
+pub(crate) fn read_images(file: &Path, budget: &mut Budget, console: &Console) -> Result<Vec<Image>> {
     let mut read = || {
         let no_history = |what| Err(HistoryError::NoHistory(what).into());
         match Named::new(file)? {
@@ -66,10 +67,10 @@ pub(crate) fn read_images(file: &Path, budget: &mut Budget) -> Result<Vec<Image>
             Form::Image => no_history("an image"),
             Form::Plans => no_history("a plan"),
             Form::StoreLayers => no_history("a list of layers"),
-            Form::Lines => images_in(open, budget, |image| image),
+            Form::Lines => images_in(reading(console, file, open), budget, |image| image),
         }
     };
-    read().with_context(|| reading(file))
+    read().with_context(|| context(file))
 }
 
 /// What is in a place, as far as it decides who may write there.
@@ -101,7 +102,7 @@ pub(crate) fn generation_of(plan: &Plan) -> Generation {
     Generation { layers: plan.layers().iter().map(|layer| layer.nodes.iter().map(node).collect()).collect() }
 }
 
-fn reading(file: &Path) -> String {
+fn context(file: &Path) -> String {
     format!("reading the history {}", file.display())
 }
 
@@ -123,6 +124,7 @@ fn read_one(word: &Path, budget: &mut Budget, console: &Console) -> Result<Vec<G
         Named::Image(source) => source,
         Named::File | Named::Folder => {
             let (form, open) = opened(word)?;
+            let open = reading(console, word, open);
             match form {
                 Form::Plans => return generations_of_plans(open, budget),
                 Form::Lines => return generations_of_lines(open, budget),
@@ -136,7 +138,7 @@ fn read_one(word: &Path, budget: &mut Budget, console: &Console) -> Result<Vec<G
 }
 
 fn generations_of_plans(open: impl Read, budget: &mut Budget) -> Result<Vec<Generation>> {
-    let text = read_text(open, MAX_GRAPH_BYTES)?;
+    let text = budget.text(open)?;
     plans_in(&text, budget).map(|plan| Ok(generation_of(&plan?))).collect()
 }
 

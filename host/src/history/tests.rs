@@ -144,7 +144,8 @@ fn what_is_wrong_is_named_with_its_line() {
 #[test]
 fn a_simulation_takes_histories_only() {
     let dir = tempfile::tempdir().unwrap();
-    let error = |place: &Path| format!("{:#}", read_images(place, &mut Budget::default()).unwrap_err());
+    let error =
+        |place: &Path| format!("{:#}", read_images(place, &mut Budget::default(), &Console::new(0, true)).unwrap_err());
     let file = dir.path().join("file");
     let tar = [&[0; 257][..], b"ustar"].concat();
     let plan = Plan::from_store_layers(PLAN).unwrap().to_json();
@@ -193,8 +194,15 @@ fn what_files_may_hold_together_is_bounded() {
     let mut budget = Budget::of(2 * bytes, 3, 100, 999);
     assert_eq!(read(&mut budget).unwrap(), 2);
     assert!(read(&mut budget).unwrap_err().to_string().starts_with("it tells of more than 10000 images"));
+    let blank = "\n".repeat(5) + &text;
+    let error = read_text_of(blank.as_bytes(), &mut Budget::of(1 << 20, 9, 99, 9999)).unwrap_err().to_string();
+    assert_eq!(error, "line 5 is blank, as are 100000 before it, with all files before this one");
+    let plan = Plan::from_store_layers(PLAN).unwrap().to_json();
+    let read_plan = |bytes| read_text_of(plan.as_bytes(), &mut Budget::of(bytes, 1, 9, 999));
+    assert!(read_plan(plan.len() as u64).is_ok());
+    assert!(read_plan(plan.len() as u64 - 1).unwrap_err().to_string().starts_with("it has more than 4 GiB"));
     // Packed without end, on one line.
-    let packed = zstd::encode_all(std::io::repeat(b' ').take(64 << 20), 3).unwrap();
+    let packed = zstd::encode_all(std::io::repeat(b'x').take(64 << 20), 3).unwrap();
     let unpacked = zstd::Decoder::new(packed.as_slice()).unwrap();
     let error = read_text_of(unpacked, &mut Budget::of(1 << 20, 9, 9, 99)).unwrap_err().to_string();
     assert!(error.starts_with("it has more than 4 GiB"), "{error}");

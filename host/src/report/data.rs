@@ -42,7 +42,7 @@ pub(crate) struct Image<'a> {
     pub(crate) updates: usize,
     pub(crate) nodes: &'a Nodes<'a>,
     /// Bottom-most first.
-    pub(crate) layers: Vec<Layer<'a>>,
+    pub(crate) layers: Vec<Layer>,
 }
 
 /// Of each node one value in each list, in the order of the closure: a node's number is its place.
@@ -64,10 +64,10 @@ pub(crate) struct Nodes<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Layer<'a> {
+pub(crate) struct Layer {
     pub(crate) label: String,
     /// Who made it, if anyone has.
-    pub(crate) planner: Option<&'a str>,
+    pub(crate) planner: Option<String>,
     pub(crate) nodes: Vec<u32>,
     /// `None` where there is nothing to compare with.
     pub(crate) state: Option<LayerState>,

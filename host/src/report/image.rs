@@ -11,7 +11,7 @@ impl<'a> Image<'a> {
     pub(crate) fn of_plan(name: String, plan: &'a Plan, nodes: &'a Nodes<'a>, states: &[LayerState]) -> Self {
         let layer = |(at, layer): (usize, &'a layerwright_planner::Layer)| Layer {
             label: layer.label.clone(),
-            planner: layer.planner.map(|planner| plan.planners()[planner].name.as_str()),
+            planner: layer.planner.map(|planner| plan.planners()[planner].shown()),
             nodes: numbers(&layer.nodes),
             state: states.get(at).copied(),
             size: None,
@@ -28,7 +28,7 @@ impl<'a> Image<'a> {
     }
 
     /// An image, which does not tell what was asked for. `nodes` are those that it tells of its layers: maybe none.
-    pub(crate) fn of_layers(name: String, nodes: &'a Nodes<'a>, layers: Vec<Layer<'a>>) -> Self {
+    pub(crate) fn of_layers(name: String, nodes: &'a Nodes<'a>, layers: Vec<Layer>) -> Self {
         let is_of_paths = nodes.names.iter().all(|name| name.starts_with('/'));
         let kind = if is_of_paths { NodeKind::StorePath } else { NodeKind::DpkgPackage };
         Self { name, kind, roots: Vec::new(), updates: nodes.updates, nodes, layers }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::json::Unique;
-use crate::input::{MAX_SETTINGS_BYTES, read_text};
+use crate::input::{MAX_SETTINGS_BYTES, read_any_text};
 
 /// Why a text holds no settings.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -29,7 +29,8 @@ enum NoSettings {
 pub(super) fn read(file: &Path) -> Result<Map<String, Value>> {
     let context = || format!("reading a planner's settings {}", file.display());
     let opened = File::open(file).context("reading a planner's settings")?;
-    let text = read_text(opened, MAX_SETTINGS_BYTES).with_context(context)?;
+    // In TOML, nothing is a table without settings.
+    let text = read_any_text(opened, MAX_SETTINGS_BYTES).with_context(context)?;
     let is_toml = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     if is_toml { from_toml(&text) } else { from_json(&text) }.with_context(context)
 }

@@ -90,10 +90,8 @@ pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<StorePath>, Sto
                 .ok_or_else(|| StoreJsonError::NoSuchKey { key: key.to_owned(), candidates: graph_keys(&members) })?;
             // Some versions of Nix leave out the graph of an empty list of roots, or write null for it.
             let nodes = if value.get() == "null" { Vec::new() } else { parse(value.get(), None)? };
-            let excluded = members.iter().find(|(name, _)| name == EXCLUDED);
-            let excluded: Option<BTreeSet<String>> =
-                excluded.map(|(_, list)| serde_json::from_str(list.get())).transpose()?;
-            Ok(without(nodes, &excluded.unwrap_or_default()))
+            let excluded = members.iter().find(|(name, _)| name == EXCLUDED).map(|(_, list)| excluded_paths(list));
+            Ok(without(nodes, &excluded.transpose()?.unwrap_or_default()))
         }
         (Document::List(_), Some(key)) => {
             Err(StoreJsonError::NoSuchKey { key: key.to_owned(), candidates: Vec::new() })
@@ -101,6 +99,14 @@ pub(crate) fn parse(text: &str, key: Option<&str>) -> Result<Vec<StorePath>, Sto
         (Document::List(nodes), None) => nodes,
         (Document::Object(members), None) => parse_object(&members),
     }
+}
+
+fn excluded_paths(list: &RawValue) -> Result<BTreeSet<String>, StoreJsonError> {
+    // Names of store paths have no comma.
+    if list.get().bytes().filter(|byte| *byte == b',').count() >= MAX_NODES {
+        return Err(StoreJsonError::TooManyNodes);
+    }
+    Ok(serde_json::from_str(list.get())?)
 }
 
 /// Takes nodes out, and with them the references to them.
@@ -315,6 +321,8 @@ mod tests {
         assert_eq!(shown(&attributes(r#"["/a", "/nowhere"]"#), Some("g")), "/b b 1 []\n/c c 1 []");
         assert_eq!(shown(&attributes("[]"), Some("g")).lines().count(), 3);
         assert!(shown(&attributes("7"), Some("g")).starts_with("not JSON of a known shape"));
+        let many = format!("[{}\"/b\"]", "\"/a\",".repeat(MAX_NODES));
+        assert_eq!(shown(&attributes(&many), Some("g")), "there are more than 500000 store paths");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod reuse;
 mod settings;
 mod simulate;
 mod skopeo;
+mod small_files;
 mod templates;
 mod threats;
 mod umoci;
@@ -78,6 +79,7 @@ const SUBJECTS: &[(&str, &[Case])] = &[
     ("settings", settings::CASES),
     ("simulate", simulate::CASES),
     ("skopeo", skopeo::CASES),
+    ("small_files", small_files::CASES),
     ("templates", templates::CASES),
     ("threats", threats::CASES),
     ("umoci", umoci::CASES),

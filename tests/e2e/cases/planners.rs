@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 use crate::case::{Case, case};
 use crate::hand_made::{HandMade, graph_of, noise};
 use crate::image::{column, sha256, text};
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, tool};
 use crate::run::{Folder, guest, layerwright};
 
 pub(super) const CASES: &[Case] = &[
     case!(the_list_and_the_profiles_agree),
-    case!(a_name_may_end_in_wasm),
+    case!(a_bare_name_is_built_in_whatever_lies_there, Guest),
+    case!(what_is_neither_says_how_it_is_written, Guest),
+    case!(names_of_files_may_have_commas_and_more, Guest),
+    case!(what_is_read_once_is_no_planner),
+    case!(who_is_not_built_in_cannot_pass_for_it, Guest),
     case!(a_file_is_a_planner_like_any_other, Guest),
     case!(groups_come_first_and_popularity_takes_the_rest),
     case!(idle_patterns_are_warned_about),
@@ -26,7 +30,6 @@ pub(super) const CASES: &[Case] = &[
     case!(a_pin_is_checked, Guest),
     case!(digests_are_printed_as_they_are_pinned, Guest),
     case!(locked_takes_what_is_built_in_or_pinned, Guest),
-    case!(locked_refuses_a_file_that_hides_a_built_in_planner, Guest),
     case!(what_is_no_planner_is_refused, Guest),
     case!(a_planner_out_of_fuel_misbehaves),
     case!(unknown_planners_and_settings_are_named),
@@ -55,14 +58,112 @@ fn the_list_and_the_profiles_agree() -> Result<()> {
     Ok(())
 }
 
-fn a_name_may_end_in_wasm() -> Result<()> {
-    ensure!(plan(&["foresight.wasm"])?.ok()?.json()?["layers"] == plan(&[])?.ok()?.json()?["layers"]);
+/// Everywhere that a planner is named. In the folder lies another one of that name.
+fn a_bare_name_is_built_in_whatever_lies_there() -> Result<()> {
+    let folder = Folder::new()?;
+    folder.write("popularity", fs::read(guest("groups"))?)?;
+    let here = folder.path(".");
+    let popularity = sha256(&fs::read(guest("popularity"))?);
+    for spec in ["popularity".to_owned(), format!("popularity@{popularity}")] {
+        let planned = plan(&[&spec])?.dir(&here).args(["--locked"]).ok()?.json()?;
+        ensure!(planned["planners"][0]["source"] == "built-in", "{planned}");
+        ensure!(planned["planners"][0]["digest"] == popularity.as_str(), "{planned}");
+        for command in
+            [&["inspect", &spec][..], &["run", &spec, "--shape", "chain"], &["check", &spec, "--shape", "chain"]]
+        {
+            let said = layerwright(&["planner"]).args(command).args(["--json"]).dir(&here).ok()?.json()?;
+            let planner = if said["planner"].is_object() { &said["planner"] } else { &said };
+            ensure!(planner["source"] == "built-in" && planner["digest"] == popularity.as_str(), "{said}");
+        }
+    }
+    let digest = layerwright(&["planner", "digest", "popularity", "./popularity"]).dir(&here).ok()?;
+    let groups = sha256(&fs::read(guest("groups"))?);
+    ensure!(digest.text()? == format!("{popularity}  popularity\n{groups}  ./popularity\n"), "{}", digest.report());
+    let planned = plan(&["./popularity,groups=[]"])?.dir(&here).ok()?.json()?;
+    ensure!(planned["planners"][0]["digest"] == groups.as_str(), "{planned}");
+    // Whoever pinned the file is told how it is written.
+    let refused = plan(&[&format!("popularity@{groups}")])?.dir(&here).exits(5)?;
+    refused.says(&["it is the built-in one; the file of this name is written ./popularity"])
+}
+
+fn what_is_neither_says_how_it_is_written() -> Result<()> {
+    let folder = Folder::new()?;
+    folder.write("mine", fs::read(guest("popularity"))?)?;
+    let here = folder.path(".");
+    plan(&["mine"])?
+        .dir(&here)
+        .exits(1)?
+        .says(&["`mine` is not built in, and a file is written with a slash: ./mine"])?;
+    plan(&["./mine"])?.dir(&here).ok()?;
+    plan(&["other"])?.dir(&here).exits(1)?.says(&["has a slash in its name, or ends in .wasm", "foresight"])?;
+    let missing = plan(&["popularity.wasm"])?.dir(&here).exits(1)?;
+    missing.says(&["`popularity.wasm` does not exist; the built-in planner is written popularity"])?;
+    plan(&["x/mine.wasm"])?.dir(&here).exits(1)?.says(&["planner `x/mine.wasm` does not exist\n"])
+}
+
+fn names_of_files_may_have_commas_and_more() -> Result<()> {
+    let (folder, component) = (Folder::new()?, fs::read(guest("groups"))?);
+    for (at, name) in ["a,b", "a@sha256:b", r"a\b", r"a\,b@x:y\", "a=b,c"].into_iter().enumerate() {
+        let config = folder.write(&format!("settings,{at}@x.json"), r#"{"groups": []}"#)?;
+        let file = folder.write(&format!("{name}.wasm"), &component)?;
+        let pin = layerwright(&["planner", "digest", "--pin", &file]).ok()?;
+        let spec = format!("{},config={}", pin.text()?.trim_end(), config.replace(',', r"\,"));
+        let planned = plan(&[&spec])?.args(["--locked"]).ok()?.json()?;
+        ensure!(planned["planners"][0]["digest"] == sha256(&component), "{planned}");
+        let refused = plan(&[&format!("{}\\", file.replace('\\', r"\\").replace(',', r"\,").replace('@', r"\@"))])?;
+        ensure!(refused.exits(1)?.stderr.contains(name), "{name}");
+    }
+    Ok(())
+}
+
+fn what_is_read_once_is_no_planner() -> Result<()> {
+    let folder = Folder::new()?;
+    let dir = folder.path("folder.wasm");
+    fs::create_dir(&dir)?;
+    let pipe = folder.path("pipe.wasm");
+    tool("mkfifo", &[&pipe]).ok()?;
+    for (planner, what) in [
+        (dir.as_str(), "is a folder; name a regular file"),
+        (&pipe, "is a pipe, which is there once; name a regular file"),
+        ("/dev/null", "is a device; name a regular file"),
+    ] {
+        plan(&[planner])?.exits(5)?.says(&[what, planner])?;
+        plan(&[planner])?.args(["--locked"]).exits(5)?.says(&[what, planner])?;
+        layerwright(&["planner", "inspect", planner]).exits(5)?.says(&[what])?;
+        layerwright(&["planner", "digest", planner]).exits(5)?.says(&[what])?;
+    }
+    Ok(())
+}
+
+/// A component that says it is one of ours, and is not.
+fn who_is_not_built_in_cannot_pass_for_it() -> Result<()> {
+    let (folder, store) = (Folder::new()?, HandMade::sample()?);
+    let file = folder.write("theirs.wasm", fs::read(guest("popularity"))?)?;
+    let digest = sha256(&fs::read(&file)?);
+    let shown = format!("popularity (file {})", &digest["sha256:".len()..][..8]);
+    let table = plan(&[&file])?.args(["--format", "table"]).ok()?;
+    ensure!(table.text()?.lines().nth(1).is_some_and(|row| row.contains(&shown)), "{}", table.report());
+    let (saved, page) = (folder.path("plan.json"), folder.path("page.html"));
+    let to = format!("oci:{}", folder.path("oci"));
+    let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to, "--planner", &file];
+    layerwright(&build).args(["--save-plan", &saved, "--report", &page]).ok()?;
+    ensure!(fs::read_to_string(&page)?.contains(&shown));
+    ensure!(!fs::read_to_string(&page)?.contains("\"planner\":\"popularity\""));
+    let explained = layerwright(&["explain", "--plan", &saved, "lib"]).ok()?;
+    ensure!(explained.text()?.contains(&format!("placed by {shown}")), "{}", explained.report());
+    let explained = layerwright(&["explain", "--plan", &saved, "lib", "--json"]).ok()?.json()?;
+    ensure!(explained["layer"]["planner"] == shown.as_str(), "{explained}");
+    let bench = layerwright(&["planner", "bench", &file, "--nodes", "10", "--samples", "1"]).ok()?;
+    ensure!(bench.text()?.starts_with(&shown), "{}", bench.report());
+    // What is built in is shown as it is called.
+    let table = plan(&["popularity"])?.args(["--format", "table"]).ok()?;
+    ensure!(table.text()?.contains(" popularity  "), "{}", table.report());
     Ok(())
 }
 
 fn a_file_is_a_planner_like_any_other() -> Result<()> {
     let folder = Folder::new()?;
-    // A file that exists wins over the built-in of the same name.
+    // Whatever its name was.
     fs::copy(guest("popularity"), folder.path("groups.wasm"))?;
     let planned = plan(&["groups.wasm"])?.dir(&folder.path(".")).ok()?.json()?;
     ensure!(planned["layers"] == plan(&["popularity"])?.ok()?.json()?["layers"], "{planned}");
@@ -292,7 +393,7 @@ fn digests_are_printed_as_they_are_pinned() -> Result<()> {
 
     layerwright(&["planner", "digest", "/missing.wasm"]).exits(1)?.says(&["/missing.wasm"])?;
     layerwright(&["planner", "digest"]).exits(2)?;
-    let file = folder.write("a,b.wasm", "x")?;
+    let file = folder.write("a\u{202e}b.wasm", "x")?;
     layerwright(&["planner", "digest", &file]).ok()?;
     layerwright(&["planner", "digest", "--pin", &file]).exits(1)?.says(&["rename the file"])
 }
@@ -302,7 +403,7 @@ fn locked_takes_what_is_built_in_or_pinned() -> Result<()> {
     let file = folder.write("mine.wasm", fs::read(guest("popularity"))?)?;
     let pinned = format!("{file}@{}", sha256(&fs::read(&file)?));
     plan(&["popularity"])?.args(["--locked"]).ok()?;
-    plan(&[&pinned, "groups.wasm,groups=[]"])?.args(["--locked"]).ok()?;
+    plan(&[&pinned, "origin"])?.args(["--locked"]).ok()?;
     plan(&["popularity", &file])?.args(["--locked"]).exits(5)?.says(&["--locked", &format!("--planner {pinned}")])?;
     for (value, code) in [("1", 5), ("true", 5), ("yes", 5), ("0", 0), ("false", 0), ("", 0)] {
         plan(&[&file])?.env("LAYERWRIGHT_LOCKED", value).exits(code)?;
@@ -311,24 +412,6 @@ fn locked_takes_what_is_built_in_or_pinned() -> Result<()> {
     let store = HandMade::sample()?;
     let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to, "--planner", &file];
     layerwright(&build).args(["--locked"]).exits(5)?;
-    Ok(())
-}
-
-fn locked_refuses_a_file_that_hides_a_built_in_planner() -> Result<()> {
-    let folder = Folder::new()?;
-    for name in ["popularity", "popularity.wasm"] {
-        let hidden = plan(&[name])?.dir(&folder.path("."));
-        hidden.args(["--locked"]).ok()?;
-        folder.write(name, fs::read(guest("groups"))?)?;
-        let refused = plan(&[name])?.dir(&folder.path(".")).args(["--locked"]).exits(5)?;
-        refused.says(&["stands before the built-in planner", &sha256(&fs::read(guest("groups"))?)])?;
-        ensure!(refused.stdout.is_empty(), "{}", refused.report());
-    }
-    // What nobody names is the built-in one.
-    layerwright(&["plan", "--from", "graph:-", "--locked"])
-        .dir(&folder.path("."))
-        .stdin(HandMade::sample()?.graph().to_string())
-        .ok()?;
     Ok(())
 }
 

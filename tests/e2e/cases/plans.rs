@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
 use crate::image::column;
-use crate::run::{Folder, layerwright};
+use crate::run::{Folder, guest, layerwright};
 
 pub(super) const CASES: &[Case] = &[
     case!(plan_and_pack_equal_build),
@@ -21,6 +21,8 @@ pub(super) const CASES: &[Case] = &[
     case!(a_table_is_for_people),
     case!(the_layer_limit_holds),
     case!(plans_that_are_wrong_are_refused),
+    case!(json_for_scripts_commands_no_terminal, Guest),
+    case!(what_a_power_failure_leaves_is_told),
     case!(a_plan_cannot_name_what_is_outside_of_a_store),
 ];
 
@@ -150,6 +152,76 @@ fn the_layer_limit_holds() -> Result<()> {
         ensure!(plan["layers"].as_array().map(Vec::len) == Some(expected), "{max_layers}: {plan}");
     }
     layerwright(&["plan", "--from", &store.source()?, "--max-layers", "0"]).exits(2)?;
+    Ok(())
+}
+
+/// A file of no bytes is not taken for one that says that there is nothing.
+fn what_a_power_failure_leaves_is_told() -> Result<()> {
+    let folder = Folder::new()?;
+    let nothing = folder.write("nothing", "")?;
+    let from = format!("graph:{nothing}");
+    let fine = folder.write("graph.json", HandMade::sample()?.graph().to_string())?;
+    let fine = format!("graph:{fine}");
+    let plan = folder.path("plan.json");
+    layerwright(&["plan", "--from", &fine, "-o", &plan]).ok()?;
+    for (arguments, reason) in [
+        (&["plan", "--from", &from][..], "it is empty, as a file is that was being written when the power failed"),
+        (&["plan", "--from", &fine, "--history", &nothing], "it tells of no image"),
+        (&["plan", "--from", &fine, "--planner", &format!("groups,config={nothing}")], "EOF while parsing"),
+        (&["pack", "--plan", &nothing, "--to", "oci:out"], "it is empty, "),
+        (&["pack", "--plan", &plan, "--image-config", &nothing, "--to", "oci:out"], "it is empty, "),
+        (&["explain", "--plan", &nothing, "x"], "it is empty, "),
+        (&["simulate", "--history", &nothing], "it tells of no image"),
+        (&["verify", &nothing], "is no image"),
+    ] {
+        layerwright(arguments).dir(&folder.path(".")).exits(1)?.says(&[&nothing, reason])?;
+    }
+    ensure!(!folder.names()?.contains(&"out".to_owned()));
+    Ok(())
+}
+
+/// Whatever is in names, which may be anybody's, scripts get the same value, and terminals nothing to obey.
+fn json_for_scripts_commands_no_terminal() -> Result<()> {
+    let hostile = "\u{9b}31m\u{85}\u{7f}\u{202e}\u{200b}\u{2800}\u{e0041}é🦀";
+    let outer = Folder::new()?;
+    let dir = outer.path(hostile);
+    fs::create_dir(&dir)?;
+    let write = |name: &str, content: &[u8]| -> Result<String> {
+        fs::write(format!("{dir}/{name}"), content)?;
+        Ok(format!("{dir}/{name}"))
+    };
+    let name = format!("/nix/store/h0-{hostile}");
+    let node = json!({"name": name, "lineage": hostile, "size": 7, "references": []});
+    let plan = |nodes: Value| {
+        let layers = json!([{"label": "", "planner": null, "nodes": nodes}]);
+        json!({"format": "layerwright.plan/1", "nodes": "store-path", "planners": [], "roots": [], "layers": layers})
+    };
+    let other = json!({"name": "/nix/store/h1-x", "lineage": "x", "size": 1, "references": []});
+    let (one, two) = (plan(json!([node])), plan(json!([other])));
+    let [one, two] = [write("1.json", one.to_string().as_bytes())?, write("2.json", two.to_string().as_bytes())?];
+    let component = write("mine.wasm", &fs::read(guest("popularity"))?)?;
+    let store = HandMade::sample()?;
+    let history = format!("{{\"date\": \"x\", \"closure\": {}}}\n", store.graph()).repeat(2);
+    let history = write("history", history.as_bytes())?;
+    for arguments in [
+        &["explain", "--plan", &one, &name, "--json"][..],
+        &["compare", &one, &two, "--json"],
+        &["planner", "digest", &component, "--json"],
+        &["planner", "check", &component, "--shape", "chain", "--history", &one, "--json"],
+        &["simulate", "--history", &history, "--planner", &component, "--json"],
+    ] {
+        let printed = layerwright(arguments).ok()?;
+        let obeyed =
+            |c: &char| c.is_control() && *c != '\n' || hostile.contains(*c) && !c.is_ascii() && !"é🦀".contains(*c);
+        ensure!(printed.text()?.chars().find(obeyed).is_none(), "{}", printed.report());
+        let names_it = printed.json()?.to_string().contains(hostile);
+        ensure!(names_it || !printed.text()?.contains("\\u009b"), "{}", printed.report());
+        ensure!(
+            names_it == ["explain", "compare", "planner", "simulate"].contains(&arguments[0]),
+            "{}",
+            printed.report()
+        );
+    }
     Ok(())
 }
 

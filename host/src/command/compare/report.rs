@@ -63,7 +63,7 @@ fn of_layer(layer: &OutlineLayer) -> &[HeldNode] {
 }
 
 /// Nodes have their numbers in the order of [`held`].
-fn layers<'a>(image: &ImageOutline, comparison: &Comparison) -> Vec<Layer<'a>> {
+fn layers(image: &ImageOutline, comparison: &Comparison) -> Vec<Layer> {
     let mut numbers = 0..;
     let layer = |(place, layer): (usize, &OutlineLayer)| {
         let held = of_layer(layer);

@@ -164,7 +164,7 @@ mod tests {
             version: "1".into(),
             source: PlannerSource::File,
             digest: "sha256:00".into(),
-            settings: serde_json::json!({}),
+            settings: serde_json::json!({}).into(),
         };
         let answer = Answer::new(planner, NodeKind::StorePath, &request, &proposal);
         let breach = proposal.clone().check(&request.closure, max_layers).err();

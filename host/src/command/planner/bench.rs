@@ -173,7 +173,7 @@ impl Report {
                 BinaryBytes(*memory_bytes).to_string(),
             ]);
         }
-        let PlannerRecord { name, version, .. } = &self.planner;
+        let (name, version) = (self.planner.shown(), &self.planner.version);
         format!(
             "{name} {version}, median of {}\n  compile  {:>8}  from its bytes to its description, once\n  \
              load     {:>8}  the same with its compiled code kept\n  start    {:>8}  to plan no nodes\n\n{}",

@@ -36,7 +36,7 @@ impl Format {
 #[derive(Serialize)]
 struct Found<'a> {
     planner: &'a str,
-    digest: String,
+    digest: Digest,
     source: PlannerSource,
 }
 
@@ -52,19 +52,18 @@ pub(super) fn run(planners: &[String], format: Format) -> Result<()> {
 impl<'a> Found<'a> {
     fn new(planner: &'a str) -> Result<Self> {
         let Component { bytes, source } = component(planner, &to_hash())?;
-        Ok(Self { planner, digest: Digest::of(&bytes).to_string(), source })
+        Ok(Self { planner, digest: Digest::of(&bytes), source })
     }
 
     fn line(&self) -> String {
         format!("{}  {}\n", self.digest, printable(self.planner, NAME_BYTES))
     }
 
-    /// Refuses what would not be read back as it was meant.
+    /// Refuses what would not be copied as it is meant.
     fn pin(&self) -> Result<String> {
-        let pin = format!("{}@{}", self.planner, self.digest);
-        let is_read_back = pin.parse::<PlannerSpec>().is_ok_and(|spec| spec.planner == self.planner);
-        if !is_read_back || printable(&pin, usize::MAX) != pin {
-            bail!("`{}` has a character in its name that --planner cannot take; rename the file", self.planner);
+        let pin = PlannerSpec { pin: Some(self.digest), ..PlannerSpec::named(self.planner) }.to_string();
+        if printable(&pin, usize::MAX) != pin {
+            bail!("`{}` has a character in its name that cannot be shown; rename the file", self.planner);
         }
         Ok(pin + "\n")
     }

@@ -33,7 +33,7 @@ use crate::console::Console;
 use crate::exit::Usage;
 use crate::history::{Budget, read_images};
 use crate::planners::{self, ChainLink, Configured};
-use crate::progress::{counter, spinner};
+use crate::progress::counter;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -48,9 +48,7 @@ pub(crate) fn run(arguments: &SimulateArguments, console: &Console) -> Result<Ex
     file.map_or(Ok(()), check_writable)?;
     let sandbox = planners::sandbox(&arguments.sandbox, console)?;
     let planners = planners::load_all(&sandbox, &arguments.planners, &arguments.lock)?;
-    let spinner = spinner(console, "reading the history");
-    let timelines = read(arguments)?;
-    spinner.finish_and_clear();
+    let timelines = read(arguments, console)?;
 
     let mut runs = runs(&timelines, &arguments.max_layers, &planners);
     if file.is_some() {
@@ -68,10 +66,10 @@ pub(crate) fn run(arguments: &SimulateArguments, console: &Console) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(arguments: &SimulateArguments) -> Result<Vec<Timeline>> {
+fn read(arguments: &SimulateArguments, console: &Console) -> Result<Vec<Timeline>> {
     let mut budget = Budget::default();
     let mut read = |file: &PathBuf| {
-        let timeline = Timeline::new(format!("{}", file.display()), read_images(file, &mut budget)?);
+        let timeline = Timeline::new(format!("{}", file.display()), read_images(file, &mut budget, console)?);
         if timeline.updates().is_empty() {
             bail!("the history {} has one image, and an update takes two", timeline.name);
         }

@@ -50,7 +50,7 @@ impl Link for Answers {
             version: "1".into(),
             source: PlannerSource::File,
             digest: "sha256:00".into(),
-            settings: serde_json::json!({}),
+            settings: serde_json::json!({}).into(),
         }
     }
 

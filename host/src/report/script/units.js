@@ -64,8 +64,8 @@ function percentile(ascending, percent) {
   return ascending[Math.ceil((ascending.length * percent) / 100) - 1] ?? 0;
 }
 
-/** Of no width, ends of lines, and what turns around the direction of texts. */
-const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu;
+/** What Unicode says is not seen, or turns around the direction of texts; ends of lines, annotations, and empty Braille. */
+const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb]/gu;
 
 /** With a replacement for characters that cannot be seen, so that no two names look alike for them. */
 function visible(text) {
