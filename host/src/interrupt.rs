@@ -27,6 +27,9 @@ static ASKED: OnceLock<(i32, Instant)> = OnceLock::new();
 /// How long the packer has for cleaning up.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How often it is tried to remove a folder.
+const ATTEMPTS: u32 = 100;
+
 /// Starts listening.
 pub(crate) fn listen() -> io::Result<()> {
     let ignored = ignored();
@@ -55,9 +58,20 @@ fn came(signal: i32) {
         let mut gone = folder.clone().into_os_string();
         gone.push("gone");
         let gone = if fs_err::rename(folder, &gone).is_ok() { gone } else { folder.clone().into() };
-        let _ = fs_err::remove_dir_all(gone);
+        remove(Path::new(&gone));
     }
     std::process::exit(exit_code().into());
+}
+
+/// Removes a folder in which somebody may just be making one last thing.
+fn remove(folder: &Path) {
+    for _ in 0..ATTEMPTS {
+        let removed = fs_err::remove_dir_all(folder);
+        if removed.is_ok() || removed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Whether a signal asked to stop.

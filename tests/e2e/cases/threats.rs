@@ -50,9 +50,13 @@ fn expect_nothing(component: &[u8], arguments: &[&str], code: i32, says: &[&str]
     fails()?;
     ensure!(folder.names()? == ["bad.wasm", "tmp"], "{:?}", folder.names()?);
     build("popularity").ok()?;
-    let before = tree::read(&folder.path("."))?;
+    let before = tree::files(tree::read(&folder.path("."))?);
     fails()?;
-    tree::expect_equal(&before, &tree::read(&folder.path("."))?)
+    tree::expect_equal(&before, &tree::files(tree::read(&folder.path("."))?))?;
+    ensure!(folder.names()? == ["bad.wasm", "image", "tmp"], "{:?}", folder.names()?);
+    ensure!(fs::read_dir(folder.path("image"))?.count() == 3, "something was left in the layout");
+    ensure!(fs::read_dir(&temporary)?.next().is_none(), "something was left in the temporary folder");
+    Ok(())
 }
 
 fn a_loop_leaves_nothing() -> Result<()> {
