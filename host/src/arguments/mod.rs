@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference, Inherit};
 
 pub(crate) use self::cache::{
-    CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
+    CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments, CompiledDirArguments,
 };
 pub(crate) use self::clean::CleanArguments;
 use self::customisation::MAX_OWNER;
@@ -177,6 +177,8 @@ pub(crate) struct BuildArguments {
     pub(crate) nix_db: bool,
     #[command(flatten)]
     pub(crate) packing: PackingArguments,
+    #[command(flatten)]
+    pub(crate) cache_dir: CacheDirArguments,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use super::CacheDirArguments;
+use super::CompiledDirArguments;
 use crate::sandbox::{Limit, Limits};
 
 #[derive(Debug, Args)]
@@ -42,13 +42,13 @@ pub(crate) struct SandboxArguments {
     #[arg(long, hide_short_help = true)]
     no_compile_cache: bool,
     #[command(flatten)]
-    pub(crate) cache_dir: CacheDirArguments,
+    compiled_dir: CompiledDirArguments,
 }
 
 impl SandboxArguments {
     /// Where compiled planners are to be kept; `None` for nowhere.
     pub(crate) fn compile_cache(&self) -> Option<PathBuf> {
-        self.cache_dir.place().filter(|_| !self.no_compile_cache)
+        self.compiled_dir.place().filter(|_| !self.no_compile_cache)
     }
 
     pub(crate) fn limits(&self) -> Limits {

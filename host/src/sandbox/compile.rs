@@ -51,7 +51,7 @@ pub(crate) enum Notice<'a> {
         /// Whether it is the last time.
         is_kept: bool,
     },
-    /// What was kept of an earlier run was damaged. It is made again.
+    /// What was kept of an earlier run was damaged, or came from elsewhere. It is made again.
     DamagedEntry,
     /// It could not be kept.
     NotKept(&'a io::Error),

@@ -23,13 +23,14 @@ mod limits;
 mod log;
 mod places;
 mod producers;
+mod seal;
 mod strategy;
 mod untrusted;
 mod wasi;
 
 pub(crate) use call::Usage;
 pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, child as compile_in_child};
-pub(crate) use compiled::CompiledCache;
+pub(crate) use compiled::{CompiledCache, SealReport, remove_unsealed};
 pub(crate) use contract::TEXT as CONTRACT;
 pub(crate) use engine::Sandbox;
 pub(crate) use error::{Failed, Misdeed, NotAStrategy, StrategyError};
