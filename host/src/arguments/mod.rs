@@ -46,6 +46,7 @@ pub(crate) use self::sync::SyncArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
 use crate::sandbox::{COMPILE_COMMAND, LOCATE_COMMAND};
+use crate::settings::CHECK_COMMAND;
 use crate::source::Source;
 use crate::time::{FileTime, Time};
 
@@ -136,6 +137,9 @@ pub(crate) enum Command {
     /// Tell where instructions come from, in a process that can be stopped: what the program starts itself for
     #[command(hide = true, name = LOCATE_COMMAND)]
     LocateFrames { memory_bytes: u64, seconds: u64, offsets: Vec<usize> },
+    /// Check settings with a planner's schema, in a process that can be stopped: what the program starts itself for
+    #[command(hide = true, name = CHECK_COMMAND)]
+    CheckSettings { memory_bytes: u64, seconds: u64 },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  layerwright completions bash > /etc/bash_completion.d/layerwright")]
     Completions {

@@ -10,12 +10,12 @@
 
 mod bindings;
 mod call;
-mod child;
 mod compile;
 mod compiled;
 mod contract;
 mod engine;
 mod error;
+mod extent;
 mod file_kind;
 mod frames;
 mod inspect;
@@ -29,7 +29,7 @@ mod untrusted;
 mod wasi;
 
 pub(crate) use call::Usage;
-pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, child as compile_in_child};
+pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, Refusal, child as compile_in_child};
 pub(crate) use compiled::{CompiledCache, SealReport, remove_unsealed};
 pub(crate) use contract::TEXT as CONTRACT;
 pub(crate) use engine::Sandbox;
