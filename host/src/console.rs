@@ -89,7 +89,9 @@ impl Console {
                 self.note(&format!("compiling planner `{planner}`, which is needed once"));
             }
             Notice::Compiling { planner, is_kept: false } => self.note(&format!("compiling planner `{planner}`")),
-            Notice::DamagedEntry => self.warn("a compiled planner in the cache was damaged; it is compiled again"),
+            Notice::DamagedEntry => {
+                self.warn("a compiled planner was damaged, or not compiled here; it is compiled again");
+            }
             Notice::NotKept(error) => self.warn(&format!("a compiled planner could not be kept: {error}")),
         }
     }

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod caches;
+mod child;
 mod command;
 mod console;
 mod exit;
@@ -70,6 +71,9 @@ fn run(command: &Command, console: &Console) -> anyhow::Result<ExitCode> {
         }
         Command::LocateFrames { memory_bytes, seconds, offsets } => {
             Ok(command::hidden::locate_frames(*memory_bytes, *seconds, offsets))
+        }
+        Command::CheckSettings { memory_bytes, seconds } => {
+            Ok(command::hidden::check_settings(*memory_bytes, *seconds))
         }
         Command::Completions { shell } => command::completions::run(*shell),
     }

@@ -89,7 +89,7 @@ impl<'s> Configured<'s> {
         Component { bytes, source }: Component,
     ) -> Result<Self> {
         let strategy = sandbox.load(&spec.planner, &bytes)?;
-        let settings = settings(spec, strategy.description())?;
+        let settings = settings(spec, strategy.description(), sandbox.check_place(source))?;
         Ok(Self { strategy, settings, spec: spec.clone(), source })
     }
 

@@ -1,7 +1,8 @@
-//! The user's own folder for what can be made again.
+//! The user's own folders for what can be made again: packed layers, which may travel from machine to machine, and
+//! compiled planners, which may not.
 //!
-//! What lies there is trusted: compiled planners are native code. So the folder has to belong to the user who runs the
-//! program and nobody else may write there, or it is not used at all. Everything goes by way of the open folder, so that
+//! What lies there is trusted. So a folder has to belong to the user who runs the program and nobody else may write
+//! there, or it is not used at all. Everything goes by way of the open folder, so that
 //! nobody can put another in its place, and files appear whole, by renaming.
 
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use thiserror::Error;
@@ -104,10 +105,14 @@ impl CacheDir {
     /// a home.
     #[must_use]
     pub fn default_place() -> Option<PathBuf> {
-        let absolute = |path: &PathBuf| path.is_absolute();
-        let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(absolute);
-        let caches = xdg.or_else(|| Some(std::env::home_dir().filter(absolute)?.join(".cache")))?;
-        Some(caches.join("layerwright"))
+        user_folder("XDG_CACHE_HOME", ".cache")
+    }
+
+    /// Returns where the user keeps what belongs to this machine alone: caches are saved and restored by build servers,
+    /// and the state of programs is not. By the same specification.
+    #[must_use]
+    pub fn default_place_of_this_machine() -> Option<PathBuf> {
+        user_folder("XDG_STATE_HOME", ".local/state")
     }
 
     /// Opens the folder, after making it where there is none.
@@ -191,6 +196,22 @@ impl CacheDir {
         let mut begun = self.create(Mode::RUSR | Mode::WUSR)?;
         begun.file.write_all(bytes)?;
         begun.place(name)
+    }
+
+    /// The same, where there is no file of that name yet. What is there already stays.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::write`].
+    pub fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut begun = self.create(Mode::RUSR | Mode::WUSR)?;
+        begun.file.write_all(bytes)?;
+        match rustix::fs::renameat_with(&self.dir, &begun.temporary, &self.dir, name, RenameFlags::NOREPLACE) {
+            // In the second case somebody was faster. What was begun is removed.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            // Some file systems know no such rename. Of two that come at the same moment, the last one stays.
+            Err(_) => begun.place(name),
+        }
     }
 
     /// Begins a file with the content of another, which nobody writes to any more: the same file under a second name
@@ -420,6 +441,14 @@ fn is_same_file(file: &File, dev: u64, ino: u64) -> bool {
     file.metadata().is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (dev, ino))
 }
 
+/// The program's own in the folder that this variable names, or in this one at the user's home.
+fn user_folder(variable: &str, at_home: &str) -> Option<PathBuf> {
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(absolute);
+    let folder = named.or_else(|| Some(std::env::home_dir().filter(absolute)?.join(at_home)))?;
+    Some(folder.join("layerwright"))
+}
+
 fn time(seconds: i64, nanoseconds: u64) -> SystemTime {
     let since = Duration::new(seconds.max(0).unsigned_abs(), u32::try_from(nanoseconds).unwrap_or(0));
     SystemTime::UNIX_EPOCH + since
@@ -450,6 +479,16 @@ mod tests {
         dir.write("x", b"22").unwrap();
         assert_eq!(dir.read("x").unwrap().metadata().unwrap().len(), 2);
         assert_eq!(names(&dir), ["x"]);
+    }
+
+    #[test]
+    fn what_is_there_is_not_replaced_by_something_new() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = CacheDir::open(temporary.path()).unwrap();
+        dir.write_new("x", b"first").unwrap();
+        dir.write_new("x", b"second").unwrap();
+        assert_eq!(fs::read(temporary.path().join("x")).unwrap(), b"first");
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1);
     }
 
     #[test]

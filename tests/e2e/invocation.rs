@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::run::cache_dir;
+use crate::run::{cache_dir, compiled_dir};
 
 /// What is in the environment of the tests, and should not decide what they see.
 const NOT_INHERITED: [&str; 12] = [
@@ -56,6 +56,7 @@ impl Invocation {
         // Also for a shell that starts the program: nothing goes to this user's cache, and what is built twice is packed
         // twice.
         command.env("LAYERWRIGHT_CACHE_DIR", cache_dir()).env("LAYERWRIGHT_NO_CACHE", "1");
+        command.env("LAYERWRIGHT_COMPILED_DIR", compiled_dir());
         Self { command, stdin: Vec::new() }
     }
 
@@ -66,6 +67,12 @@ impl Invocation {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Takes a variable away.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
         self
     }
 

@@ -47,9 +47,14 @@ pub(crate) fn layerwright(arguments: &[&str]) -> Invocation {
     Invocation::new(&run().program).args(arguments)
 }
 
-/// Where compiled planners are kept from run to run.
+/// Where packed layers would be kept.
 pub(crate) fn cache_dir() -> PathBuf {
     target_dir().join("e2e-cache")
+}
+
+/// Where compiled planners are kept from run to run.
+pub(crate) fn compiled_dir() -> PathBuf {
+    target_dir().join("e2e-compiled")
 }
 
 /// Where the program is, for shells that start it.

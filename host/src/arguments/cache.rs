@@ -15,7 +15,7 @@ const HEADING: &str = "Cache";
 
 #[derive(Debug, Args)]
 pub(crate) struct CacheDirArguments {
-    /// Where compiled planners and packed layers are kept [default: layerwright in $XDG_CACHE_HOME or ~/.cache]
+    /// Where packed layers are kept [default: layerwright in $XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "DIR", env = "LAYERWRIGHT_CACHE_DIR", hide_env_values = true, hide_short_help = true, help_heading = HEADING)]
     cache_dir: Option<PathBuf>,
 }
@@ -24,6 +24,23 @@ impl CacheDirArguments {
     /// `None` for a user without a home, who names nothing.
     pub(crate) fn place(&self) -> Option<PathBuf> {
         self.cache_dir.clone().or_else(CacheDir::default_place)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompiledDirArguments {
+    /// Where compiled planners are kept [default: layerwright in $XDG_STATE_HOME or ~/.local/state]
+    ///
+    /// They are native code, and of this machine alone: do not let a CI job save and restore this folder. What was not
+    /// compiled in it is not used.
+    #[arg(long, value_name = "DIR", env = "LAYERWRIGHT_COMPILED_DIR", hide_env_values = true, hide_short_help = true, help_heading = HEADING)]
+    compiled_dir: Option<PathBuf>,
+}
+
+impl CompiledDirArguments {
+    /// `None` for a user without a home, who names nothing.
+    pub(crate) fn place(&self) -> Option<PathBuf> {
+        self.compiled_dir.clone().or_else(CacheDir::default_place_of_this_machine)
     }
 }
 
@@ -42,13 +59,13 @@ pub(crate) struct CacheArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// Show where the cache is, what is in it and how large that is
+    /// Show what is kept, packed layers and compiled planners: where, how much and how large that is
     #[command(after_help = "\
 Examples:
   layerwright cache info
   layerwright cache info --json | jq .layers.bytes")]
     Info(CacheInfoArguments),
-    /// Remove packed layers: those that were used least lately, until the others fit
+    /// Remove packed layers: those that were used least lately, until the others fit; and what was not used for long
     #[command(after_help = "\
 Examples:
   layerwright cache prune --max-size 2GiB
@@ -58,15 +75,16 @@ A build does the same with what is beyond --cache-size. Temporary files that kil
 runs left in $TMPDIR go, too. Removing is always safe,
 also beside a build: what is needed again is packed again, to the same bytes.")]
     Prune(CachePruneArguments),
-    /// Hash every packed layer, and remove those that are damaged
+    /// Hash every packed layer and compiled planner, and remove those that are damaged
     ///
-    /// A build notices by itself when a file in the cache was cut or written to. This finds what a bad disk did.
+    /// A build notices by itself when a packed layer was cut or written to. This finds what a bad disk did. A compiled planner
+    /// is looked at whenever it is used, and has to have been compiled in this folder.
     #[command(after_help = "\
 Examples:
   layerwright cache verify
   layerwright cache verify --json | jq -r '.damaged[]'
 
-Exits with 6 where anything was damaged. The next build packs it again.")]
+Exits with 6 where anything was damaged. The next build makes it again.")]
     Verify(CacheInfoArguments),
     /// Remove all packed layers and compiled planners, and no file that is not the program's own
     #[command(after_help = "\
@@ -79,6 +97,8 @@ Example:
 pub(crate) struct CacheInfoArguments {
     #[command(flatten)]
     pub(crate) dir: CacheDirArguments,
+    #[command(flatten)]
+    pub(crate) compiled_dir: CompiledDirArguments,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -86,10 +106,10 @@ pub(crate) struct CacheInfoArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct CachePruneArguments {
-    /// How much may be left, e.g. 5GiB, 500MB or a number of bytes
+    /// How much may be left of packed layers, e.g. 5GiB, 500MB or a number of bytes
     #[arg(long, value_name = "SIZE", env = "LAYERWRIGHT_CACHE_SIZE", hide_env_values = true, default_value = CACHE_SIZE)]
     pub(crate) max_size: Size,
-    /// Also remove what no build has used for so many days
+    /// Also remove layers and compiled planners that nothing has used for so many days
     #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32))]
     pub(crate) unused_for: Option<u32>,
     #[command(flatten)]

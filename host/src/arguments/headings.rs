@@ -18,7 +18,7 @@ const HEADINGS: &[(&str, &str)] = &[
         "planner-fuel planner-memory planner-timeout planner-output planner-log planner-stack planner-size \
          planner-compile-timeout planner-compile-memory no-compile-cache",
     ),
-    ("Cache", "cache-dir no-cache cache-size"),
+    ("Cache", "cache-dir compiled-dir no-cache cache-size"),
     ("Base image", "from-image max-base-size"),
     (
         "Customisation layer (done in the order given)",

@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use layerwright_packer::{Compression, Destination, ImageReference, Inherit};
 
 pub(crate) use self::cache::{
-    CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments,
+    CacheArguments, CacheCommand, CacheDirArguments, CacheInfoArguments, CachePruneArguments, CompiledDirArguments,
 };
 pub(crate) use self::clean::CleanArguments;
 use self::customisation::MAX_OWNER;
@@ -46,6 +46,7 @@ pub(crate) use self::sync::SyncArguments;
 use crate::exit;
 use crate::planner_spec::PlannerSpec;
 use crate::sandbox::{COMPILE_COMMAND, LOCATE_COMMAND};
+use crate::settings::CHECK_COMMAND;
 use crate::source::Source;
 use crate::time::{FileTime, Time};
 
@@ -136,6 +137,9 @@ pub(crate) enum Command {
     /// Tell where instructions come from, in a process that can be stopped: what the program starts itself for
     #[command(hide = true, name = LOCATE_COMMAND)]
     LocateFrames { memory_bytes: u64, seconds: u64, offsets: Vec<usize> },
+    /// Check settings with a planner's schema, in a process that can be stopped: what the program starts itself for
+    #[command(hide = true, name = CHECK_COMMAND)]
+    CheckSettings { memory_bytes: u64, seconds: u64 },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  layerwright completions bash > /etc/bash_completion.d/layerwright")]
     Completions {
@@ -177,6 +181,8 @@ pub(crate) struct BuildArguments {
     pub(crate) nix_db: bool,
     #[command(flatten)]
     pub(crate) packing: PackingArguments,
+    #[command(flatten)]
+    pub(crate) cache_dir: CacheDirArguments,
 }
 
 #[derive(Debug, Args)]

@@ -5,22 +5,25 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use super::CacheDirArguments;
+use super::CompiledDirArguments;
 use crate::sandbox::{Limit, Limits};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sandbox")]
 pub(crate) struct SandboxArguments {
-    /// Instructions that a planner may execute, roughly [default: 100 billion, and 200,000 more for each node and reference]
+    /// Instructions that a planner may execute, roughly [default: 10 billion, and 100,000 more for each node, reference and node of an earlier image]
+    ///
+    /// A billion lasts for 0.3 to 3 seconds. With an interpreter inside, planners of 100,000 nodes take 4 to 40 billion, and
+    /// may take 88.
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     planner_fuel: Option<u64>,
-    /// Memory that a planner may have, in MiB [default: 1024, and 1 more for each 1,024 nodes and references]
+    /// Memory that a planner may have, in MiB [default: 1024, and 1 more for each 1,024 nodes, references and nodes of earlier images]
     #[arg(long, value_name = "MIB", value_parser = value_parser!(u64).range(1..=1 << 20))]
     planner_memory: Option<u64>,
-    /// Seconds that a planner may take [default: 60, and 1 more for each 1,000 nodes and references]
+    /// Seconds that a planner may take by the clock, in case its instructions take so long [default: 60, and 1 more for each 1,000 nodes, references and nodes of earlier images]
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=1_000_000))]
     planner_timeout: Option<u64>,
-    /// What a planner may return at once, in MiB [default: 16, and 1 more for each 16,384 nodes and references]
+    /// What a planner may return at once, in MiB [default: 16, and 1 more for each 16,384 nodes, references and nodes of earlier images]
     #[arg(long, value_name = "MIB", value_parser = value_parser!(u64).range(1..=1 << 12), hide_short_help = true)]
     planner_output: Option<u64>,
     /// What a planner may log and print, in KiB
@@ -32,8 +35,10 @@ pub(crate) struct SandboxArguments {
     /// How large a planner's file may be, in MiB
     #[arg(long, value_name = "MIB", default_value_t = Limits::COMPONENT_BYTES >> 20, value_parser = value_parser!(u64).range(1..=1 << 12), hide_short_help = true)]
     planner_size: u64,
-    /// Seconds that compiling a planner may take
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::COMPILE_TIMEOUT.as_secs(), value_parser = value_parser!(u64).range(1..=1_000_000), hide_short_help = true)]
+    /// Seconds of processor time that compiling a planner may take, all threads together
+    ///
+    /// By the clock it may take five times as long, on a machine that is busy with something else.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::COMPILE_TIME.as_secs(), value_parser = value_parser!(u64).range(1..=1_000_000), hide_short_help = true)]
     planner_compile_timeout: u64,
     /// Memory that compiling a planner may take, in MiB
     #[arg(long, value_name = "MIB", default_value_t = Limits::COMPILE_MEMORY_BYTES >> 20, value_parser = value_parser!(u64).range(64..=1 << 20), hide_short_help = true)]
@@ -42,13 +47,13 @@ pub(crate) struct SandboxArguments {
     #[arg(long, hide_short_help = true)]
     no_compile_cache: bool,
     #[command(flatten)]
-    pub(crate) cache_dir: CacheDirArguments,
+    compiled_dir: CompiledDirArguments,
 }
 
 impl SandboxArguments {
     /// Where compiled planners are to be kept; `None` for nowhere.
     pub(crate) fn compile_cache(&self) -> Option<PathBuf> {
-        self.cache_dir.place().filter(|_| !self.no_compile_cache)
+        self.compiled_dir.place().filter(|_| !self.no_compile_cache)
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -61,7 +66,7 @@ impl SandboxArguments {
             log_bytes: self.planner_log << 10,
             stack_bytes: usize::try_from(self.planner_stack << 10).expect("the parser keeps it below 1 GiB"),
             component_bytes: self.planner_size << 20,
-            compile_timeout: Duration::from_secs(self.planner_compile_timeout),
+            compile_time: Duration::from_secs(self.planner_compile_timeout),
             compile_memory_bytes: self.planner_compile_memory << 20,
         }
     }
@@ -77,7 +82,7 @@ impl SandboxArguments {
             ("--planner-log", changed(self.planner_log, Limits::LOG_BYTES >> 10)),
             ("--planner-stack", changed(self.planner_stack, Limits::STACK_BYTES as u64 >> 10)),
             ("--planner-size", changed(self.planner_size, Limits::COMPONENT_BYTES >> 20)),
-            ("--planner-compile-timeout", changed(self.planner_compile_timeout, Limits::COMPILE_TIMEOUT.as_secs())),
+            ("--planner-compile-timeout", changed(self.planner_compile_timeout, Limits::COMPILE_TIME.as_secs())),
             ("--planner-compile-memory", changed(self.planner_compile_memory, Limits::COMPILE_MEMORY_BYTES >> 20)),
         ];
         let given = flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?.to_string()]));

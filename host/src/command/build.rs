@@ -19,7 +19,7 @@ use crate::exit::Usage;
 use crate::planners;
 
 pub(crate) fn run(arguments: &BuildArguments, console: &Console) -> Result<ExitCode> {
-    let packing = Packing::check(&arguments.packing, &arguments.planning.sandbox.cache_dir, console)?;
+    let packing = Packing::check(&arguments.packing, &arguments.cache_dir, console)?;
     let (save_plan, report) = (arguments.save_plan.as_deref(), arguments.report.file.as_deref());
     let (image, state) = (Place::of_image(&arguments.packing.to), Place::of_state(arguments.state.as_deref()));
     let written = [state, image, Place::of_plan("--save-plan", save_plan), Place::of_report(report)];

@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use layerwright_planner::Generation;
-use wasmtime::{CallHook, Store, StoreContextMut, Trap};
+use wasmtime::{CallHook, Store, StoreContextMut, Trap, UpdateDeadline};
 
 use super::bindings::{Planner, PlannerPre};
-use super::engine::{Sandbox, TICK};
+use super::engine::Sandbox;
 use super::error::{Misdeed, Phase, misdeed};
 use super::frames::{Frame, frames};
 use super::limits::{CallLimits, Limits, Meter};
@@ -41,6 +41,9 @@ pub(crate) struct Usage {
     /// The bounds of this call.
     pub(crate) limits: CallLimits,
 }
+
+/// How often a strategy looks at the clock: ticks come late on a busy machine, and are never counted.
+const EACH_TICK: u64 = 1;
 
 /// How a call ended.
 pub(super) struct Outcome<T> {
@@ -96,8 +99,12 @@ fn store(sandbox: &Sandbox, state: State, limits: &CallLimits) -> Store<State> {
     store.set_max_component_handles(Limits::HANDLES);
     // Both count from here on, so that initialisers are bounded too.
     store.set_fuel(limits.fuel).expect("the engine counts fuel");
-    let ticks = limits.timeout.as_millis() / TICK.as_millis();
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).min(u64::MAX >> 1) + 1);
+    let deadline = Instant::now().checked_add(limits.timeout);
+    store.epoch_deadline_callback(move |_| match deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        true => Err(Trap::Interrupt.into()),
+        false => Ok(UpdateDeadline::Continue(EACH_TICK)),
+    });
+    store.set_epoch_deadline(EACH_TICK);
     store
 }
 

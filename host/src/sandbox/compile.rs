@@ -1,7 +1,7 @@
 //! From a component's bytes to native code, in a process that can be stopped.
 //!
 //! A small file can keep a compiler busy for minutes and fill the machine's memory, and a compiler meets a stranger's
-//! bytes here. So it works in a child, see [`super::child`].
+//! bytes here. So it works in a child, see [`crate::child`].
 
 use std::io::{self, Write};
 use std::process::ExitStatus;
@@ -11,18 +11,23 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::call::guarded;
-use super::child::{self, Job, Stopped};
 use super::compiled::{self, CompiledCache, Found};
 use super::engine::config;
 use super::error::NotAStrategy;
+use super::extent::{self, TooMuch};
 use super::limits::Limits;
 use super::untrusted::{printable, printable_bytes};
+use crate::child::{self, Job, Stopped};
 
 /// The hidden command by which the program is its own compiler.
 pub(crate) const COMMAND: &str = "compile-planner";
 
-/// Largest native code. That of a component with an interpreter inside is 40 MB.
-const CODE_BYTES: u64 = 1 << 30;
+/// Largest native code, which this process has in memory twice for a moment. That of a component with an interpreter
+/// inside is 40 MB.
+const CODE_BYTES: u64 = 256 << 20;
+
+/// How the child exits where it refuses a component that is valid.
+const TOO_MUCH: u8 = 3;
 
 /// Longest reason that is shown, in bytes.
 const REASON_BYTES: usize = 1000;
@@ -51,7 +56,7 @@ pub(crate) enum Notice<'a> {
         /// Whether it is the last time.
         is_kept: bool,
     },
-    /// What was kept of an earlier run was damaged. It is made again.
+    /// What was kept of an earlier run was damaged, or came from elsewhere. It is made again.
     DamagedEntry,
     /// It could not be kept.
     NotKept(&'a io::Error),
@@ -95,9 +100,12 @@ pub(super) struct Source<'a> {
 
 #[cfg(test)]
 fn compile_here(engine: &Engine, bytes: &[u8]) -> Result<Component, NotAStrategy> {
-    let invalid = |error: wasmtime::Error| NotAStrategy::Invalid(printable(&format!("{error:#}"), REASON_BYTES));
-    let code = native_code(bytes).map_err(invalid)?;
-    compiled::from_compiler(engine, &code).map_err(invalid)
+    let refused = |Refusal { code, reason }| match code {
+        TOO_MUCH => NotAStrategy::TooMuch(reason),
+        _ => NotAStrategy::Invalid(reason),
+    };
+    let code = native_code(bytes).map_err(refused)?;
+    compiled::from_compiler(engine, &code).map_err(|error| refused(invalid(&error)))
 }
 
 /// Compiles in a child. `waiting` is called once, when it takes long enough to be noticed.
@@ -106,35 +114,67 @@ fn in_child(bytes: &[u8], limits: &Limits, waiting: &dyn Fn()) -> Result<Vec<u8>
         command: COMMAND,
         arguments: Vec::new(),
         memory_bytes: limits.compile_memory_bytes,
-        timeout: limits.compile_timeout,
+        time: limits.compile_time,
         output_bytes: CODE_BYTES,
     };
     job.run(bytes, waiting).map_err(|stopped| match stopped {
         Stopped::NotRun(error) => NotAStrategy::CompilerFailed(format!("it could not be run: {error}")),
-        Stopped::TimedOut => NotAStrategy::CompileTimeout { limit: limits.compile_timeout },
-        Stopped::Failed { status, reason } => why(status, &reason, limits),
+        Stopped::OutOfTime(clock) => NotAStrategy::CompileTime { limit: clock.limit(limits.compile_time), clock },
+        Stopped::OutOfMemory => NotAStrategy::CompileMemory { limit: limits.compile_memory_bytes },
+        Stopped::Failed { status, reason } => why(status, &reason),
     })
 }
 
-/// What the child does. Ends with success after it wrote native code, otherwise after it wrote a reason.
-pub(crate) fn child(memory_bytes: u64, seconds: u64) -> Result<(), String> {
-    let bytes = child::begin(memory_bytes, seconds)?;
-    let code = native_code(&bytes).map_err(|error| printable(&format!("{error:#}"), REASON_BYTES))?;
-    io::stdout().lock().write_all(&code).map_err(|error| error.to_string())
+/// Why a child has no result.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// What it exits with.
+    pub(crate) code: u8,
+    /// In one line.
+    pub(crate) reason: String,
 }
 
-fn native_code(bytes: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    guarded(Limits::STACK_BYTES, || Engine::new(&config(Limits::STACK_BYTES))?.precompile_component(bytes))
-}
-
-fn why(status: ExitStatus, reason: &[u8], limits: &Limits) -> NotAStrategy {
-    let reason = printable_bytes(reason.trim_ascii(), REASON_BYTES);
-    // What the standard library says before it aborts, and the system's words for ENOMEM.
-    if reason.contains("memory allocation of") || reason.contains("Cannot allocate memory") {
-        return NotAStrategy::CompileMemory { limit: limits.compile_memory_bytes };
+/// Of all that is not looked for by itself.
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self { code: 1, reason }
     }
+}
+
+impl From<TooMuch> for Refusal {
+    fn from(what: TooMuch) -> Self {
+        Self { code: TOO_MUCH, reason: what.to_string() }
+    }
+}
+
+/// What the child does: writes native code.
+pub(crate) fn child(memory_bytes: u64, seconds: u64) -> Result<(), Refusal> {
+    let bytes = child::begin(memory_bytes, seconds)?;
+    let code = native_code(&bytes)?;
+    Ok(io::stdout().lock().write_all(&code).map_err(|error| error.to_string())?)
+}
+
+/// Looks the component over, and compiles it.
+fn native_code(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let compile = || {
+        if let Err(what) = extent::look_over(bytes) {
+            return Ok(Err(what));
+        }
+        let code = Engine::new(&config(Limits::STACK_BYTES))?.precompile_component(bytes)?;
+        Ok(extent::look_over_notes(&code).map(|()| code))
+    };
+    Ok(guarded(Limits::STACK_BYTES, compile).map_err(|error| invalid(&error))??)
+}
+
+fn invalid(error: &wasmtime::Error) -> Refusal {
+    printable(&format!("{error:#}"), REASON_BYTES).into()
+}
+
+fn why(status: ExitStatus, reason: &[u8]) -> NotAStrategy {
+    let reason = printable_bytes(reason.trim_ascii(), REASON_BYTES);
     match status.code() {
         Some(1) => NotAStrategy::Invalid(reason),
+        Some(code) if code == i32::from(TOO_MUCH) => NotAStrategy::TooMuch(reason),
         _ => NotAStrategy::CompilerFailed(format!("it ended with {status}: {reason}")),
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use layerwright_planner::PlannerSource;
 use wasmtime::{Config, Engine, Strategy as CodeGenerator, WasmBacktraceDetails, WasmFeatures};
 
 use super::compile::Compiler;
 use super::limits::Limits;
+use crate::settings::CheckPlace;
 
-/// How often the clock ticks. A deadline is kept to within two ticks.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How often a strategy is interrupted to look at the clock, unless the machine is so busy that it takes longer.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Where strategies run. One for the whole program.
 pub(crate) struct Sandbox {
@@ -18,15 +20,25 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts the engine and its clock.
+    /// Starts the engine and its ticks.
     ///
     /// # Errors
     ///
     /// Where this machine cannot run compiled WebAssembly.
     pub(crate) fn new(limits: Limits, compiler: Compiler) -> wasmtime::Result<Self> {
         let engine = Engine::new(&config(limits.stack_bytes))?;
-        start_clock(&engine)?;
+        start_ticking(&engine)?;
         Ok(Self { engine, limits, compiler })
+    }
+
+    /// Where the settings of a planner from there are checked with its schema. What is built in is ours.
+    pub(crate) fn check_place(&self, source: PlannerSource) -> CheckPlace {
+        match (source, &self.compiler) {
+            (PlannerSource::File, Compiler::InChild { .. }) => CheckPlace::InChild,
+            (PlannerSource::BuiltIn, _) => CheckPlace::Here,
+            #[cfg(test)]
+            (PlannerSource::File, Compiler::Here) => CheckPlace::Here,
+        }
     }
 
     /// The bounds of what runs here.
@@ -37,7 +49,7 @@ impl Sandbox {
 
 /// What components may be made of, whatever else the engine takes by default. What these need is bounded and counted, see
 /// [`super::limits`]: no heap that the engine collects, no threads, no second stack.
-const ACCEPTED: WasmFeatures = WasmFeatures::WASM2
+pub(super) const ACCEPTED: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::MULTI_MEMORY)
@@ -68,8 +80,8 @@ pub(super) fn config(stack_bytes: usize) -> Config {
     config
 }
 
-/// Lives as long as the engine does.
-fn start_clock(engine: &Engine) -> std::io::Result<()> {
+/// Lives as long as the engine does. It tells no time: whoever is interrupted looks at the clock.
+fn start_ticking(engine: &Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     let tick = move || {
         while let Some(engine) = engine.upgrade() {

@@ -14,6 +14,7 @@ use super::limits::{CallLimits, Limits, MemoryExceeded, is_of_the_machine};
 use super::log::{LogFlood, LogLine};
 use super::untrusted::printable;
 use super::wasi::{Denied, Exited, RandomFlood};
+use crate::child::Clock;
 
 /// Longest text of a strategy or of the engine that an error shows, in bytes.
 const TEXT_BYTES: usize = 2000;
@@ -202,11 +203,21 @@ pub(crate) enum NotAStrategy {
     /// The parser or the compiler does not take it.
     #[error("it is a damaged or unsupported component: {0}")]
     Invalid(String),
+    /// It is valid, and its parts come to more than any planner needs.
+    #[error("{0}")]
+    TooMuch(String),
     /// Compiling it takes too long.
-    #[error("compiling it takes longer than {} seconds; --planner-compile-timeout raises the limit", limit.as_secs_f64())]
-    CompileTimeout {
+    #[error(
+        "compiling it takes {} {} seconds{}; --planner-compile-timeout raises the limit",
+        if *clock == Clock::Processor { "more than" } else { "longer than" },
+        limit.as_secs(),
+        if *clock == Clock::Processor { " of processor time" } else { " on a machine that has little time for it" }
+    )]
+    CompileTime {
         /// The limit.
         limit: Duration,
+        /// Of what.
+        clock: Clock,
     },
     /// Compiling it takes too much memory.
     #[error("compiling it takes more than {} MiB of memory; --planner-compile-memory raises the limit", limit >> 20)]

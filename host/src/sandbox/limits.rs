@@ -1,11 +1,12 @@
 //! What a strategy may use.
 //!
-//! What grows with the work that it is given grows with the graph: a number to start from, and more for each node and
-//! each reference. A number that the user gives is taken as it is.
+//! What grows with the work that it is given grows with the graph and with the history: a number to start from, and more
+//! for each node, each reference, and each node of an earlier image. A number that the user gives is taken as it is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use layerwright_planner::Closure;
+use layerwright_planner::{Closure, Generation};
 use wasmtime::ResourceLimiter;
 
 /// All bounds, as the user set them.
@@ -25,13 +26,13 @@ pub(crate) struct Limits {
     pub(crate) stack_bytes: usize,
     /// Size of a component.
     pub(crate) component_bytes: u64,
-    /// Time for compiling it.
-    pub(crate) compile_timeout: Duration,
+    /// Time of processors for compiling it.
+    pub(crate) compile_time: Duration,
     /// Memory for compiling it.
     pub(crate) compile_memory_bytes: u64,
 }
 
-/// One bound: so much, and so much more for each node and each reference of the graph.
+/// One bound: so much, and so much more for each node and each reference of the graph, and each node of an earlier image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
     base: u64,
@@ -50,12 +51,15 @@ impl Limit {
 }
 
 impl Limits {
-    /// Interpreters plan 100,000 nodes and 700,000 references with less than 15 billion. The start lasts for five to
-    /// ten seconds of a tight loop: a strategy that hangs is found out soon.
-    pub(crate) const FUEL: Limit = Limit { base: 100_000_000_000, per_unit: 200_000 };
+    /// For 100,000 nodes and 680,000 references that is 88 billion. With Python inside, a simple strategy takes 4 billion
+    /// for them, the slowest interpreter known 15 billion, and one that does as much as `foresight` some 40 billion.
+    ///
+    /// A strategy that hangs is found out soon, and before the clock is: a billion lasts for a third of a second in most
+    /// loops, and for three seconds in those that do nothing but divide.
+    pub(crate) const FUEL: Limit = Limit { base: 10_000_000_000, per_unit: 100_000 };
     /// Interpreters plan 100,000 nodes in less than 100 MiB; a bit matrix of popularity takes ten times that.
     pub(crate) const MEMORY_BYTES: Limit = Limit { base: 1 << 30, per_unit: 1 << 10 };
-    /// Ten times what the fuel lasts on a current machine.
+    /// Twice what the fuel lasts at most, and ten times what it mostly lasts, on a current machine.
     pub(crate) const TIMEOUT_MS: Limit = Limit { base: 60_000, per_unit: 1 };
     /// A proposal for 100,000 nodes is 1 MiB.
     pub(crate) const OUTPUT_BYTES: Limit = Limit { base: 16 << 20, per_unit: 64 };
@@ -65,8 +69,8 @@ impl Limits {
     pub(crate) const STACK_BYTES: usize = 1 << 20;
     /// Those with a Python interpreter inside are 18 MB.
     pub(crate) const COMPONENT_BYTES: u64 = 64 << 20;
-    /// Those with a Python interpreter inside take four to thirteen seconds.
-    pub(crate) const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+    /// Those with a Python interpreter inside take some ten seconds of it.
+    pub(crate) const COMPILE_TIME: Duration = Duration::from_secs(120);
     /// Those with a Python interpreter inside take 400 MB.
     pub(crate) const COMPILE_MEMORY_BYTES: u64 = 2 << 30;
 
@@ -98,10 +102,11 @@ impl Limits {
     }
 }
 
-/// How much of a graph there is for [`Limit`]: nodes and references.
-pub(super) fn units(closure: &Closure) -> u64 {
+/// How much of a graph and a history there is for [`Limit`]: nodes, references, and nodes of earlier images.
+pub(super) fn units(closure: &Closure, history: &[Arc<Generation>]) -> u64 {
     let references: usize = closure.nodes().iter().map(|node| node.references.len()).sum();
-    (closure.len() + references) as u64
+    let earlier: usize = history.iter().flat_map(|generation| &generation.layers).map(Vec::len).sum();
+    (closure.len() + references + earlier) as u64
 }
 
 impl Default for Limits {
@@ -114,7 +119,7 @@ impl Default for Limits {
             log_bytes: Self::LOG_BYTES,
             stack_bytes: Self::STACK_BYTES,
             component_bytes: Self::COMPONENT_BYTES,
-            compile_timeout: Self::COMPILE_TIMEOUT,
+            compile_time: Self::COMPILE_TIME,
             compile_memory_bytes: Self::COMPILE_MEMORY_BYTES,
         }
     }
@@ -212,5 +217,35 @@ impl ResourceLimiter for Meter {
 
     fn memories(&self) -> usize {
         Limits::MEMORIES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use layerwright_planner::PastNode;
+    use layerwright_planner::testing::closure;
+
+    use super::*;
+
+    /// What a billion instructions last at most, in milliseconds: measured with loops that do nothing but divide.
+    const SLOWEST_BILLION_MS: u128 = 2_900;
+
+    #[test]
+    fn fuel_is_used_up_before_the_time_is() {
+        for units in [0, 1_000, 1_000_000, 100_000_000] {
+            let CallLimits { fuel, timeout, .. } = Limits::default().for_call(units);
+            let lasts = u128::from(fuel) * SLOWEST_BILLION_MS / 1_000_000_000;
+            assert!(lasts * 2 <= timeout.as_millis(), "{units}: {lasts} ms of {} ms", timeout.as_millis());
+        }
+    }
+
+    #[test]
+    fn nodes_references_and_earlier_nodes_count() {
+        let node = |name: &str| PastNode { name: name.into(), lineage: name.into(), size: 1 };
+        let history = [vec![vec![node("a"), node("b")], vec![node("c")]], vec![vec![node("a")]]];
+        let history = history.map(|layers| Arc::new(Generation { layers }));
+        let abc = closure("a -> b\nb -> c");
+        assert_eq!(units(&abc, &[]), 5);
+        assert_eq!(units(&abc, &history), 9);
     }
 }

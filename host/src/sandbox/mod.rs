@@ -10,12 +10,12 @@
 
 mod bindings;
 mod call;
-mod child;
 mod compile;
 mod compiled;
 mod contract;
 mod engine;
 mod error;
+mod extent;
 mod file_kind;
 mod frames;
 mod inspect;
@@ -23,13 +23,14 @@ mod limits;
 mod log;
 mod places;
 mod producers;
+mod seal;
 mod strategy;
 mod untrusted;
 mod wasi;
 
 pub(crate) use call::Usage;
-pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, child as compile_in_child};
-pub(crate) use compiled::CompiledCache;
+pub(crate) use compile::{COMMAND as COMPILE_COMMAND, Compiler, Notice, Refusal, child as compile_in_child};
+pub(crate) use compiled::{CompiledCache, SealReport, remove_unsealed};
 pub(crate) use contract::TEXT as CONTRACT;
 pub(crate) use engine::Sandbox;
 pub(crate) use error::{Failed, Misdeed, NotAStrategy, StrategyError};

@@ -13,13 +13,13 @@ use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian};
 use serde::{Deserialize, Serialize};
 use wasmparser::{Encoding, Parser, Payload};
 
-use super::child::{self, Job};
+use crate::child::{self, Job};
 
 /// The hidden command by which the program is its own reader.
 pub(crate) const COMMAND: &str = "locate-frames";
 
 const MEMORY_BYTES: u64 = 1 << 30;
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIME: Duration = Duration::from_secs(5);
 
 /// Of some twenty frames, with what was inlined into each.
 const OUTPUT_BYTES: u64 = 1 << 20;
@@ -50,7 +50,7 @@ pub(super) fn in_child(component: &[u8], offsets: &[usize]) -> Vec<Vec<Place>> {
         command: COMMAND,
         arguments: offsets.iter().map(ToString::to_string).collect(),
         memory_bytes: MEMORY_BYTES,
-        timeout: TIMEOUT,
+        time: TIME,
         output_bytes: OUTPUT_BYTES,
     };
     let found = job.run(component, &|| ()).ok().and_then(|found| serde_json::from_slice(&found).ok());

@@ -155,7 +155,7 @@ impl Strategy<'_> {
     ///
     /// [`StrategyError::Refused`] or [`StrategyError::Misbehaved`].
     pub(crate) fn plan(&self, request: &Request, history: &[Arc<Generation>]) -> Result<Planned, StrategyError> {
-        let limits = self.sandbox.limits.for_call(units(&request.closure));
+        let limits = self.sandbox.limits.for_call(units(&request.closure, history));
         let Outcome { result, usage, log } =
             call(self.sandbox, &self.component, limits, history, Phase::Plan, |store, instance| {
                 with_request(request, |request| instance.layerwright_planner_strategy().call_plan(store, request))

@@ -22,9 +22,11 @@ const RANDOM_BYTES: u64 = 1 << 20;
 /// How much may be written to a stream at once. Any number would do: the log has its own bound.
 const WRITE_BYTES: u64 = 1 << 16;
 
-/// Packages of which everything can be imported.
-const PACKAGES: [&str; 7] =
-    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
+/// How the versions begin that fit.
+const COMPATIBLE: &str = "0.2.";
+
+/// Longest version, with what stands behind the third number.
+const VERSION_BYTES: usize = 32;
 
 /// Interfaces that do something, if only to say that there is nothing.
 const INERT: [&str; 19] = [
@@ -49,6 +51,23 @@ const INERT: [&str; 19] = [
     "wasi:random/random",
 ];
 
+/// Interfaces of which nothing can be used. With those above they are all of WASI 0.2: what is in no list does not exist.
+const DENIED: [&str; 13] = [
+    "wasi:cli/run",
+    "wasi:clocks/timezone",
+    "wasi:filesystem/types",
+    "wasi:http/incoming-handler",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
 /// What comes of importing an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -61,9 +80,13 @@ pub(super) enum Presence {
 }
 
 /// The strategy used something that can be imported and does not exist.
-#[derive(Debug, thiserror::Error)]
-#[error("used {0}, which no planner gets")]
-pub(super) struct Denied(String);
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("used {interface}#{function}, which no planner gets")]
+pub(super) struct Denied {
+    /// As the list above has it, so that no function has its own.
+    interface: &'static str,
+    function: Box<str>,
+}
 
 /// The strategy ended itself.
 #[derive(Debug, thiserror::Error)]
@@ -77,24 +100,27 @@ pub(super) struct RandomFlood;
 
 /// Tells what comes of an import.
 pub(super) fn presence(import: &str) -> Presence {
-    let (interface, version) = import.split_once('@').unwrap_or_default();
-    let package = interface.split('/').next().unwrap_or_default();
-    if !PACKAGES.contains(&package) || !version.starts_with("0.2.") {
-        Presence::Absent
-    } else if INERT.contains(&interface) {
-        Presence::Inert
-    } else {
-        Presence::Denied
+    match interface(import) {
+        None => Presence::Absent,
+        Some(interface) if INERT.contains(&interface) => Presence::Inert,
+        Some(_) => Presence::Denied,
     }
 }
 
-/// Defines everything of WASI that the component imports.
+/// The interface that an import names, if there is one.
+fn interface(import: &str) -> Option<&'static str> {
+    let (name, version) = import.split_once('@')?;
+    let fits = version.starts_with(COMPATIBLE) && version.len() <= VERSION_BYTES;
+    INERT.into_iter().chain(DENIED).find(|known| fits && *known == name)
+}
+
+/// Defines everything of WASI that the component imports, of which [`super::extent`] has bounded the number and the names.
 pub(super) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
-    let ty = component.component_type();
-    for (import, item) in ty.imports(&engine).filter(|(import, _)| presence(import) != Presence::Absent) {
-        let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
-        let (interface, _) = import.split_once('@').unwrap_or_default();
+    for (import, item) in component.component_type().imports(&engine) {
+        let (Some(interface), ComponentItem::ComponentInstance(instance)) = (interface(import), item.ty) else {
+            continue;
+        };
         let mut linked = linker.instance(import)?;
         for (name, item) in instance.exports(&engine) {
             match item.ty {
@@ -192,7 +218,7 @@ const NOW: Datetime = Datetime { seconds: 1, nanoseconds: 0 };
 const TICK: Datetime = Datetime { seconds: 0, nanoseconds: 1 };
 
 /// Defines one function: as one of the few that do something, or as one that ends the strategy.
-fn define(to: &mut LinkerInstance<'_, State>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn define(to: &mut LinkerInstance<'_, State>, interface: &'static str, name: &str) -> wasmtime::Result<()> {
     match (interface, name) {
         ("wasi:cli/environment", "get-environment") => {
             to.func_wrap(name, |_: Cx<'_>, ()| Ok((Vec::<(String, String)>::new(),)))
@@ -285,7 +311,7 @@ fn define_stream(to: &mut LinkerInstance<'_, State>, name: &str) -> wasmtime::Re
     }
 }
 
-fn deny(to: &mut LinkerInstance<'_, State>, interface: &str, name: &str) -> wasmtime::Result<()> {
-    let denied = format!("{interface}#{name}");
-    to.func_new(name, move |_, _, _, _| Err(Denied(denied.clone()).into()))
+fn deny(to: &mut LinkerInstance<'_, State>, interface: &'static str, name: &str) -> wasmtime::Result<()> {
+    let denied = Denied { interface, function: name.into() };
+    to.func_new(name, move |_, _, _, _| Err(denied.clone().into()))
 }

@@ -3,7 +3,8 @@
 //! A schema is a program: references make loops, and a few dozen lines can ask for a number of checks with as many
 //! digits. Two passes come before the validator's own:
 //!
-//! 1. [`look_over`] refuses what would lead out of the text, or is not counted below.
+//! 1. [`look_over`] refuses what would lead out of the text, what is not counted below, and what a validator would
+//!    compile to very much more than the text.
 //! 2. [`count`] goes the way that a validator goes with these settings, each part of the schema with each value once,
 //!    and adds up what a validator does that remembers nothing. Parts with a loop, or with a way too deep, are refused.
 //!
@@ -21,6 +22,10 @@ const MAX_PATTERNS: usize = 100;
 
 /// `unevaluatedProperties` and `unevaluatedItems`: what they are compiled to grows with all that stands below them.
 const MAX_UNEVALUATED: usize = 10;
+
+/// What all of these are compiled to: a copy of each part that says something of the same value, by way of references,
+/// too. Where a part is reached twice, there are two, and so on.
+pub(super) const MAX_EXPANDED: u64 = 20_000;
 
 /// How often `unevaluated...` goes again through what stands beside it. Measured: less than 3.
 const AGAIN: u64 = 4;
@@ -74,7 +79,71 @@ pub(super) fn look_over(schema: &Value) -> Result<(), SchemaFault> {
             return Err(SchemaFault::TooMany { what: "uses of `unevaluated...`", limit: MAX_UNEVALUATED });
         }
         Ok(())
-    })
+    })?;
+    look_over_expansion(schema)
+}
+
+/// Refuses a schema whose `unevaluated...` stands for too much.
+fn look_over_expansion(schema: &Value) -> Result<(), SchemaFault> {
+    let mut uneven = Vec::new();
+    add_uneven(schema, &mut uneven);
+    let mut expansion = Expansion { root: schema, seen: HashMap::new() };
+    let parts = uneven.into_iter().map(|part| expansion.of(part, 0)).fold(0, u64::saturating_add);
+    if parts > MAX_EXPANDED { Err(SchemaFault::TooExpanded) } else { Ok(()) }
+}
+
+/// Adds all parts with `unevaluated...`.
+fn add_uneven<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    if let Value::Object(object) = value {
+        if has_unevaluated(object) {
+            found.push(value);
+        }
+        object.values().for_each(|value| add_uneven(value, found));
+    }
+    items(value).for_each(|value| add_uneven(value, found));
+}
+
+/// Counts parts of a schema that say something of the same value.
+struct Expansion<'a> {
+    root: &'a Value,
+    /// By where they are in memory; 0 while one is counted.
+    seen: HashMap<*const Value, u64>,
+}
+
+impl<'a> Expansion<'a> {
+    fn of(&mut self, schema: &'a Value, depth: usize) -> u64 {
+        let Value::Object(keywords) = schema else { return 1 };
+        if let Some(parts) = self.seen.get(&from_ref(schema)) {
+            return *parts;
+        }
+        if depth > MAX_DEPTH {
+            return u64::MAX;
+        }
+        self.seen.insert(schema, 0);
+        let mut parts = 1_u64;
+        for (keyword, part) in keywords {
+            let mut add =
+                |part: &'a Value| parts = parts.saturating_add(self.of(part, depth + 1)).saturating_add(objects(part));
+            match keyword.as_str() {
+                "allOf" | "anyOf" | "oneOf" => items(part).for_each(add),
+                "if" | "then" | "else" | "not" => add(part),
+                "dependentSchemas" | "dependencies" => members(part).for_each(|(_, part)| add(part)),
+                "$ref" => {
+                    let target = part.as_str().and_then(|target| resolve(self.root, target));
+                    parts = parts.saturating_add(target.map_or(0, |target| self.of(target, depth + 1)));
+                }
+                _ => {}
+            }
+        }
+        self.seen.insert(schema, parts);
+        parts
+    }
+}
+
+/// How many objects there are in a part of a schema.
+fn objects(value: &Value) -> u64 {
+    let below = items(value).chain(members(value).map(|(_, value)| value)).map(objects).sum::<u64>();
+    below + u64::from(value.is_object())
 }
 
 /// Refuses a schema that asks for too much where it is used on these settings.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{JsonType, ValidationError};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::nearest::nearest;
@@ -19,7 +20,7 @@ const MAX_UNKNOWN: usize = 100;
 const SHOWN_CHARS: usize = 60;
 
 /// One thing that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mistake {
     /// Such as `groups[0].label`; empty for the settings as a whole.
     pub(super) place: String,

@@ -5,9 +5,11 @@
 //! 3. [`schema`] checks the whole against the JSON Schema in the planner's description, and [`mistake`] says what does
 //!    not fit, where, and what was probably meant. Defaults are left to the planner.
 //!
-//! A schema is a stranger's text. [`bounds`] refuses what would keep a validator busy, and [`guarded`] stands behind it.
+//! A schema is a stranger's text. [`bounds`] refuses what would keep a validator busy, and what it does not foresee happens
+//! in a process that can be stopped, see [`check`].
 
 mod bounds;
+mod check;
 mod guarded;
 mod json;
 mod mistake;
@@ -18,13 +20,15 @@ mod schema;
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use layerwright_planner::Description;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use self::check::{Answer, Question};
+pub(crate) use self::check::{COMMAND as CHECK_COMMAND, Place as CheckPlace, in_child as check_in_child};
 use self::mistake::Mistake;
-use self::schema::{MAX_MISTAKES, Schema, SchemaFault};
+use self::schema::{MAX_MISTAKES, SchemaFault};
 use crate::planner_spec::PlannerSpec;
 use crate::sandbox::printable;
 
@@ -60,30 +64,24 @@ pub(crate) struct Misfit {
     mistakes: Vec<(Option<String>, Mistake)>,
 }
 
-/// Reads, joins and checks the settings of a planner.
+/// Reads, joins and checks the settings of a planner. The schema is looked at in this place.
 ///
 /// # Errors
 ///
 /// [`SettingsError`], or a file that cannot be read.
-pub(crate) fn settings(spec: &PlannerSpec, description: &Description) -> Result<Map<String, Value>> {
-    let from_file = spec.config.as_deref().map(read::read).transpose()?.unwrap_or_default();
-    let (singles, schema) = (spec.settings.clone(), description.config_schema.clone());
-    let check = move || {
-        let schema = Schema::new(&schema)?;
-        let mut joined = from_file;
-        for (key, text) in singles {
-            let value = schema.reading(&key, &text)?;
-            joined.insert(key, value);
-        }
-        let joined = Value::Object(joined);
-        let mistakes = schema.mistakes(&joined)?;
-        Ok((joined, mistakes))
-    };
+pub(crate) fn settings(spec: &PlannerSpec, description: &Description, place: CheckPlace) -> Result<Map<String, Value>> {
+    let joined = spec.config.as_deref().map(read::read).transpose()?.unwrap_or_default();
+    let singles = spec.settings.clone().into_iter().collect();
+    let question = Question { schema: description.config_schema.clone(), joined, singles };
     let bad_schema =
         |fault| SettingsError::BadSchema { planner: spec.planner.clone(), version: description.version.clone(), fault };
-    let (joined, mistakes) =
-        guarded::guarded(check).unwrap_or_else(|stopped| Err(stopped.into())).map_err(bad_schema)?;
-    let Value::Object(joined) = joined else { unreachable!("an object went in") };
+    let Answer { joined, mistakes } = match question.ask(place) {
+        Err(SchemaFault::NotChecked(error)) => {
+            let planner = &spec.planner;
+            return Err(error).with_context(|| format!("starting a process that checks the settings of `{planner}`"));
+        }
+        answer => answer.map_err(bad_schema)?,
+    };
     if mistakes.is_empty() {
         return Ok(joined);
     }
@@ -136,7 +134,7 @@ mod tests {
     fn take(schema: &str, spec: &str) -> Result<String, String> {
         let description =
             Description { name: "p".into(), version: "1.0".into(), summary: "s".into(), config_schema: schema.into() };
-        let taken = settings(&spec.parse().unwrap(), &description);
+        let taken = settings(&spec.parse().unwrap(), &description, CheckPlace::Here);
         taken.map(|taken| Value::Object(taken).to_string()).map_err(|error| error.to_string())
     }
 

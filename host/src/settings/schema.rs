@@ -1,10 +1,14 @@
 //! The JSON Schema in a planner's description, ready to check settings.
 
+use std::io;
+use std::time::Duration;
+
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::bounds::{self, MAX_DEPTH, MAX_STEPS};
+use super::bounds::{self, MAX_DEPTH, MAX_EXPANDED, MAX_STEPS};
+use super::check::MEMORY_BYTES;
 use super::guarded::Stopped;
 use super::mistake::{Mistake, mistakes};
 use crate::sandbox::MAX_SCHEMA_BYTES;
@@ -54,9 +58,24 @@ pub(crate) enum SchemaFault {
     /// More work than anybody asks for.
     #[error("it takes more than {MAX_STEPS} steps to check these settings with it")]
     TooManySteps,
+    /// What a validator makes of it has no end that anybody waits for.
+    #[error("its `unevaluated...` comes to more than {MAX_EXPANDED} parts by way of references")]
+    TooExpanded,
     /// Whatever was not foreseen.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// The same, in a process of its own.
+    #[error("checking settings with it takes more than {} seconds", .0.as_secs())]
+    TooLong(Duration),
+    /// The same of memory.
+    #[error("checking settings with it takes more than {} MiB of memory", MEMORY_BYTES >> 20)]
+    TooMuchMemory,
+    /// One of the above, as it was told there.
+    #[error("{0}")]
+    Told(String),
+    /// No fault: this machine has no process for it.
+    #[error("{0}")]
+    NotChecked(io::Error),
 }
 
 impl Schema {
@@ -200,6 +219,51 @@ mod tests {
         let tree = json!({"allOf": [part, part, part, part]});
         let deep = (0..60).fold(json!(1), |value, _| json!({"a": value}));
         assert_eq!(check(tree, deep).unwrap_err(), steps);
+    }
+
+    /// Where each of the rungs is reached more than once, whatever it is that leads to the next.
+    #[test]
+    fn what_a_validator_would_copy_again_and_again_is_refused() {
+        let ladders: [fn(Value) -> Value; 9] = [
+            |next| json!({"if": next, "allOf": [next]}),
+            |next| json!({"allOf": [next, next]}),
+            |next| json!({"anyOf": [next], "oneOf": [next]}),
+            |next| json!({"if": next, "then": next}),
+            |next| json!({"if": next, "else": next}),
+            |next| json!({"dependentSchemas": {"x": next, "y": next}}),
+            |next| json!({"dependencies": {"x": next}, "allOf": [next]}),
+            |next| json!({"$ref": next["$ref"], "anyOf": [next]}),
+            |next| json!({"not": next, "allOf": [{"anyOf": [next]}]}),
+        ];
+        let expanded = "its `unevaluated...` comes to more than 20000 parts by way of references";
+        for (at, rung) in ladders.into_iter().enumerate() {
+            for unevaluated in ["unevaluatedProperties", "unevaluatedItems"] {
+                let mut schema = ladder(20, rung);
+                schema[unevaluated] = json!(false);
+                assert_eq!(check(schema, json!({})).unwrap_err(), expanded, "{at} {unevaluated}");
+                // The same below a property that nobody sets: it is compiled all the same.
+                let mut schema = ladder(20, rung);
+                schema["properties"] = json!({"never": {"$ref": schema["$ref"], unevaluated: false}});
+                schema.as_object_mut().unwrap().remove("$ref");
+                assert_eq!(check(schema, json!({})).unwrap_err(), expanded, "{at} {unevaluated} never");
+            }
+        }
+        let deep = json!({"$defs": ladder(600, |next| next)["$defs"], "unevaluatedProperties": {"$ref": "#/$defs/0"}});
+        assert!(check(deep.clone(), json!({})).is_ok());
+        let long = json!({"$defs": deep["$defs"], "$ref": "#/$defs/0", "unevaluatedProperties": false});
+        assert_eq!(check(long, json!({})).unwrap_err(), expanded);
+    }
+
+    #[test]
+    fn what_is_written_of_uneven_settings_is_checked() {
+        let common = json!({"properties": {"a": {"type": "integer"}}});
+        let schema = json!({
+            "$defs": {"common": common},
+            "allOf": [{"$ref": "#/$defs/common"}, {"if": {"required": ["b"]}, "then": {"properties": {"b": true}}}],
+            "unevaluatedProperties": false
+        });
+        assert_eq!(check(schema.clone(), json!({"a": 1, "b": 2})).unwrap(), Vec::<String>::new());
+        assert_eq!(check(schema, json!({"a": 1, "c": 2})).unwrap().len(), 1);
     }
 
     #[test]

@@ -405,10 +405,6 @@ fn read_members(archive: Section) -> Result<MemberMap<(u64, u64)>, Problem> {
     let mut members = MemberMap::new();
     while let Some(member) = archive.next()? {
         members.count(&member)?;
-        if member.is_sparse {
-            let name = shown(&member.name);
-            return Err(Problem::Damaged(format!("it holds `{name}` as a sparse file; pack it without `--sparse`")));
-        }
         let held = match (member.target(), &member.kind) {
             (Some(target), _) => Held::Link(target),
             (None, MemberKind::File) => Held::File((archive.reader().position, member.size)),

@@ -46,6 +46,8 @@ pub(super) fn store_contents(tar: impl Read, room: &AtomicU64) -> Result<Option<
             _ => has_only_these = false,
         }
     }
+    // Only at the end of its bytes does a layer that is compressed say whether they are the right ones.
+    members.trailing()?;
     let node = |(name, size): (Vec<u8>, u64)| {
         // Names of store paths are ASCII.
         let name: String = "/nix/store/".chars().chain(name.into_iter().map(char::from)).collect();

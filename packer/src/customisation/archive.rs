@@ -7,6 +7,7 @@
 //! 4. Modes, owners, devices, FIFOs and capabilities are kept, times are not.
 //! 5. Of a sparse file, the zeros that the archive leaves out are part of its content.
 //! 6. What would remove files of the layers below is refused, however it is spelled.
+//! 7. It is read to the last byte: a damaged archive is an error, however much of it can be unpacked.
 
 use std::io;
 use std::path::Path;
@@ -25,7 +26,10 @@ pub(super) fn import(tree: &mut FileTree, file: &Path, scratch: &mut Scratch<'_>
     let mut import = Import { tree, scratch, members: Members::new(reader) };
     // Members that replace others take no room in the layer, but on the disk.
     for _ in 0..=MAX_ENTRIES {
-        let Some(member) = import.members.next().map_err(problem)? else { return Ok(()) };
+        let Some(member) = import.members.next().map_err(problem)? else {
+            // Only at the end of its bytes does one that is compressed say whether they are the right ones.
+            return import.members.trailing().map(drop).map_err(unreadable);
+        };
         import.member(&member).map_err(|problem| of_member(&member, problem))?;
     }
     Err(Problem::TooMuch("a million members"))
@@ -132,6 +136,10 @@ fn unreadable(error: io::Error) -> Problem {
 
 fn problem(error: MembersError) -> Problem {
     match error {
+        // Machines fail in other ways; only decoders say nothing more.
+        MembersError::Read(error) if error.kind() == io::ErrorKind::Other => {
+            Problem::DamagedArchive(shown_bytes(error.to_string().as_bytes()))
+        }
         MembersError::Read(error) => Problem::Read(error),
         MembersError::Damaged(reason) => Problem::DamagedArchive(reason),
     }

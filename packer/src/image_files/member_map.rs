@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Member, MembersError};
+use super::{Member, MembersError, shown};
 
 /// An archive of an image has a few hundred members.
 const MAX_MEMBERS: usize = 100_000;
@@ -31,8 +31,15 @@ impl<T> MemberMap<T> {
         Self { members: BTreeMap::new(), count: 0, name_bytes: 0 }
     }
 
-    /// Counts a member, whether or not it will be held.
+    /// Counts a member, whether or not it will be held. A sparse one is refused: no tool writes an image like that, and a
+    /// few bytes could say more zeros than anybody can read.
     pub(crate) fn count(&mut self, member: &Member) -> Result<(), MembersError> {
+        if member.is_sparse {
+            let name = shown(&member.name);
+            return Err(MembersError::Damaged(format!(
+                "it holds `{name}` as a sparse file, as no image has it; pack it without `--sparse`"
+            )));
+        }
         self.count += 1;
         self.name_bytes += member.name_bytes().sum::<usize>();
         if self.count > MAX_MEMBERS || self.name_bytes > MAX_NAME_BYTES {

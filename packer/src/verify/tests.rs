@@ -226,6 +226,46 @@ fn archives_made_to_keep_us_busy_are_refused() {
     }
 }
 
+/// A few bytes that say a petabyte of zeros, each in one of the ways to say it.
+#[test]
+fn sparse_members_are_refused() {
+    let (_dir, path) = plain_archive(false, |_| {});
+    let image = fs_err::read(&path).unwrap();
+    let record = |(key, value): (&str, &str)| {
+        let rest = key.len() + value.len() + 3;
+        let length = (rest + 1..).find(|length| rest + length.to_string().len() == *length).unwrap();
+        format!("{length} {key}={value}\n")
+    };
+    let member = |name: &str, type_flag, content: &[u8]| {
+        let mut member = Vec::new();
+        let header = crate::tar::Header::file(name.as_bytes(), content.len() as u64);
+        crate::tar::Header { type_flag, ..header }.append_to(&mut member);
+        member.extend_from_slice(content);
+        member.resize(member.len().next_multiple_of(512), 0);
+        member
+    };
+    let size = (1_u64 << 50).to_string();
+    let in_content = [("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", &size)];
+    let in_headers = [("GNU.sparse.size", size.as_str()), ("GNU.sparse.map", "0,0")];
+    for records in [&in_content[..], &in_headers] {
+        let records: String = records.iter().copied().map(record).collect();
+        let bomb = [member("pax", b'x', records.as_bytes()), member("bomb", b'0', b"0\n")].concat();
+        fs_err::write(&path, [bomb.as_slice(), &image].concat()).unwrap();
+        for error in [
+            verify(&path.parse().unwrap(), &Unobserved).unwrap_err().to_string(),
+            open_base(&path).unwrap_err().to_string(),
+        ] {
+            assert!(error.contains("it holds `bomb` as a sparse file"), "{error}");
+        }
+    }
+}
+
+/// As whoever builds upon the image.
+fn open_base(path: &str) -> Result<crate::BaseImage, crate::BaseError> {
+    let platform = crate::Platform { os: "linux".into(), architecture: "amd64".into(), variant: None };
+    crate::BaseImage::open(&path.parse().unwrap(), &platform, &std::env::temp_dir(), &Unobserved)
+}
+
 #[test]
 fn many_images_with_one_config_are_checked_up_to_a_limit() {
     for (count, expected) in [(1000, 0), (1001, 1)] {

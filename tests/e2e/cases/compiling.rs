@@ -1,6 +1,7 @@
 //! Compiling planners: what is kept, where, and what happens to a component that is costly on purpose.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -8,13 +9,19 @@ use fs_err as fs;
 
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
-use crate::invocation::Invocation;
-use crate::run::{Folder, layerwright};
+use crate::hostile::planner;
+use crate::image::sha256;
+use crate::invocation::{Invocation, tool};
+use crate::run::{Folder, guest, layerwright};
 
 pub(super) const CASES: &[Case] = &[
     case!(a_planner_is_compiled_once),
     case!(nothing_is_kept_where_that_is_not_wanted),
     case!(damaged_entries_are_compiled_again),
+    case!(native_code_of_another_planner_does_not_run_under_a_pin, Guest),
+    case!(native_code_that_was_changed_does_not_run),
+    case!(native_code_from_another_machine_is_not_used),
+    case!(no_native_code_is_in_the_folder_that_travels),
     case!(folders_that_others_can_write_to_are_not_used),
     case!(folders_of_others_are_not_used, Root),
     case!(a_folder_that_cannot_be_made_is_done_without),
@@ -25,7 +32,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn inspect(planner: &str, cache: &str) -> Invocation {
-    layerwright(&["planner", "inspect", planner, "--json"]).env("LAYERWRIGHT_CACHE_DIR", cache)
+    layerwright(&["planner", "inspect", planner, "--json"]).env("LAYERWRIGHT_COMPILED_DIR", cache)
 }
 
 /// The files in a cache's folder for planners.
@@ -76,11 +83,96 @@ fn damaged_entries_are_compiled_again() -> Result<()> {
         damage(&mut code);
         fs::write(&entry, code)?;
         let again = inspect("popularity", &cache).ok()?;
-        again.says(&["warning: a compiled planner in the cache was damaged"])?;
+        again.says(&["warning: a compiled planner was damaged, or not compiled here; it is compiled again"])?;
         ensure!(again.json()? == first);
         let mended = inspect("popularity", &cache).ok()?;
         ensure!(!mended.report().contains("damaged"), "{}", mended.report());
     }
+    Ok(())
+}
+
+/// Puts the entry of one planner in the place of another's, in each of the ways that the name allows.
+fn native_code_of_another_planner_does_not_run_under_a_pin() -> Result<()> {
+    let folder = Folder::new()?;
+    let component = fs::read(guest("popularity"))?;
+    let good = folder.write("good.wasm", &component)?;
+    let evil = folder.write("evil.wasm", planner("", "(unreachable)")?)?;
+    let pinned = format!("{good}@{}", sha256(&component));
+    for takes_tag_along in [true, false] {
+        let cache = folder.path(&format!("cache-{takes_tag_along}"));
+        inspect(&evil, &cache).ok()?;
+        let other = entries(&cache)?.pop().context("an entry")?;
+        inspect(&good, &cache).ok()?;
+        let kept = entries(&cache)?.into_iter().find(|entry| entry.file_name() != other.file_name());
+        let right = kept.context("another entry")?.path();
+        let name = |path: &Path| path.to_str().map(str::to_owned).context("names are readable");
+        let (right_name, other_name) = (name(&right)?, name(&other.path())?);
+        let (key, tag) = right_name.rsplit_once('-').context("a tag")?;
+        let tag = if takes_tag_along { other_name.rsplit_once('-').context("a tag")?.1 } else { tag };
+        fs::remove_file(&right)?;
+        fs::copy(other.path(), format!("{key}-{tag}"))?;
+        let graph = HandMade::sample()?.graph().to_string();
+        let plan = ["plan", "--from", "graph:-", "--locked", "--planner", &pinned];
+        let planned = layerwright(&plan).env("LAYERWRIGHT_COMPILED_DIR", &cache).stdin(graph).ok()?;
+        planned.says(&["warning: a compiled planner was damaged, or not compiled here; it is compiled again"])?;
+        ensure!(planned.json()?["planners"][0]["name"] == "popularity", "{}", planned.report());
+    }
+    Ok(())
+}
+
+/// Each byte of the code a little, and a checksum is not what it has to fit.
+fn native_code_that_was_changed_does_not_run() -> Result<()> {
+    let folder = Folder::new()?;
+    let cache = folder.path("cache");
+    inspect("popularity", &cache).ok()?;
+    let entry = entries(&cache)?.pop().context("an entry")?.path();
+    let mut code = fs::read(&entry)?;
+    // Of the machine's instructions there are many in the middle half.
+    let (from, to) = (code.len() / 4, code.len() / 4 * 3);
+    code[from..to].iter_mut().for_each(|byte| *byte ^= 1);
+    fs::write(&entry, code)?;
+    let verified = layerwright(&["cache", "verify"]).env("LAYERWRIGHT_COMPILED_DIR", &cache).exits(6)?;
+    verified.says(&["error: the native code of planner sha256:", "damaged, or not compiled here; it is removed"])?;
+    ensure!(entries(&cache)?.is_empty());
+    layerwright(&["cache", "verify"]).env("LAYERWRIGHT_COMPILED_DIR", &cache).ok().map(drop)
+}
+
+/// As a build server restores a folder, its key included, with times and permissions as they were.
+fn native_code_from_another_machine_is_not_used() -> Result<()> {
+    let folder = Folder::new()?;
+    let (here, there) = (folder.path("here"), folder.path("there"));
+    inspect("popularity", &here).ok()?;
+    tool("cp", &["--archive", &here, &there]).ok()?;
+    inspect("popularity", &there).ok()?.says(&["not compiled here"])?;
+    let again = inspect("popularity", &there).ok()?;
+    ensure!(!again.stderr.contains("not compiled here"), "{}", again.report());
+    // To copy it has changed nothing here.
+    let again = inspect("popularity", &here).ok()?;
+    ensure!(!again.stderr.contains("not compiled here"), "{}", again.report());
+    Ok(())
+}
+
+fn no_native_code_is_in_the_folder_that_travels() -> Result<()> {
+    let (folder, store) = (Folder::new()?, HandMade::sample()?);
+    let (cache, state) = (folder.path("home/.cache/layerwright"), folder.path("home/.local/state/layerwright"));
+    let (source, root, to) = (store.source()?, store.root(), format!("oci:{}", folder.path("image")));
+    // What earlier versions kept there is looked at by nobody, and goes when room is made.
+    let old = format!("{cache}/planners/{}-{}-1f-{}", "a".repeat(64), "b".repeat(32), "c".repeat(8));
+    fs::create_dir_all(format!("{cache}/planners"))?;
+    for dir in [&cache, &format!("{cache}/planners")] {
+        fs::set_permissions(dir, PermissionsExt::from_mode(0o700))?;
+    }
+    fs::write(&old, "native code")?;
+    let home = |invocation: Invocation| {
+        let invocation = invocation.env("HOME", folder.path("home")).env("LAYERWRIGHT_NO_CACHE", "0");
+        let without = ["LAYERWRIGHT_CACHE_DIR", "LAYERWRIGHT_COMPILED_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"];
+        without.into_iter().fold(invocation, Invocation::without)
+    };
+    home(layerwright(&["build", "--from", &source, "--root", &root, "--to", &to])).ok()?;
+    ensure!(entries(&state)?.len() == 1, "{:?}", entries(&state)?);
+    ensure!(fs::read_dir(format!("{cache}/layers/blobs/sha256"))?.next().is_some());
+    home(layerwright(&["cache", "prune"])).ok()?.says(&["and 1 compiled planner"])?;
+    ensure!(entries(&cache)?.is_empty() && entries(&state)?.len() == 1);
     Ok(())
 }
 
@@ -131,7 +223,7 @@ fn a_component_that_takes_too_long_is_stopped() -> Result<()> {
     ensure!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     stopped.says(&[
         "note: compiling planner `",
-        "bomb.wasm` cannot be used: compiling it takes longer than 1 seconds; --planner-compile-timeout raises the limit",
+        "bomb.wasm` cannot be used: compiling it takes more than 1 seconds of processor time; --planner-compile-timeout raises the limit",
         "note: the planner's digest is sha256:",
     ])?;
     ensure!(entries(&folder.path("cache"))?.is_empty());

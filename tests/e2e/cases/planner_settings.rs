@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
+use crate::hostile::with_schema;
 use crate::image::{Layout, members, sha256, text};
-use crate::invocation::Invocation;
-use crate::run::{Folder, guest, layerwright};
+use crate::invocation::{Invocation, tool};
+use crate::run::{Folder, guest, layerwright, program};
 
 pub(super) const CASES: &[Case] = &[
     case!(toml_and_json_mean_the_same),
@@ -16,6 +17,8 @@ pub(super) const CASES: &[Case] = &[
     case!(every_mistake_is_told_before_the_planner_runs),
     case!(a_planner_without_settings_says_so),
     case!(a_schema_that_cannot_be_used_is_the_planners_fault, Guest),
+    case!(a_small_schema_that_is_very_much_is_the_planners_fault),
+    case!(settings_for_a_file_are_checked_as_those_for_a_built_in_planner, Guest),
     case!(settings_are_recorded_in_plans_and_images),
 ];
 
@@ -92,6 +95,47 @@ fn a_schema_that_cannot_be_used_is_the_planners_fault() -> Result<()> {
         let refused = plan(&file)?.exits(4)?;
         refused.says(&["`config-schema`", "strange.wasm", part])?;
         ensure!(refused.stdout.is_empty(), "{}", refused.report());
+    }
+    Ok(())
+}
+
+/// A part for each level, in which the next one is reached twice, and a keyword that has all of them copied.
+fn a_small_schema_that_is_very_much_is_the_planners_fault() -> Result<()> {
+    let folder = Folder::new()?;
+    let level = |at: u32| {
+        let next = json!({"$ref": format!("#/$defs/{}", at + 1)});
+        (at.to_string(), json!({"if": next, "allOf": [next]}))
+    };
+    let mut parts: serde_json::Map<String, Value> = (0..22).map(level).collect();
+    parts.insert("22".into(), json!({"type": "object"}));
+    for unevaluated in ["unevaluatedProperties", "unevaluatedItems"] {
+        let schema = json!({"$defs": parts, "$ref": "#/$defs/0", unevaluated: false}).to_string();
+        let file = folder.write("strange.wasm", with_schema(&schema)?)?;
+        // In less memory than it would take to copy them.
+        let graph = HandMade::sample()?.graph().to_string();
+        let script = "ulimit -d 700000 && exec \"$0\" plan --from graph:- --planner \"$1\"";
+        let refused = tool("bash", &["-c", script, program(), &file]).stdin(graph).exits(4)?;
+        refused.says(&["gives a `config-schema` that cannot be used", "comes to more than 20000 parts"])?;
+    }
+    Ok(())
+}
+
+/// The one in a process of its own, the other in the program.
+fn settings_for_a_file_are_checked_as_those_for_a_built_in_planner() -> Result<()> {
+    let folder = Folder::new()?;
+    let file = guest("groups");
+    let file = file.to_str().context("builds lie in folders with readable names")?;
+    // As deep as settings may be, and as wrong.
+    let deep = format!("{}1{}", "[".repeat(120), "]".repeat(120));
+    for settings in [
+        json!({"groups": [{"label": 3, "lineage": ["a"]}], "gruops": 1}).to_string(),
+        format!("{{\"groups\": {deep}}}"),
+        groups().to_string(),
+    ] {
+        let config = folder.write("settings.json", settings)?;
+        let [ours, theirs] = ["groups", file].map(|planner| plan(&format!("{planner},config={config},x=\u{e9}")));
+        let (ours, theirs) = (ours?.exits(2)?, theirs?.exits(2)?);
+        ensure!(ours.stderr == theirs.stderr.replace(file, "groups"), "{}\n{}", ours.report(), theirs.report());
     }
     Ok(())
 }

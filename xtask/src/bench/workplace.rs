@@ -63,7 +63,8 @@ impl Workplace {
     pub(crate) fn pack_once(&self, name: ClosureName) -> Result<u64> {
         let out = self.fresh_out("once")?;
         let mut build = Command::new(&self.program);
-        build.args(["build", "--quiet", "--json", "--compression", "none"]).args(self.source(name)).args(self.cold());
+        build.args(["build", "--quiet", "--json", "--compression", "none"]);
+        build.args(self.source_of_build(name)).args(self.cold());
         build.args(["--to", &format!("oci:{}", out.join("image").display())]);
         let output = build.output().context("packing the closure once")?;
         fs::remove_dir_all(&out)?;
@@ -86,7 +87,7 @@ impl Workplace {
         }
         if subject.line.contains("{archive}") && !self.archive(subject.closure).exists() {
             let mut build = Command::new(&self.program);
-            build.args(["build", "--quiet", "--compression", "none"]).args(self.source(subject.closure));
+            build.args(["build", "--quiet", "--compression", "none"]).args(self.source_of_build(subject.closure));
             execute(
                 build
                     .args(self.cold())
@@ -130,7 +131,7 @@ impl Workplace {
         Ok(match word {
             "{build}" => {
                 let start = [self.program.display().to_string(), "build".into(), "--quiet".into()];
-                start.into_iter().chain(self.source(subject.closure)).collect()
+                start.into_iter().chain(self.source_of_build(subject.closure)).collect()
             }
             "{cold}" => self.cold(),
             "{cached}" if self.keeps_layers() => Vec::new(),
@@ -158,12 +159,30 @@ impl Workplace {
         filled.replace("{cores}", &cores().to_string())
     }
 
-    /// Says which closure the program is to take, and where it keeps what it compiled.
+    /// Says which closure the program is to take, and where it keeps what it compiled. Some versions of it keep that among
+    /// the packed layers.
     fn source(&self, name: ClosureName) -> Vec<String> {
         let closure = &self.closures[&name];
         let (graph, root) = (closure.graph.display().to_string(), closure.root.display().to_string());
-        let cache = self.dir.join("cache").display().to_string();
-        ["--from", &format!("graph:{graph}"), "--root", &root, "--cache-dir", &cache].map(str::to_owned).into()
+        let kept = if self.keeps_compiled_apart() { "--compiled-dir" } else { "--cache-dir" };
+        ["--from", &format!("graph:{graph}"), "--root", &root, kept, &self.cache()].map(str::to_owned).into()
+    }
+
+    /// The same for a build, which keeps layers, too.
+    fn source_of_build(&self, name: ClosureName) -> Vec<String> {
+        let mut words = self.source(name);
+        if self.keeps_compiled_apart() {
+            words.extend(["--cache-dir".to_owned(), self.cache()]);
+        }
+        words
+    }
+
+    fn cache(&self) -> String {
+        self.dir.join("cache").display().to_string()
+    }
+
+    fn keeps_compiled_apart(&self) -> bool {
+        self.help.contains("--compiled-dir")
     }
 
     /// Says that layers are to be packed, whatever is known of them.

@@ -22,11 +22,13 @@ struct Cleared {
 }
 
 pub(super) fn run(arguments: &CacheInfoArguments, console: &Console) -> Result<()> {
-    let caches = Caches::open(&arguments.dir)?;
+    let caches = Caches::open(arguments)?;
     let context = || format!("clearing the cache {}", caches.place.display());
     let layers = caches.layers.as_ref().map(LayerCache::clear).transpose().with_context(context)?.unwrap_or_default();
     let planners = caches.planners.as_ref().map(CompiledCache::clear).transpose().with_context(context)?;
     let (planners, planner_bytes) = planners.unwrap_or_default();
+    let (unsealed, unsealed_bytes) = caches.remove_unsealed().with_context(context)?;
+    let (planners, planner_bytes) = (planners + unsealed, planner_bytes + unsealed_bytes);
     if arguments.json {
         let Pruned { records, blobs, bytes } = layers;
         return print_json(&Cleared { layers: records, blobs, planners, bytes: bytes + planner_bytes });

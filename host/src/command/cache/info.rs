@@ -32,26 +32,28 @@ struct Layers {
 
 #[derive(Default, Serialize)]
 struct Planners {
+    /// `null` for a user without a home, who names nothing.
+    path: Option<String>,
     compiled: usize,
     bytes: u64,
 }
 
 pub(super) fn run(arguments: &CacheInfoArguments) -> Result<()> {
-    let caches = Caches::open(&arguments.dir)?;
+    let caches = Caches::open(arguments)?;
     let layers = caches.layers.as_ref().map(|layers| Ok(Layers::from(layers.info()?)));
     let planners = caches.planners.as_ref().map(|planners| {
         let (compiled, bytes) = planners.size()?;
-        Ok(Planners { compiled, bytes })
+        Ok(Planners { path: None, compiled, bytes })
     });
+    let path = caches.compiled_place.as_ref().map(|place| place.display().to_string());
     let context = || format!("reading the cache {}", caches.place.display());
     let info = Info {
         path: caches.place.display().to_string(),
         layers: layers.transpose().map_err(|error: std::io::Error| error).with_context(context)?.unwrap_or_default(),
-        planners: planners
-            .transpose()
-            .map_err(|error: std::io::Error| error)
-            .with_context(context)?
-            .unwrap_or_default(),
+        planners: Planners {
+            path,
+            ..planners.transpose().map_err(|error: std::io::Error| error).with_context(context)?.unwrap_or_default()
+        },
     };
     if arguments.json { print_json(&info) } else { print(&shown(&info)) }
 }
@@ -65,7 +67,11 @@ fn shown(info: &Info) -> String {
         _ => String::new(),
     };
     let compiled = counted(planners.compiled, "compiled planner");
-    format!("{path}\n  {known} known, {blobs}, {layer_bytes}{uses}\n  {compiled}, {planner_bytes}\n")
+    let compiled = match &planners.path {
+        Some(path) => format!("{path}\n  {compiled}, {planner_bytes}\n"),
+        None => String::new(),
+    };
+    format!("{path}\n  {known} known, {blobs}, {layer_bytes}{uses}\n{compiled}")
 }
 
 impl From<CacheInfo> for Layers {

@@ -1,5 +1,7 @@
 //! Strategies that never end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::component::{Component, LOOP, times};
@@ -63,6 +65,29 @@ fn has_more_fuel_than_time() {
         assert_ends(&component.build(), limits, MISBEHAVED, &error, &[frame]);
         assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
     }
+}
+
+/// Ticks only say when to look at the clock: however many there are, the time that has passed is what counts.
+#[test]
+fn is_ticked_at_faster_than_time_goes_by() {
+    let sandbox = Sandbox::new(tight(), Compiler::Here).expect("the engine starts");
+    let component = Component { plan: LOOP, ..Component::default() }.build();
+    let strategy = sandbox.load(PLANNER, &component).expect("it can be loaded");
+    let request = Request { closure: abc(), max_layers: NonZeroU32::MIN, config: "{}".into() };
+    let is_done = AtomicBool::new(false);
+    let ended = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                sandbox.engine.increment_epoch();
+            }
+        });
+        let ended = strategy.plan(&request, &[]).map(drop);
+        is_done.store(true, Ordering::Relaxed);
+        ended
+    });
+    let error = anyhow::Error::from(ended.expect_err("it never ends"));
+    let error = Report::of(&error).error;
+    assert_eq!(error, format!("planner `{PLANNER}` 1.2.3 failed in `plan`: {BUDGET}"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod determinism;
 mod files;
 mod loops;
 mod memory;
+mod products;
 mod proposals;
 mod stack;
 mod wasi;

@@ -135,6 +135,14 @@ fn layers_that_cannot_be_read_are_told() {
     let place = TempPlace::with(&tar(&members));
     let error = preferred(&place, "{}").contents(&Unobserved).unwrap_err().to_string();
     assert!(error.starts_with("layer 0/layer.tar of image") && error.contains("cannot be read: "), "{error}");
+    // What is wrong with its sum, only its end tells.
+    let layer = tar(&[dir("nix/store/aaa-a")]);
+    let mut members = Image::new(&[&layer]).encoded(Encoding::Gzip).docker_members();
+    let sum = members[0].content.len() - 8;
+    members[0].content[sum] ^= 1;
+    let place = TempPlace::with(&tar(&members));
+    let error = preferred(&place, "{}").contents(&Unobserved).unwrap_err().to_string();
+    assert!(error.starts_with("layer 0/layer.tar of image") && error.contains("cannot be read: "), "{error}");
     let mut members = two_layers().docker_members();
     members[1].content = b"\xfd7zXZ\0".to_vec();
     let place = TempPlace::with(&tar(&members));

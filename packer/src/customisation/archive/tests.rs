@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::super::tests::{Setting, add, entries, link, mkdir, tar_of};
 use crate::customisation::Operation;
+use crate::fixture::pseudo_random;
 
 /// A tar, member by member, with whatever one likes in its headers.
 #[derive(Default)]
@@ -331,18 +332,46 @@ fn owners_that_mean_no_change_are_refused() {
     }
 }
 
+/// What a program makes of an archive. `None` where the machine does not have it.
+fn packed_by(program: &str, tar: &[u8]) -> Option<Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.tar");
+    fs_err::write(&path, tar).unwrap();
+    let packed = std::process::Command::new(program).arg("-c").arg(&path).output();
+    let packed = packed.ok().filter(|packed| packed.status.success()).map(|packed| packed.stdout);
+    if packed.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{program} is missing");
+        eprintln!("skipped: {program} is missing");
+    }
+    packed
+}
+
+const PROGRAMS: [&str; 4] = ["xz", "bzip2", "gzip", "zstd"];
+
 #[test]
 fn archives_compressed_in_any_way_are_unpacked() {
     let tar = Tar::default().file("x", "content").end();
-    for program in ["xz", "bzip2", "gzip", "zstd"] {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.tar");
-        fs_err::write(&path, &tar).unwrap();
-        let packed = std::process::Command::new(program).arg("-c").arg(&path).output();
-        // Not every machine has all of them.
-        let Some(packed) = packed.ok().filter(|packed| packed.status.success()) else { continue };
+    for packed in PROGRAMS.iter().filter_map(|program| packed_by(program, &tar)) {
         let setting = Setting::new();
-        setting.check(&[import(&setting, &packed.stdout)], &["x 644 = content"]);
+        setting.check(&[import(&setting, &packed)], &["x 644 = content"]);
+    }
+}
+
+/// All that they hold can be unpacked before their ends tell that it is not what was packed.
+#[test]
+fn archives_that_are_damaged_behind_their_last_member_are_refused() {
+    let content = pseudo_random(200_000);
+    let tar = Tar::default().member(b"x", b'0', b"", &content).end();
+    for program in PROGRAMS {
+        let Some(packed) = packed_by(program, &tar) else { continue };
+        let mut other = packed.clone();
+        other[packed.len() / 2] ^= 1;
+        let cut = |bytes: usize| packed[..packed.len() - bytes].to_vec();
+        let damaged = [other, cut(1), cut(4), cut(8), [&packed[..], b"garbage at the end"].concat()];
+        for (index, damaged) in damaged.iter().enumerate() {
+            let error = error_of(damaged);
+            assert!(error.contains(": the archive is damaged: "), "{program} {index}: {error}");
+        }
     }
 }
 
@@ -445,7 +474,7 @@ fn damaged_archives_are_told() {
     let gzip = gzip(&Tar::default().file("x", "content").end());
     assert!(error_of(&gzip[..gzip.len() / 2]).contains("the archive is damaged: "));
     assert!(error_of(b"\x1f\x8bnot really").contains("the archive is damaged: "));
-    assert!(error_of(b"\x28\xb5\x2f\xfdnot really").starts_with("importing `"));
+    assert!(error_of(b"\x28\xb5\x2f\xfdnot really").contains("the archive is damaged: "));
 }
 
 #[test]
