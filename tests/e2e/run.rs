@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, tool};
 
 struct Run {
     program: PathBuf,
@@ -45,6 +45,12 @@ fn run() -> &'static Run {
 /// The program under test.
 pub(crate) fn layerwright(arguments: &[&str]) -> Invocation {
     Invocation::new(&run().program).args(arguments)
+}
+
+/// The same, for signals. Whoever runs the tests may ignore some, as shells do for what is in the background, and that would
+/// be inherited.
+pub(crate) fn listening(arguments: &[&str]) -> Invocation {
+    tool("env", &["--default-signal", program()]).args(arguments)
 }
 
 /// Where packed layers would be kept.

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
 use crate::invocation::tool;
-use crate::run::{Folder, layerwright, program};
+use crate::run::{Folder, layerwright, listening, program};
 use crate::tree;
 
 pub(super) const CASES: &[Case] = &[
@@ -133,8 +133,7 @@ fn expect_clean_after(signal: Signal, code: i32) -> Result<()> {
         let before = tree::read(&folder.path("."))?;
 
         let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", &to];
-        // Whoever runs the tests may ignore signals, and that would be inherited.
-        let mut command = tool("env", &["--default-signal", program()]).args(build).into_command();
+        let mut command = listening(&build).into_command();
         // A group of its own, so that nothing else hears what it hears.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
@@ -159,8 +158,7 @@ fn ctrl_c_leaves_no_temporary_folder() -> Result<()> {
     fs::create_dir(&temporary)?;
     let to = format!("oci:{}", folder.path("image"));
     let build = ["build", "--from", "graph:-", "--to", &to, "--add", &format!("{file}:/file")];
-    let build = tool("env", &["--default-signal", program()]).args(build);
-    let mut command = build.env("TMPDIR", &temporary).into_command();
+    let mut command = listening(&build).env("TMPDIR", &temporary).into_command();
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     // Waits for the graph.
     let mut child = command.spawn()?;
@@ -180,7 +178,7 @@ fn ctrl_c_leaves_no_temporary_folder() -> Result<()> {
 fn ctrl_c_ends_a_stream() -> Result<()> {
     let store = large()?;
     let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", "-"];
-    let mut command = layerwright(&build).into_command();
+    let mut command = listening(&build).into_command();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
     let mut stream = child.stdout.take().context("standard output was asked for")?;

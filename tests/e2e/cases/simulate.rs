@@ -15,7 +15,7 @@ use crate::case::{Case, case};
 use crate::hand_made::HandMade;
 use crate::hostile::planner;
 use crate::invocation::Invocation;
-use crate::run::{Folder, built_guest, layerwright};
+use crate::run::{Folder, built_guest, layerwright, listening};
 
 pub(super) const CASES: &[Case] = &[
     case!(what_updates_cost_is_known),
@@ -231,7 +231,7 @@ fn an_interrupt_ends_it() -> Result<()> {
     let arguments = ["simulate", "-v", "--history", &file, "--planner", &endless, "--planner-fuel", "1000000000000"];
     // The code is kept from here on.
     layerwright(&["planner", "inspect", &endless]).ok()?;
-    let mut command = layerwright(&arguments).into_command();
+    let mut command = listening(&arguments).into_command();
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     sleep(Duration::from_millis(500));
     let start = Instant::now();
