@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{DOCKER_CONFIG, DOCKER_REFERENCE_TYPE};
@@ -22,7 +22,13 @@ pub(crate) struct Layout {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Index {
     pub(crate) media_type: Option<String>,
+    #[serde(deserialize_with = "without_nulls")]
     pub(crate) manifests: Vec<Descriptor>,
+}
+
+/// To engines, `null` in a list is an image of no platform and no digest, which they never choose.
+fn without_nulls<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Descriptor>, D::Error> {
+    Ok(Vec::<Option<Descriptor>>::deserialize(list)?.into_iter().flatten().collect())
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,4 +142,19 @@ pub(crate) fn blob_digest(name: &[u8]) -> Option<Digest> {
 
 fn digest_of_hex(hex: &[u8]) -> Option<Digest> {
     format!("sha256:{}", std::str::from_utf8(hex).ok()?).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_in_a_list_of_images_are_no_images() {
+        let text = r#"{"manifests": [null, {"digest": "d", "size": 1}, null]}"#;
+        let index: Index = serde_json::from_str(text).unwrap();
+        assert_eq!(index.manifests.len(), 1);
+        for wrong in [r#"{"manifests": [1]}"#, r#"{"manifests": [{}]}"#, r#"{"manifests": null}"#] {
+            assert!(serde_json::from_str::<Index>(wrong).is_err(), "{wrong}");
+        }
+    }
 }
