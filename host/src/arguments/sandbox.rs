@@ -13,7 +13,7 @@ use crate::sandbox::{Limit, Limits};
 pub(crate) struct SandboxArguments {
     /// Instructions that a planner may execute, roughly [default: 10 billion, and 100,000 more for each node, reference and node of an earlier image]
     ///
-    /// A billion lasts for 0.3 to 3 seconds. With an interpreter inside, planners of 100,000 nodes take 4 to 40 billion, and
+    /// A billion lasts for 0.3 to 3 seconds. With an interpreter inside, planners of 100,000 nodes take 4 billion and more, and
     /// may take 88.
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     planner_fuel: Option<u64>,

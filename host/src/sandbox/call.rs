@@ -10,7 +10,7 @@ use layerwright_planner::Generation;
 use wasmtime::{CallHook, Store, StoreContextMut, Trap, UpdateDeadline};
 
 use super::bindings::{Planner, PlannerPre};
-use super::engine::Sandbox;
+use super::engine::{Sandbox, ticks_within};
 use super::error::{Misdeed, Phase, misdeed};
 use super::frames::{Frame, frames};
 use super::limits::{CallLimits, Limits, Meter};
@@ -41,9 +41,6 @@ pub(crate) struct Usage {
     /// The bounds of this call.
     pub(crate) limits: CallLimits,
 }
-
-/// How often a strategy looks at the clock: ticks come late on a busy machine, and are never counted.
-const EACH_TICK: u64 = 1;
 
 /// How a call ended.
 pub(super) struct Outcome<T> {
@@ -85,6 +82,7 @@ pub(super) fn call<T: Send>(
 }
 
 fn store(sandbox: &Sandbox, state: State, limits: &CallLimits) -> Store<State> {
+    let timeout = limits.timeout;
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| &mut state.meter);
     store.set_hostcall_fuel(usize::try_from(limits.output_bytes).unwrap_or(usize::MAX));
@@ -99,12 +97,14 @@ fn store(sandbox: &Sandbox, state: State, limits: &CallLimits) -> Store<State> {
     store.set_max_component_handles(Limits::HANDLES);
     // Both count from here on, so that initialisers are bounded too.
     store.set_fuel(limits.fuel).expect("the engine counts fuel");
-    let deadline = Instant::now().checked_add(limits.timeout);
-    store.epoch_deadline_callback(move |_| match deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-        true => Err(Trap::Interrupt.into()),
-        false => Ok(UpdateDeadline::Continue(EACH_TICK)),
+    let start = Instant::now();
+    // Asked at the deadline and not at each tick: it counts as a call of the host, which costs fuel, and a busy machine would
+    // make it another number of calls. Ticks that are made up for may be those of a time before the start.
+    store.epoch_deadline_callback(move |_| match timeout.saturating_sub(start.elapsed()) {
+        Duration::ZERO => Err(Trap::Interrupt.into()),
+        left => Ok(UpdateDeadline::Continue(ticks_within(left))),
     });
-    store.set_epoch_deadline(EACH_TICK);
+    store.set_epoch_deadline(ticks_within(timeout));
     store
 }
 

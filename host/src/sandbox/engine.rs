@@ -1,6 +1,6 @@
 //! The engine: how components are compiled, and the clock behind their deadline.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use layerwright_planner::PlannerSource;
 use wasmtime::{Config, Engine, Strategy as CodeGenerator, WasmBacktraceDetails, WasmFeatures};
@@ -9,7 +9,7 @@ use super::compile::Compiler;
 use super::limits::Limits;
 use crate::settings::CheckPlace;
 
-/// How often a strategy is interrupted to look at the clock, unless the machine is so busy that it takes longer.
+/// How long a tick of the engine's clock is. A deadline is kept to within two ticks, as soon as the machine has time for them.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Where strategies run. One for the whole program.
@@ -20,14 +20,14 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts the engine and its ticks.
+    /// Starts the engine and its clock.
     ///
     /// # Errors
     ///
     /// Where this machine cannot run compiled WebAssembly.
     pub(crate) fn new(limits: Limits, compiler: Compiler) -> wasmtime::Result<Self> {
         let engine = Engine::new(&config(limits.stack_bytes))?;
-        start_ticking(&engine)?;
+        start_clock(&engine)?;
         Ok(Self { engine, limits, compiler })
     }
 
@@ -80,15 +80,42 @@ pub(super) fn config(stack_bytes: usize) -> Config {
     config
 }
 
-/// Lives as long as the engine does. It tells no time: whoever is interrupted looks at the clock.
-fn start_ticking(engine: &Engine) -> std::io::Result<()> {
+/// Lives as long as the engine does. A sleep may be longer than was asked for, by far on a busy machine: so the ticks that
+/// are due are counted by the time that has passed, and made up for.
+fn start_clock(engine: &Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     let tick = move || {
+        let (start, mut ticked) = (Instant::now(), 0);
         while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
+            let due = ticks_due(start.elapsed());
+            (ticked..due).for_each(|_| engine.increment_epoch());
+            ticked = due;
             drop(engine);
             std::thread::sleep(TICK);
         }
     };
     std::thread::Builder::new().spawn(tick).map(drop)
+}
+
+/// After how many ticks so much time has passed for certain.
+pub(super) fn ticks_within(time: Duration) -> u64 {
+    // Half of what there is of numbers, because it is added to the ticks so far.
+    ticks_due(time).min(u64::MAX >> 1) + 1
+}
+
+/// How often the clock has ticked after so much time.
+fn ticks_due(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_counted_by_the_time_that_has_passed() {
+        for (elapsed_ms, ticks) in [(0, 0), (9, 0), (10, 1), (19, 1), (25, 2), (60_000, 6_000)] {
+            assert_eq!(ticks_due(Duration::from_millis(elapsed_ms)), ticks, "{elapsed_ms} ms");
+        }
+    }
 }

@@ -52,10 +52,11 @@ impl Limit {
 
 impl Limits {
     /// For 100,000 nodes and 680,000 references that is 88 billion. With Python inside, a simple strategy takes 4 billion
-    /// for them, the slowest interpreter known 15 billion, and one that does as much as `foresight` some 40 billion.
+    /// for them, and the slowest interpreter known 15 billion. What does as much as `foresight` would take some 40 billion:
+    /// an estimate, of 30 instructions for one of its 1.4 billion.
     ///
-    /// A strategy that hangs is found out soon, and before the clock is: a billion lasts for a third of a second in most
-    /// loops, and for three seconds in those that do nothing but divide.
+    /// A strategy that hangs is found out soon, and before the clock is: a billion was seen to last for a third of a second to
+    /// three seconds.
     pub(crate) const FUEL: Limit = Limit { base: 10_000_000_000, per_unit: 100_000 };
     /// Interpreters plan 100,000 nodes in less than 100 MiB; a bit matrix of popularity takes ten times that.
     pub(crate) const MEMORY_BYTES: Limit = Limit { base: 1 << 30, per_unit: 1 << 10 };
@@ -227,7 +228,8 @@ mod tests {
 
     use super::*;
 
-    /// What a billion instructions last at most, in milliseconds: measured with loops that do nothing but divide.
+    /// What a billion instructions were seen to last at most, in milliseconds. Loops that mostly wait for memory may be slower;
+    /// those the clock ends.
     const SLOWEST_BILLION_MS: u128 = 2_900;
 
     #[test]

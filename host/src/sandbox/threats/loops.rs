@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::component::{Component, LOOP, times};
+use super::component::{ANSWER, Component, LOOP, proposal, times};
 use super::*;
 
 const BUDGET: &str = "it used its whole budget of 50000000 instructions; --planner-fuel raises it";
@@ -88,6 +88,34 @@ fn is_ticked_at_faster_than_time_goes_by() {
     let error = anyhow::Error::from(ended.expect_err("it never ends"));
     let error = Report::of(&error).error;
     assert_eq!(error, format!("planner `{PLANNER}` 1.2.3 failed in `plan`: {BUDGET}"));
+}
+
+/// A clock that ticks while it runs costs it nothing, so that it is ended after the same instruction on every machine.
+#[test]
+fn is_ticked_at_while_it_runs() {
+    let limits = Limits { timeout_ms: Limit::fixed(u64::MAX >> 8), ..tight() };
+    let sandbox = Sandbox::new(limits, Compiler::Here).expect("the engine starts");
+    let plan = format!(
+        "(loop $l (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (br_if $l (i32.lt_u (local.get $at) (i32.const 1000000)))) {ANSWER}"
+    );
+    let items = proposal(&[(&b"x"[..], &[0, 1, 2])]);
+    let component = Component { plan: &plan, items: &items, ..Component::default() }.build();
+    let strategy = sandbox.load(PLANNER, &component).expect("it can be loaded");
+    let request = Request { closure: abc(), max_layers: NonZeroU32::MIN, config: "{}".into() };
+    let fuel = || strategy.plan(&request, &[]).expect("it proposes something").usage.fuel;
+    let usual = fuel();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                sandbox.engine.increment_epoch();
+            }
+        });
+        let ticked_at: Vec<u64> = (0..5).map(|_| fuel()).collect();
+        is_done.store(true, Ordering::Relaxed);
+        assert_eq!(ticked_at, [usual; 5]);
+    });
 }
 
 #[test]
