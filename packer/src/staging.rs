@@ -1,7 +1,8 @@
 //! Files and folders that are being made, beside the place where they will be.
 //!
 //! Whoever makes one holds a lock on it. A process that is killed leaves it behind, and its lock is free: the next one that
-//! makes something in the same directory removes what nobody holds.
+//! makes something in the same directory removes what nobody holds. But not where everybody may rename what is there: then
+//! somebody else could give the name to a folder of the user's that is dear to them.
 
 use std::fs::Permissions;
 use std::io;
@@ -142,6 +143,9 @@ pub fn remove_abandoned(dir: &Path) -> io::Result<Vec<Abandoned>> {
 /// With a lock on each.
 fn abandoned(dir: &Path) -> io::Result<Vec<(PathBuf, std::fs::File)>> {
     let mut abandoned = Vec::new();
+    if may_be_renamed_by_all(dir)? {
+        return Ok(abandoned);
+    }
     for child in fs::read_dir(dir)? {
         let path = child?.path();
         if path.file_name().is_some_and(|name| is_staging(name.as_encoded_bytes())) {
@@ -149,6 +153,11 @@ fn abandoned(dir: &Path) -> io::Result<Vec<(PathBuf, std::fs::File)>> {
         }
     }
     Ok(abandoned)
+}
+
+/// As in a directory that is open to all and lacks the bit that `/tmp` has.
+fn may_be_renamed_by_all(dir: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(dir)?.mode() & 0o1002 == 0o0002)
 }
 
 /// Whether something is called like what is being made.
@@ -246,6 +255,19 @@ mod tests {
         assert_eq!(abandoned_in(dir.path()).unwrap(), expected);
         assert_eq!(remove_abandoned(dir.path()).unwrap(), expected);
         assert!(list(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_removed_where_others_give_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".layerwright-new-1");
+        fs::create_dir(&path).unwrap();
+        for (mode, is_removed) in [(0o777, false), (0o707, false), (0o1777, true), (0o775, true), (0o755, true)] {
+            fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            StagingFolder::new_in(dir.path()).unwrap().remove().unwrap();
+            assert_eq!(!path.exists(), is_removed, "{mode:o}");
+            fs::create_dir_all(&path).unwrap();
+        }
     }
 
     #[test]

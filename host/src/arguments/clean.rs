@@ -12,7 +12,8 @@ Examples:
 
 A build that was killed leaves a folder `.layerwright-new-XXXXXX` beside what it
 was writing, or in the layout. The next build there removes it; this does so
-without a build. No build that is still running loses anything.
+without a build. No build that is still running loses anything. Where everybody
+may rename files, as in a folder of mode 777, such folders stay.
 
 Blobs stay in a layout when their tag is given to another image. Those that no
 tag names any more are removed. Let no other program write to the layout

@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::Destination;
+use super::layout::check_parts;
 use super::place::parent;
 use crate::Digest;
+use crate::error::PackError;
+use crate::image_files::open_regular;
 use crate::lock::Lock;
 use crate::oci;
 use crate::staging::{Abandoned, abandoned_in, remove_abandoned};
@@ -43,6 +45,9 @@ pub struct Cleaned {
 /// Why not all is removed.
 #[derive(Debug, Error)]
 pub enum CleanError {
+    /// It is no layout that its own files are in: what is removed could lie anywhere.
+    #[error(transparent)]
+    NotALayout(#[from] PackError),
     /// A file or directory cannot be read or removed. The message names it.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -89,6 +94,7 @@ pub fn clean(destination: &Destination, cleaning: Cleaning) -> Result<Cleaned, C
 
 fn clean_blobs(dir: &Path, cleaning: Cleaning) -> Result<BTreeMap<Digest, u64>, CleanError> {
     let _lock = Lock::wait_for(dir)?;
+    check_parts(dir)?;
     let needed = needed_blobs(dir)?;
     let mut removed = BTreeMap::new();
     for child in fs_err::read_dir(dir.join(oci::BLOBS))? {
@@ -108,18 +114,15 @@ fn clean_blobs(dir: &Path, cleaning: Cleaning) -> Result<BTreeMap<Digest, u64>, 
     Ok(removed)
 }
 
-/// The digests of all that the images of a layout are made of.
+/// The digests of all that the images of a layout are made of. Each document is read once, however often it is listed.
 fn needed_blobs(dir: &Path) -> Result<BTreeSet<Digest>, CleanError> {
-    let mut needed = BTreeSet::new();
+    let (mut needed, mut manifests) = (BTreeSet::new(), BTreeSet::new());
     let mut documents = vec![dir.join(oci::INDEX_FILE)];
     while let Some(path) = documents.pop() {
         let document = read_document(&path)?;
-        for manifest in document["manifests"].as_array().into_iter().flatten() {
-            let digest = digest_of(manifest);
-            documents.extend(
-                digest.filter(|digest| !needed.contains(digest)).map(|digest| dir.join(oci::blob_name(&digest))),
-            );
-        }
+        let listed = document["manifests"].as_array().into_iter().flatten().filter_map(digest_of);
+        let new = listed.filter(|digest| manifests.insert(*digest));
+        documents.extend(new.map(|digest| dir.join(oci::blob_name(&digest))));
         collect_digests(&document, &mut needed);
     }
     Ok(needed)
@@ -142,7 +145,7 @@ fn collect_digests(value: &Value, found: &mut BTreeSet<Digest>) {
 
 fn read_document(path: &Path) -> Result<Value, CleanError> {
     let unreadable = |reason| CleanError::Unreadable { path: path.to_owned(), reason };
-    let file = match File::open(path) {
+    let file = match open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unreadable("is not there".into())),
         file => file?,
     };
@@ -206,6 +209,34 @@ mod tests {
             let message = clean(&destination, Cleaning::Remove).unwrap_err().to_string();
             assert!(message.contains(reason) && message.contains("all of them stay"), "{message}");
             assert_eq!(list(&blobs), before);
+        }
+    }
+
+    /// Whoever made the layout may want other files removed, or the command never to end.
+    #[test]
+    fn layouts_that_lead_elsewhere_are_refused() {
+        let (dir, destination) = layout();
+        let (layout, elsewhere) = (dir.path().join("layout"), dir.path().join("elsewhere"));
+        let name = Digest::of(b"theirs").hex();
+        fs_err::create_dir(&elsewhere).unwrap();
+        fs_err::write(elsewhere.join(&name), "theirs").unwrap();
+        let blobs = layout.join("blobs/sha256");
+        fs_err::rename(&blobs, dir.path().join("aside")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &blobs).unwrap();
+        assert!(clean(&destination, Cleaning::Remove).unwrap_err().to_string().contains("is no directory"));
+        assert_eq!(list(&elsewhere), [name]);
+        fs_err::remove_file(&blobs).unwrap();
+        fs_err::rename(dir.path().join("aside"), &blobs).unwrap();
+        // A pipe that nobody writes to, in the place of a manifest and then of the index.
+        let index = fs_err::read_to_string(layout.join("index.json")).unwrap();
+        let index: Value = serde_json::from_str(&index).unwrap();
+        let manifest = blobs.join(digest_of(&index["manifests"][0]).unwrap().hex());
+        for place in [manifest, layout.join("index.json")] {
+            fs_err::remove_file(&place).unwrap();
+            let (mode, fifo) = (rustix::fs::Mode::from_raw_mode(0o600), rustix::fs::FileType::Fifo);
+            rustix::fs::mknodat(rustix::fs::CWD, &place, fifo, mode, 0).unwrap();
+            let message = clean(&destination, Cleaning::Remove).unwrap_err().to_string();
+            assert!(message.contains("is no regular file"), "{message}");
         }
     }
 

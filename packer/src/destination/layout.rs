@@ -250,7 +250,7 @@ fn check_is_layout_or_empty(dir: &Path) -> Result<(), PackError> {
 }
 
 /// What we write to must lie in the layout. Its owner may be somebody else, and a link in it lead to a file of ours.
-fn check_parts(dir: &Path) -> Result<(), PackError> {
+pub(super) fn check_parts(dir: &Path) -> Result<(), PackError> {
     let blobs = Path::new(oci::BLOBS);
     let directories = blobs.ancestors().filter(|part| !part.as_os_str().is_empty());
     for part in directories {
