@@ -1,15 +1,14 @@
 //! `layerwright layer`
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use indicatif::BinaryBytes;
-use layerwright_packer::{LayerRequest, PackedLayer, check_new_dir, pack_layer};
+use layerwright_packer::{LayerRequest, PackedLayer, pack_layer};
 
 use super::image_settings::stamp;
 use super::inputs::{check_there, root};
-use super::output::{counted, print_json};
+use super::output::{check_new_folder, counted, print_json};
 use super::pack::{tell_left_out, threads};
 use super::plan_file::read_plan;
 use crate::arguments::LayerArguments;
@@ -21,7 +20,7 @@ use crate::source::NodeFilesByName;
 
 pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitCode> {
     let stamp = stamp(&arguments.stamp).map_err(Usage)?;
-    check_place(&arguments.output)?;
+    check_new_folder(&arguments.output).context("packing the layer")?;
     check_there([("--plan", &*arguments.plan), root(&arguments.root)])?;
     let plan = read_plan(&arguments.plan, console)?.plan;
     arguments.missing.check(plan.kind()).map_err(Usage)?;
@@ -50,11 +49,6 @@ pub(crate) fn run(arguments: &LayerArguments, console: &Console) -> Result<ExitC
         console.say(&summary(packed.as_ref(), arguments, plan.layers().len()));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn check_place(output: &Path) -> Result<()> {
-    let _writing = Writing::start();
-    check_new_dir(output).context("packing the layer")
 }
 
 fn summary(packed: Option<&PackedLayer>, arguments: &LayerArguments, layers: usize) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use fs_err::File;
-use layerwright_packer::{Durability, FileInPlace};
+use layerwright_packer::{Durability, FileInPlace, check_new_dir};
 use layerwright_planner::printable_json;
 use serde::Serialize;
 
@@ -36,6 +36,12 @@ pub(crate) fn check_writable(file: &Path) -> Result<()> {
         FileInPlace::new(file)?.create()?;
     }
     Ok(())
+}
+
+/// Fails where a new folder cannot be made: better before the work than after it.
+pub(crate) fn check_new_folder(dir: &Path) -> Result<()> {
+    let _writing = Writing::start();
+    Ok(check_new_dir(dir)?)
 }
 
 /// Writes a file under a temporary name and renames it. What is no regular file, such as a pipe, is written into.

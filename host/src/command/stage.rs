@@ -1,13 +1,12 @@
 //! `layerwright stage`
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use layerwright_packer::{Durability, check_new_dir};
+use layerwright_packer::Durability;
 
 use super::inputs::{self, check_there};
-use super::output::{check_writable, write_file};
+use super::output::{check_new_folder, check_writable, write_file};
 use super::places::{Place, check_apart};
 use super::plan::platform;
 use super::surroundings::{Surroundings, check_stream};
@@ -20,7 +19,7 @@ use crate::source::{ReadClosure, Source};
 
 pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitCode> {
     let StageArguments { output, attributes, root, surroundings, architecture, variant, nix_db } = arguments;
-    check_place(output)?;
+    check_new_folder(output).context("--output")?;
     let written = [Place::of_folder("--output", output), Place::of_attributes(attributes.as_deref())];
     check_apart(written, Place::of_files(surroundings.sources())).map_err(Usage)?;
     if let Some(file) = attributes {
@@ -46,9 +45,4 @@ pub(crate) fn run(arguments: &StageArguments, console: &Console) -> Result<ExitC
     }
     console.say(&format!("wrote {}", output.display()));
     Ok(ExitCode::SUCCESS)
-}
-
-fn check_place(output: &Path) -> Result<()> {
-    let _writing = Writing::start();
-    check_new_dir(output).context("--output")
 }
