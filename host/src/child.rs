@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
@@ -80,13 +80,21 @@ impl Job {
         let (done, is_done) = channel();
         thread::scope(|scope| {
             // A child that ends early does not read to the end; its own words say why.
-            scope.spawn(move || stdin.write_all(bytes).ok());
-            let reason = scope.spawn(|| read(stderr, REASON_BYTES));
-            let result = scope.spawn(move || {
+            let feeding = begin_on(scope, move || stdin.write_all(bytes).ok());
+            let reading = begin_on(scope, || read(stderr, REASON_BYTES));
+            let ending = begin_on(scope, move || {
                 let result = read(stdout, self.output_bytes);
                 done.send(()).ok();
                 result
             });
+            let (reason, result) = match (feeding, reading, ending) {
+                (Ok(_), Ok(reason), Ok(result)) => (reason, result),
+                (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                    // Who reads already sees the end of its pipe.
+                    ended(child, false).map_err(Stopped::NotRun)?;
+                    return Err(Stopped::NotRun(error));
+                }
+            };
             let is_in_time = wait(&is_done, Clock::Wall.limit(self.time), waiting);
             // Before anything is waited for, so that no pipe is open for longer.
             let status = ended(child, is_in_time).map_err(Stopped::NotRun)?;
@@ -109,6 +117,14 @@ impl Job {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
+}
+
+/// Begins something on a thread. Where the machine has none, that is the machine's error, and no panic.
+fn begin_on<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().spawn_scoped(scope, work)
 }
 
 /// Reads out of how a child ended what it met.
