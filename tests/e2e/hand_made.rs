@@ -36,6 +36,18 @@ impl HandMade {
         Ok(store)
     }
 
+    /// Takes seconds to pack, and no room.
+    pub(crate) fn large() -> Result<Self> {
+        let mut store = Self::new()?;
+        store.add("large-1", &[])?;
+        for name in ["one", "two"] {
+            let file = format!("large-1/{name}");
+            store.file(&file, "")?;
+            fs::OpenOptions::new().write(true).open(store.file_path(&file))?.set_len(3 << 30)?;
+        }
+        Ok(store)
+    }
+
     /// Adds a store path to the graph. It exists as soon as something is put into it.
     pub(crate) fn add(&mut self, name: &str, references: &[&str]) -> Result<()> {
         fs::create_dir_all(self.file_path(name))?;

@@ -18,6 +18,7 @@ mod opened;
 mod podman;
 mod registry;
 mod run;
+mod staging;
 mod store;
 mod template;
 mod tree;

@@ -1,17 +1,15 @@
 //! What is there after a power failure, after a kill, on file systems without locks, and where nobody hears what is said.
 
-use std::path::Path;
 use std::process::{Child, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 
 use crate::case::{Case, case};
 use crate::hand_made::HandMade;
 use crate::invocation::{Finished, Invocation, tool};
 use crate::run::{Folder, layerwright, program};
+use crate::staging;
 
 pub(super) const CASES: &[Case] = &[
     case!(what_a_build_wrote_to_ext4_outlasts_a_power_failure, Root, Ext4, Python),
@@ -136,38 +134,12 @@ fn build(store: &HandMade, to: &str) -> Result<Invocation> {
     Ok(layerwright(&["build", "--from", &store.source()?, "--root", &store.root(), "--to", to]))
 }
 
-/// Takes seconds to pack, and no room.
-fn large() -> Result<HandMade> {
-    let mut store = HandMade::new()?;
-    store.add("large-1", &[])?;
-    store.file("large-1/file", "")?;
-    fs::OpenOptions::new().write(true).open(store.file_path("large-1/file"))?.set_len(6 << 30)?;
-    Ok(store)
-}
-
 /// Starts a build and waits until it is in the middle of it.
-fn begin(store: &HandMade, to: &str, dir: &Path) -> Result<Child> {
+fn begin(store: &HandMade, to: &str, dir: &str) -> Result<Child> {
     let mut command = build(store, to)?.into_command();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < deadline {
-        let is_begun = |name: &String| Ok::<_, anyhow::Error>(fs::read_dir(dir.join(name))?.next().is_some());
-        if staging(dir)?.iter().any(|name| is_begun(name).unwrap_or(false)) {
-            return Ok(child);
-        }
-        ensure!(child.try_wait()?.is_none(), "it ended too early");
-        thread::sleep(Duration::from_millis(5));
-    }
-    bail!("nothing was begun in {}", dir.display())
-}
-
-/// What is being made in a directory, or was.
-fn staging(dir: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        names.extend(entry?.file_name().into_string().ok().filter(|name| name.starts_with(".layerwright-")));
-    }
-    Ok(names)
+    staging::wait_for(&mut child, dir).context(to.to_owned())?;
+    Ok(child)
 }
 
 fn kill(mut child: Child) -> Result<()> {
@@ -190,12 +162,12 @@ fn places(folder: &Folder) -> Result<[(String, String); 3]> {
 
 fn what_a_killed_build_leaves_goes_with_the_next_one() -> Result<()> {
     let folder = Folder::new()?;
-    let (large, small) = (large()?, HandMade::sample()?);
+    let (large, small) = (HandMade::large()?, HandMade::sample()?);
     for (to, dir) in places(&folder)? {
-        kill(begin(&large, &to, Path::new(&dir))?)?;
-        ensure!(!staging(Path::new(&dir))?.is_empty(), "{to}: nothing was left, so that this shows nothing");
+        kill(begin(&large, &to, &dir)?)?;
+        ensure!(!staging::names(&dir)?.is_empty(), "{to}: nothing was left, so that this shows nothing");
         build(&small, &to)?.ok()?;
-        ensure!(staging(Path::new(&dir))?.is_empty(), "{to}: {:?}", staging(Path::new(&dir))?);
+        ensure!(staging::names(&dir)?.is_empty(), "{to}: {:?}", staging::names(&dir)?);
         layerwright(&["verify", &to]).ok()?;
     }
     Ok(())
@@ -203,15 +175,15 @@ fn what_a_killed_build_leaves_goes_with_the_next_one() -> Result<()> {
 
 fn a_destination_is_cleaned_without_a_build() -> Result<()> {
     let folder = Folder::new()?;
-    let large = large()?;
+    let large = HandMade::large()?;
     for (to, dir) in places(&folder)? {
-        kill(begin(&large, &to, Path::new(&dir))?)?;
-        let left = staging(Path::new(&dir))?;
+        kill(begin(&large, &to, &dir)?)?;
+        let left = staging::names(&dir)?;
         layerwright(&["clean", "--dry-run", &to]).ok()?.says(&["would remove", &left[0]])?;
-        ensure!(staging(Path::new(&dir))? == left);
+        ensure!(staging::names(&dir)? == left);
         let told = layerwright(&["clean", "--json", &to]).ok()?.json()?;
         ensure!(told["abandoned"].as_array().map(Vec::len) == Some(1), "{told}");
-        ensure!(staging(Path::new(&dir))?.is_empty());
+        ensure!(staging::names(&dir)?.is_empty());
         layerwright(&["clean", &to]).ok()?.says(&["nothing to remove"])?;
     }
     // A tag that goes to another image leaves blobs that nobody needs.
@@ -225,15 +197,15 @@ fn a_destination_is_cleaned_without_a_build() -> Result<()> {
 
 fn what_a_running_build_makes_stays() -> Result<()> {
     let folder = Folder::new()?;
-    let (large, small) = (large()?, HandMade::sample()?);
+    let (large, small) = (HandMade::large()?, HandMade::sample()?);
     for (to, dir) in places(&folder)? {
-        let child = begin(&large, &to, Path::new(&dir))?;
+        let child = begin(&large, &to, &dir)?;
         build(&small, &to)?.ok()?;
         layerwright(&["clean", &to]).ok()?;
-        ensure!(staging(Path::new(&dir))?.len() == 1, "{to}: it was taken away");
+        ensure!(staging::names(&dir)?.len() == 1, "{to}: it was taken away");
         kill(child)?;
         layerwright(&["clean", &to]).ok()?;
-        ensure!(staging(Path::new(&dir))?.is_empty());
+        ensure!(staging::names(&dir)?.is_empty());
     }
     Ok(())
 }
@@ -261,7 +233,7 @@ fn locks_that_are_not_there_are_done_without() -> Result<()> {
         built.says(&["without locks", "image", "state"])?;
         layerwright(&["verify", &to]).ok()?;
     }
-    ensure!(folder.names()? == ["image", "state"] && staging(Path::new(&folder.path("image")))?.is_empty());
+    ensure!(folder.names()? == ["image", "state"] && staging::names(&folder.path("image"))?.is_empty());
     Ok(())
 }
 

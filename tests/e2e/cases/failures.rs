@@ -2,11 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,7 +14,7 @@ use crate::case::{Case, case};
 use crate::hand_made::HandMade;
 use crate::invocation::tool;
 use crate::run::{Folder, layerwright, listening, program};
-use crate::tree;
+use crate::{staging, tree};
 
 pub(super) const CASES: &[Case] = &[
     case!(a_missing_store_path_leaves_nothing),
@@ -124,7 +124,7 @@ fn ignored_signals_stay_ignored() -> Result<()> {
 }
 
 fn expect_clean_after(signal: Signal, code: i32) -> Result<()> {
-    let store = large()?;
+    let store = HandMade::large()?;
     for scheme in FORMS {
         let folder = Folder::new()?;
         let earlier = HandMade::sample()?;
@@ -137,7 +137,8 @@ fn expect_clean_after(signal: Signal, code: i32) -> Result<()> {
         // A group of its own, so that nothing else hears what it hears.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
-        wait_for_staging(&mut child, &folder, scheme)?;
+        let beside = if scheme == "oci" { folder.path("image") } else { folder.path(".") };
+        staging::wait_for(&mut child, &beside).context(scheme)?;
         let process = Pid::from_raw(i32::try_from(child.id())?).context("a process has a number")?;
         kill_process(process, signal)?;
         // Impatient users press twice, while it is cleaning up. By then it may be gone, and not waited for.
@@ -176,7 +177,7 @@ fn ctrl_c_leaves_no_temporary_folder() -> Result<()> {
 }
 
 fn ctrl_c_ends_a_stream() -> Result<()> {
-    let store = large()?;
+    let store = HandMade::large()?;
     let build = ["build", "--from", &store.source()?, "--root", &store.root(), "--to", "-"];
     let mut command = listening(&build).into_command();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -189,34 +190,4 @@ fn ctrl_c_ends_a_stream() -> Result<()> {
     let output = child.wait_with_output()?;
     ensure!(output.status.code() == Some(130), "{:?}", output.status);
     Ok(())
-}
-
-/// Takes seconds to pack, and no room.
-fn large() -> Result<HandMade> {
-    let mut store = HandMade::new()?;
-    store.add("large-1", &[])?;
-    for name in ["one", "two"] {
-        store.file(&format!("large-1/{name}"), "")?;
-        let file = fs::OpenOptions::new().write(true).open(store.file_path(&format!("large-1/{name}")))?;
-        file.set_len(3 << 30)?;
-    }
-    Ok(store)
-}
-
-/// Waits until the program is in the middle of it.
-fn wait_for_staging(child: &mut Child, folder: &Folder, scheme: &str) -> Result<()> {
-    let beside = if scheme == "oci" { folder.path("image") } else { folder.path(".") };
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < deadline {
-        for entry in fs::read_dir(&beside)? {
-            let entry = entry?;
-            let staging = entry.file_name().as_encoded_bytes().starts_with(b".layerwright-");
-            if staging && entry.file_type()?.is_dir() && fs::read_dir(entry.path())?.next().is_some() {
-                return Ok(());
-            }
-        }
-        ensure!(child.try_wait()?.is_none(), "{scheme}: it ended before it could be interrupted");
-        thread::sleep(Duration::from_millis(10));
-    }
-    bail!("{scheme}: nothing was staged")
 }
